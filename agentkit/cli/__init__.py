@@ -1,0 +1,79 @@
+"""The command line: a thin layer that turns words into calls of the stages, and errors into exit codes."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+
+import click
+
+from agentkit.errors import AgentkitError, ExitCode
+
+_COMMANDS = {
+    "run": "Play scenarios with one or several agents, and show what compounds.",
+    "show": "Show a run again, or one of its conversations step by step.",
+    "runs": "List the newest runs of the store.",
+    "new": "Write a new project with one suite that runs at once.",
+    "schema": "Print the JSON Schema of the scenario format, for editors.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module only when that command is used, so that `--help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = import_module(f"agentkit.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from agentkit.errors import near_match
+
+            raise click.UsageError(f"no command is called {args[0]!r}{near_match(args[0], _COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="agentkit-reliability", prog_name="agentkit")
+def app() -> None:
+    """Measure how an LLM agent fails, step by step, when users stray from the golden path.
+
+    \b
+    Exit codes: 0 done or pass, 1 fail, 2 wrong usage, 3 could not judge, 4 inconclusive,
+    70 internal error, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Entry point of the `agentkit` script."""
+    try:
+        code = app.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = ExitCode.INTERRUPTED
+    except AgentkitError as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        code = ExitCode.PASS
+    except Exception:
+        traceback.print_exc()
+        click.echo("internal error: this is a defect of agentkit; please report it with the lines above", err=True)
+        code = ExitCode.INTERNAL
+    sys.exit(int(code or 0))

@@ -1,0 +1,89 @@
+"""One trial on the terminal: the conversation turn by turn, each step's grade where it was decided, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import orjson
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from agentkit.cli.terminal import inert, line
+from agentkit.records import Message, Status, StepGrade, Trial, Verdict
+
+_MARKS = {
+    Status.PASSED: ("✓", "green"),
+    Status.FAILED: ("✗", "red"),
+    Status.UNGRADED: ("?", "yellow"),
+    Status.NOT_REACHED: ("–", "dim"),
+}
+_VERDICTS = {Verdict.SUCCESS: "green", Verdict.FAILURE: "red", Verdict.INVALID: "yellow"}
+
+
+def print_trial(trial: Trial, console: Console) -> None:
+    """Print the whole trial."""
+    _print_head(trial, console)
+    turns = sorted({message.turn for message in trial.messages if message.turn >= 0})
+    for turn in turns:
+        console.print(Text(f"\nturn {turn + 1}", style="bold"))
+        for message in trial.messages:
+            if message.turn == turn:
+                _print_message(message, console)
+        _print_grades((grade for grade in trial.steps if grade.turn == turn), console)
+    later = [grade for grade in trial.steps if grade.turn is None or grade.turn not in turns]
+    if later:
+        console.print(Text("\nnot reached", style="bold"))
+        _print_grades(later, console)
+    console.print(Text("\noutcome", style="bold"))
+    _print_grades(trial.outcome, console)
+
+
+def _print_head(trial: Trial, console: Console) -> None:
+    key = trial.key
+    head = Text.assemble(
+        (f"{key.scenario}/{key.variant}", "bold"),
+        f"  trial {trial.index} ({trial.id})  ",
+        (trial.verdict.value, _VERDICTS[trial.verdict]),
+    )
+    console.print(head)
+    facts = [
+        f"instance {key.instance}",
+        f"repeat {key.repeat}",
+        f"{trial.model_calls} model calls",
+        f"{trial.usage.total} tokens",
+    ]
+    facts += [f"{trial.duration:.1f} s", f"trace {trial.trace_id}"]
+    console.print(line("  ".join(facts), "dim"))
+    variables = ", ".join(f"{name}={value}" for name, value in trial.variables.items())
+    console.print(line(variables, "dim"))
+    if trial.reason:
+        fault = f"{trial.stop.value}, at fault: {trial.fault}" if trial.fault else trial.stop.value
+        console.print(line(f"{fault}: {trial.reason}", "yellow"))
+
+
+def _print_message(message: Message, console: Console) -> None:
+    if message.role == "tool":
+        what = f"{message.name} failed: {message.content}" if message.error else f"{message.name} → {message.content}"
+        console.print(Padding(line(what, "yellow" if message.error else "cyan"), (0, 0, 0, 4)))
+        return
+    if message.reasoning:
+        console.print(Padding(line(f"(thinks) {message.reasoning}", "dim italic"), (0, 0, 0, 4)))
+    if message.content or not message.tool_calls:
+        who = {"assistant": "agent"}.get(message.role, message.role)
+        console.print(Text.assemble((f"{who}: ", "bold"), inert(message.content) or "(says nothing)"))
+    for call in message.tool_calls:
+        arguments = call.raw if call.arguments is None else orjson.dumps(call.arguments).decode()
+        console.print(Padding(line(f"calls {call.name} {arguments}", "cyan"), (0, 0, 0, 4)))
+
+
+def _print_grades(grades: Iterable[StepGrade], console: Console) -> None:
+    for grade in grades:
+        mark, style = _MARKS[grade.status]
+        text = Text.assemble((f"  {mark} {grade.step}", style), f"  {grade.check}: {inert(grade.reason)}")
+        console.print(text)
+        if grade.status is Status.FAILED:
+            for label, value in (("expected", grade.expected), ("found", grade.found)):
+                if value is not None:
+                    shown = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+                    console.print(Padding(line(f"{label}: {shown}", "dim"), (0, 0, 0, 6)))

@@ -1,0 +1,44 @@
+"""A run's numbers, and the documented JSON document of them (`agentkit/measure/README.md`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from agentkit.measure import Summary, summarize
+from agentkit.measure.rows import cells
+from agentkit.records import Run, Trial, Verdict
+from agentkit.store import Store
+
+
+def summary(store: Store, run: Run) -> Summary:
+    """Everything that the run's recorded trials say. Equal runs give equal numbers."""
+    return summarize(cells(store.grades(run.id)), deterministic=run.deterministic, seed=run.seed)
+
+
+def document(run: Run, result: Summary) -> dict[str, Any]:
+    """The `--json` document."""
+    return {
+        "run_id": run.id,
+        "agent": run.agent,
+        "agent_hash": run.agent_hash,
+        "status": run.status,
+        "seed": run.seed,
+        "planned": run.planned,
+        "created_at": run.created_at,
+        "versions": dict(run.versions),
+        "scenario_hashes": dict(run.scenarios),
+        "spent": dict(run.spent),
+        **result.document(),
+    }
+
+
+def invalid_trials(store: Store, run: Run) -> Iterator[Trial]:
+    """The trials that count neither way."""
+    return store.trials(run.id, verdict=Verdict.INVALID)
+
+
+def faults(store: Store, run: Run) -> Counter[str]:
+    """How many invalid trials each party is at fault for."""
+    return Counter(str(row.fault) for row in store.grades(run.id) if row.verdict is Verdict.INVALID)

@@ -1,0 +1,61 @@
+"""Options that several commands share, and writing a result as JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from agentkit.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def store_option(command: Command) -> Command:
+    """`--store URL`, or AGENTKIT_STORE, or what the project's configuration says."""
+    return click.option(
+        "--store",
+        envvar="AGENTKIT_STORE",
+        metavar="URL",
+        help="SQLAlchemy URL of the store [env: AGENTKIT_STORE; default: sqlite:///.agentkit/agentkit.db].",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json FILE`: the result for machines."""
+    return click.option(
+        "--json", "json_file", metavar="FILE", help="Write the result as JSON to FILE ('-': standard output)."
+    )(command)
+
+
+def write_json(file: str, document: Any) -> None:
+    """Write a document to a file, whole or not at all, or to standard output.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    import orjson
+
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if file == "-":
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+        return
+    target = Path(file)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_bytes(text)
+        part.replace(target)
+    except OSError as error:
+        raise UsageError(f"--json: {file} cannot be written: {error.strerror}") from None
+
+
+def open_store(url: str | None) -> Any:
+    """The store that the command line, the environment or the project's configuration names."""
+    from agentkit.config import load_config
+    from agentkit.store import Store
+
+    return Store.open(url or load_config().store)

@@ -1,0 +1,242 @@
+"""`agentkit run`: play scenarios, show what compounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agentkit.cli.options import json_option, open_store, store_option, write_json
+from agentkit.errors import ExitCode, NotJudged, UsageError, near_match
+
+if TYPE_CHECKING:
+    from agentkit.config import Config
+    from agentkit.play.session import RunSettings
+    from agentkit.records import Run
+    from agentkit.scenario import Loaded
+    from agentkit.store import Store
+
+
+@click.command("run")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option(
+    "--agent",
+    "agents",
+    multiple=True,
+    metavar="NAME",
+    help="Agent of [tool.agentkit.agents], or scripted:P. Repeatable.",
+)
+@click.option(
+    "--trials",
+    default=5,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Instances of every scenario and variant.",
+)
+@click.option("--repeats", default=1, show_default=True, type=click.IntRange(min=1), help="Plays of every instance.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Drives everything that is drawn at random.",
+)
+@click.option("--concurrency", default=8, show_default=True, type=click.IntRange(min=1), help="Trials played at once.")
+@click.option(
+    "--detours",
+    default="own",
+    show_default=True,
+    metavar="WHICH",
+    help="own: all that the scenarios define; none; first: one each; or ids, comma-separated.",
+)
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only scenarios with this tag. Repeatable.")
+@click.option(
+    "--max-calls", type=click.IntRange(min=0), help="Hard limit on model calls; stops cleanly, to be resumed."
+)
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(min=0),
+    metavar="DOLLARS",
+    help="Hard limit on cost; stops cleanly, to be resumed.",
+)
+@click.option("--resume", metavar="RUN", help="Take up RUN ('last', an id or its beginning) where it stopped.")
+@store_option
+@json_option
+def command(
+    paths: tuple[str, ...],
+    agents: tuple[str, ...],
+    trials: int,
+    repeats: int,
+    seed: int,
+    concurrency: int,
+    detours: str,
+    tags: tuple[str, ...],
+    max_calls: int | None,
+    max_cost: float | None,
+    resume: str | None,
+    store: str | None,
+    json_file: str | None,
+) -> int:
+    """Play scenarios (files or folders; default: the project's) and show per-step and compounded accuracy.
+
+    Exits with 0 whatever the agent scored, and with 3 where nothing valid was played.
+    """
+    from agentkit.config import load_config
+
+    config = load_config()
+    limits = _HardLimits(max_calls, max_cost)
+    with open_store(store) as opened:
+        if resume is not None:
+            _refuse_with_resume(paths, agents, tags)
+            runs = [_resume(opened, resume, config, limits)]
+        else:
+            scenarios = _scenarios(paths, tags, config)
+            variants = tuple(_variants(scenarios, detours))
+            runs = []
+            for name in _agents(agents, scenarios, config):
+                settings = _settings(
+                    name,
+                    config,
+                    paths=paths or (config.scenarios,),
+                    variants=variants,
+                    trials=trials,
+                    repeats=repeats,
+                    seed=seed,
+                    concurrency=concurrency,
+                )
+                runs.append(_play(opened, settings, scenarios, config, limits))
+        return _show(opened, runs, json_file)
+
+
+@dataclass(frozen=True, slots=True)
+class _HardLimits:
+    calls: int | None
+    cost: float | None
+
+
+def _refuse_with_resume(paths: Sequence[str], agents: Sequence[str], tags: Sequence[str]) -> None:
+    if paths or agents or tags:
+        raise UsageError("--resume takes paths, agents and settings from the run itself; leave them out")
+
+
+def _scenarios(paths: Sequence[str], tags: Sequence[str], config: Config) -> tuple[Loaded, ...]:
+    from pathlib import Path
+
+    from agentkit.scenario import load
+
+    scenarios = load([Path(path) for path in paths or (config.scenarios,)])
+    if not tags:
+        return scenarios
+    chosen = tuple(loaded for loaded in scenarios if set(tags) & set(loaded.scenario.tags))
+    if not chosen:
+        known = {tag for loaded in scenarios for tag in loaded.scenario.tags}
+        raise UsageError(f"--tag: no scenario has the tag {tags[0]!r}{near_match(tags[0], known)}")
+    return chosen
+
+
+def _variants(scenarios: Sequence[Loaded], detours: str) -> list[tuple[str, str]]:
+    """(scenario, variant) in playing order."""
+    from agentkit.records import GOLDEN
+
+    wanted = [part.strip() for part in detours.split(",")]
+    known = {variant for loaded in scenarios for variant in loaded.variants}
+    unknown = [name for name in wanted if name not in {*known, "own", "none", "first"}]
+    if unknown:
+        raise UsageError(f"--detours: no scenario has the detour {unknown[0]!r}{near_match(unknown[0], known)}")
+    cells = []
+    for loaded in scenarios:
+        own = [variant for variant in loaded.variants if variant != GOLDEN]
+        chosen = own if "own" in wanted else own[:1] if "first" in wanted else [v for v in own if v in wanted]
+        cells += [(loaded.id, variant) for variant in (GOLDEN, *chosen)]
+    return cells
+
+
+def _agents(names: Sequence[str], scenarios: Sequence[Loaded], config: Config) -> list[str]:
+    """The agents to play, by default the one that all the scenarios are written for."""
+    from agentkit.config import agent_settings
+
+    chosen = list(dict.fromkeys(names)) or sorted(
+        {loaded.scenario.agent for loaded in scenarios if loaded.scenario.agent}
+    )
+    if not chosen:
+        raise UsageError(f"--agent: name one of {sorted({*config.agents, 'scripted:P'})}; the scenarios name none")
+    if not names and len(chosen) > 1:
+        raise UsageError(f"--agent: the scenarios are written for several agents ({', '.join(chosen)}); name one")
+    for name in chosen:
+        agent_settings(name, config)
+    return chosen
+
+
+def _settings(name: str, config: Config, **told: Any) -> RunSettings:
+    from agentkit.config import agent_settings
+    from agentkit.play.session import RunSettings
+
+    return RunSettings(
+        agent=name, agent_settings=agent_settings(name, config), judge=config.judge, limits=config.limits, **told
+    )
+
+
+def _play(store: Store, settings: RunSettings, scenarios: Sequence[Loaded], config: Config, limits: _HardLimits) -> Run:
+    from agentkit.cli.players import players
+    from agentkit.llm import Budget
+    from agentkit.play.session import open_session
+
+    budget = Budget(limits.calls, limits.cost)
+    with players(settings, scenarios, config.prices, budget, store) as (agent, judge):
+        session = open_session(settings, scenarios, agent, store)
+        return _play_session(session, agent, judge, budget)
+
+
+def _resume(store: Store, ref: str, config: Config, limits: _HardLimits) -> Run:
+    from pathlib import Path
+
+    from agentkit.cli.players import players
+    from agentkit.llm import Budget
+    from agentkit.play.session import earlier_totals, recorded_settings, resume_session
+    from agentkit.scenario import load
+
+    run = store.run(ref)
+    settings = recorded_settings(run)
+    played = [loaded for loaded in load([Path(path) for path in settings.paths]) if loaded.id in run.scenarios]
+    budget = Budget(limits.calls, limits.cost, spent=earlier_totals(run))
+    with players(settings, played, config.prices, budget, store) as (agent, judge):
+        return _play_session(resume_session(run, played, agent, store), agent, judge, budget)
+
+
+def _play_session(session: Any, agent: Any, judge: Any, budget: Any) -> Run:
+    """Play with live progress; Ctrl-C leaves a run that can be resumed."""
+    from pathlib import Path
+
+    from agentkit.cli.progress import live_progress
+    from agentkit.play.session import play_session
+
+    trace_folder = Path(".agentkit") / "traces" / session.run.id
+    with live_progress(session, budget) as listener:
+        try:
+            return asyncio.run(
+                play_session(session, agent, judge=judge, budget=budget, trace_folder=trace_folder, listener=listener)
+            )
+        except KeyboardInterrupt:
+            click.echo(f"\nstopped; go on with: agentkit run --resume {session.run.id}", err=True)
+            raise
+
+
+def _show(store: Store, runs: Sequence[Run], json_file: str | None) -> int:
+    from agentkit.cli.document import document, summary
+    from agentkit.cli.table import print_run
+
+    documents, valid = [], 0
+    for run in runs:
+        result = summary(store, run)
+        documents.append(document(run, result))
+        valid += sum(counts.valid for counts in result.scenarios)
+        if json_file != "-":
+            print_run(run, result)
+    if json_file is not None:
+        write_json(json_file, documents[0] if len(documents) == 1 else {"runs": documents})
+    if not valid:
+        raise NotJudged("no valid trial was played, so there is nothing to judge (see: agentkit show last --invalid)")
+    return ExitCode.PASS

@@ -1,0 +1,45 @@
+"""`agentkit show`: a run's table again, or one conversation."""
+
+from __future__ import annotations
+
+import click
+
+from agentkit.cli.options import json_option, open_store, store_option, write_json
+from agentkit.errors import ExitCode
+
+
+@click.command("show")
+@click.argument("run", default="last")
+@click.option("--trial", metavar="T", help="One conversation: its number, its id, or scenario/variant#n.")
+@click.option("--invalid", is_flag=True, help="List the invalid trials, and whose fault each was.")
+@store_option
+@json_option
+def command(run: str, trial: str | None, invalid: bool, store: str | None, json_file: str | None) -> int:
+    """Show RUN ('last', an id or its beginning) as a table, or one of its conversations step by step."""
+    from rich.console import Console
+
+    console = Console()
+    with open_store(store) as opened:
+        found = opened.run(run)
+        if trial is not None:
+            from dataclasses import asdict
+
+            from agentkit.cli.conversation import print_trial
+
+            whole = opened.trial(found.id, trial)
+            if json_file is not None:
+                write_json(json_file, asdict(whole))
+            if json_file != "-":
+                print_trial(whole, console)
+            return ExitCode.PASS
+        from agentkit.cli.document import document, invalid_trials, summary
+        from agentkit.cli.table import print_invalid, print_run
+
+        result = summary(opened, found)
+        if json_file is not None:
+            write_json(json_file, document(found, result))
+        if json_file != "-":
+            print_run(found, result)
+            if invalid:
+                print_invalid(invalid_trials(opened, found))
+    return ExitCode.PASS

@@ -1,0 +1,158 @@
+"""A run's numbers on the terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agentkit.cli.terminal import inert, line
+from agentkit.measure import Summary
+from agentkit.measure.group import Group
+from agentkit.measure.suite import Figure
+from agentkit.measure.summary import ScenarioCounts, StepFigure
+from agentkit.records import GOLDEN, Run, Trial
+
+_BAR = 20
+"""Characters of a full bar."""
+_SUGGESTIONS = 3
+_LEAST_WIDTH = 100
+"""Columns of a table that is written to a file or a log."""
+
+
+def print_run(run: Run, summary: Summary) -> None:
+    """Print steps by scenario and variant, what compounds, and what to fix first."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(_LEAST_WIDTH, console.width))
+    console.print(_headline(run, summary))
+    if not summary.scenarios:
+        console.print(line("nothing was played yet", "yellow"))
+        return
+    _print_steps(summary, console)
+    console.print(_compounding(summary))
+    for number, priority in enumerate(summary.all.fix_first[:_SUGGESTIONS]):
+        if priority.sentence:
+            head = Text("fix first: " if number == 0 else "then:      ", style="bold")
+            console.print(head.append(inert(f"{priority.name}: {priority.sentence}"), style=""))
+    for reason in _caveats(run, summary):
+        console.print(line(reason, "yellow"))
+
+
+def print_invalid(trials: Iterable[Trial]) -> None:
+    """Print each invalid trial, and whose fault it was."""
+    console = Console()
+    for trial in trials:
+        where = f"{trial.key.scenario}/{trial.key.variant} trial {trial.index}"
+        console.print(line(f"{where}: {trial.fault}: {trial.reason}"))
+
+
+def _headline(run: Run, summary: Summary) -> Text:
+    valid = sum(counts.valid for counts in summary.scenarios)
+    invalid = sum(counts.invalid for counts in summary.scenarios)
+    facts = [f"{valid + invalid} of {run.planned} trials", f"{invalid} invalid", f"seed {run.seed}", run.status]
+    return Text.assemble(("run ", "dim"), (run.id, "bold"), f"  {inert(run.agent)}  ", ("  ".join(facts), "dim"))
+
+
+def _print_steps(summary: Summary, console: Console) -> None:
+    figures: dict[tuple[str, str], list[StepFigure]] = {}
+    for figure in summary.steps:
+        figures.setdefault((figure.scenario, figure.variant), []).append(figure)
+    width = max((len(figure.step) for figure in summary.steps), default=0)
+    heading = f"  {'step':<{width}}  reached  passed  accuracy  {summary.level:.0%} interval"
+    console.print(line(f"\n{heading}", "dim"))
+    for counts in summary.scenarios:
+        console.print(_cell_title(counts))
+        for figure in figures.get((counts.id, counts.variant), []):
+            console.print(_step(figure, width))
+
+
+def _step(figure: StepFigure, width: int) -> Text:
+    accuracy = "–" if figure.accuracy is None else percent(figure.accuracy)
+    numbers = f"{figure.reached:>7}  {figure.passed:>6}  {accuracy:>8}  {_span(figure.low, figure.high):<12}"
+    return Text.assemble(f"  {figure.step:<{width}}  {numbers}  ", _bar(figure.accuracy))
+
+
+def _cell_title(counts: ScenarioCounts) -> Text:
+    style = "bold" if counts.variant == GOLDEN else "bold magenta"
+    title = Text.assemble((inert(f"{counts.id} · {counts.variant}"), style))
+    title.append(f"  {counts.successes} of {counts.valid} succeed", style="dim")
+    if counts.invalid:
+        title.append(f"  {counts.invalid} invalid", style="yellow")
+    return title
+
+
+def _bar(accuracy: float | None) -> Text:
+    if accuracy is None:
+        return Text("no data", style="dim")
+    full = round(accuracy * _BAR)
+    style = "green" if accuracy >= 0.95 else "yellow" if accuracy >= 0.8 else "red"
+    return Text.assemble(("█" * full, style), ("░" * (_BAR - full), "dim"))
+
+
+def _compounding(summary: Summary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("compounded", "observed success", "all steps passed", "gap: observed / compounded"):
+        table.add_column(name, no_wrap=True)
+    groups = {"golden path": summary.golden, "off the path": summary.off_path, "all": summary.all}
+    for name, group in groups.items():
+        if group.cells:
+            table.add_row(
+                Text(name, style="bold"),
+                _figure(group.compounded),
+                _figure(group.observed),
+                _figure(group.all_steps_passed),
+                _gap(group),
+            )
+    return table
+
+
+def _figure(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return "unknown"
+    estimate = "unknown" if figure.estimate is None else percent(figure.estimate)
+    return f"{estimate} ({_span(figure.low, figure.high)})"
+
+
+def _gap(group: Group) -> str:
+    gap = group.gap.log_ratio
+    if gap.estimate is None or gap.low is None or gap.high is None:
+        return inert(gap.reason or "unknown")
+    factor = f"×{math.exp(gap.estimate):.2f} ({math.exp(gap.low):.2f}–{math.exp(gap.high):.2f})"
+    if gap.low > 0:
+        return f"{factor} recovers"
+    return f"{factor} errors feed errors" if gap.high < 0 else factor
+
+
+def _caveats(run: Run, summary: Summary) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    found = []
+    played = sum(counts.trials for counts in summary.scenarios)
+    if played < run.planned:
+        found.append(f"{run.planned - played} trials are still to be played: agentkit run --resume {run.id}")
+    invalid = sum(counts.invalid for counts in summary.scenarios)
+    if invalid:
+        found.append(f"{invalid} invalid trials count neither way: agentkit show {run.id} --invalid")
+    ungraded = sum(figure.ungraded for figure in summary.steps)
+    if ungraded:
+        found.append(f"{ungraded} step results are ungraded (no judge could say) and in no denominator")
+    if summary.all.compounded.reason:
+        found.append(f"compounded accuracy: {summary.all.compounded.reason}")
+    return found
+
+
+def _span(low: float, high: float) -> str:
+    return f"{percent(low).removesuffix(' %')}–{percent(high)}"
+
+
+def percent(value: float) -> str:
+    """`81 %`, with a decimal where rounding would claim certainty."""
+    text = f"{100 * value:.0f}"
+    if text in ("0", "100") and value not in (0.0, 1.0):
+        text = f"{100 * value:.1f}"
+    return f"{text} %"

@@ -1,0 +1,135 @@
+"""Which of the calls that an agent made meets which expected call step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentkit.grade.match import MISSING, mismatch
+from agentkit.grade.text import shortened
+from agentkit.records import ToolCall
+from agentkit.scenario.matchers import Absent
+from agentkit.scenario.model import Call, Order
+
+Normalize = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""(tool, arguments) → arguments with the tool's defaults filled in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One expected call held against one that was made."""
+
+    problems: tuple[str, ...]
+    score: float
+    """1 where all is right; below that, the share of (name and arguments) that is."""
+
+
+@dataclass(slots=True)
+class Alignment:
+    """Expected calls paired with actual ones."""
+
+    pairs: dict[int, int] = field(default_factory=dict)
+    """Index of the expected call → index of the actual one."""
+    charged: dict[int, list[int]] = field(default_factory=dict)
+    """Index of the expected call → unexpected actual calls that are charged to it."""
+    unmatched: list[int] = field(default_factory=list)
+    """Actual calls that meet no expected one, in order."""
+
+
+def compare(expected: Call, actual: ToolCall, normalize: Normalize) -> Comparison:
+    """Hold an actual call against an expected one."""
+    if actual.name != expected.name:
+        return Comparison((f"expected a call of {expected.name}, found {actual.name}",), 0.0)
+    if actual.arguments is None:
+        return Comparison((f"the arguments are not a JSON object: {shortened(actual.raw or '')}",), 0.0)
+    arguments = normalize(actual.name, actual.arguments)
+    problems = [
+        f"{name}: {reason}"
+        for name, matcher in expected.arguments.items()
+        if (reason := mismatch(matcher, arguments.get(name, MISSING))) is not None
+    ]
+    wrong = len(problems)
+    if expected.match == "exact":
+        wanted = normalize(
+            expected.name, {name: None for name, m in expected.arguments.items() if not isinstance(m, Absent)}
+        )
+        extra = [
+            name
+            for name, value in actual.arguments.items()
+            if name not in expected.arguments and (name not in wanted or wanted[name] != value)
+        ]
+        problems += [f"{name}: expected no such argument, found {shortened(actual.arguments[name])}" for name in extra]
+    parts = 1 + len(expected.arguments)
+    score = 1.0 if not problems else min((parts - wrong) / parts, (parts - 0.5) / parts)
+    return Comparison(tuple(problems), score)
+
+
+def align(expected: Sequence[Call], actual: Sequence[ToolCall], order: Order, normalize: Normalize) -> Alignment:
+    """Pair expected with actual calls so that as many as possible are wholly right, then by name.
+
+    Under `strict` the pairs keep their order (a longest common subsequence); else any assignment may be chosen (a
+    maximum bipartite matching). Unless the order is `subset`, each unexpected call is charged to the expected call
+    that comes next, or to the last one.
+    """
+    exact = [[not compare(want, made, normalize).problems for made in actual] for want in expected]
+    by_name = [[want.name == made.name for made in actual] for want in expected]
+    result = Alignment()
+    if order == "strict":
+        weight = [[2 * exact[i][j] + by_name[i][j] for j in range(len(actual))] for i in range(len(expected))]
+        result.pairs = _ordered_pairs(weight, len(actual))
+    else:
+        result.pairs = _matching(exact, len(actual))
+        taken = set(result.pairs.values())
+        for i, row in enumerate(by_name):
+            if (
+                i not in result.pairs
+                and (free := next((j for j, same in enumerate(row) if same and j not in taken), None)) is not None
+            ):
+                result.pairs[i] = free
+                taken.add(free)
+    taken = set(result.pairs.values())
+    result.unmatched = [j for j in range(len(actual)) if j not in taken]
+    if order != "subset" and expected:
+        for j in result.unmatched:
+            later = [i for i in range(len(expected)) if result.pairs.get(i, -1) > j]
+            result.charged.setdefault(min(later, default=len(expected) - 1), []).append(j)
+    return result
+
+
+def _ordered_pairs(weight: list[list[int]], width: int) -> dict[int, int]:
+    """The order-keeping pairs of greatest total weight (dynamic programming over suffixes)."""
+    height = len(weight)
+    best = [[0] * (width + 1) for _ in range(height + 1)]
+    for i in reversed(range(height)):
+        for j in reversed(range(width)):
+            paired = weight[i][j] + best[i + 1][j + 1] if weight[i][j] else 0
+            best[i][j] = max(best[i + 1][j], best[i][j + 1], paired)
+    pairs, i, j = {}, 0, 0
+    while i < height and j < width:
+        if weight[i][j] and best[i][j] == weight[i][j] + best[i + 1][j + 1]:
+            pairs[i] = j
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return pairs
+
+
+def _matching(fits: list[list[bool]], width: int) -> dict[int, int]:
+    """A maximum bipartite matching by augmenting paths (Kuhn), expected index → actual index."""
+    owner: dict[int, int] = {}
+
+    def place(i: int, seen: set[int]) -> bool:
+        for j in range(width):
+            if fits[i][j] and j not in seen:
+                seen.add(j)
+                if j not in owner or place(owner[j], seen):
+                    owner[j] = i
+                    return True
+        return False
+
+    for i in range(len(fits)):
+        place(i, set())
+    return {i: j for j, i in owner.items()}

@@ -1,0 +1,267 @@
+"""Grades: what an agent did in a turn held against the steps expected there, and the world against the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.errors import JudgeError
+from agentkit.grade.calls import Alignment, Comparison, Normalize, align, compare
+from agentkit.grade.judge import Judge
+from agentkit.grade.match import MISSING, describe, mismatch
+from agentkit.grade.reply import Condition, reasoning_conditions, reply_conditions
+from agentkit.grade.text import shortened
+from agentkit.records import Message, Party, Status, StepGrade, ToolCall
+from agentkit.scenario import Call, Check, PlayTurn, Reply, Step
+from agentkit.scenario.matchers import Operator
+
+
+@dataclass(frozen=True, slots=True)
+class TurnRecord:
+    """What happened in one turn."""
+
+    index: int
+    turn: PlayTurn
+    messages: tuple[Message, ...]
+    """The whole conversation up to the end of this turn."""
+    state: Any
+    """The world right after the turn, plain JSON."""
+    span_id: str | None = None
+    """Of the turn's `invoke_agent` span: where a step that nothing met is graded."""
+
+    @property
+    def own(self) -> tuple[Message, ...]:
+        """The messages of this turn alone."""
+        return tuple(message for message in self.messages if message.turn == self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The calls that were made in a turn, and what the world answered."""
+
+    calls: tuple[ToolCall, ...]
+    results: Mapping[str, Message]
+
+    def span(self, index: int) -> str | None:
+        result = self.results.get(self.calls[index].id)
+        return None if result is None else result.span_id
+
+
+async def grade_turn(record: TurnRecord, normalize: Normalize, judge: Judge | None) -> tuple[StepGrade, ...]:
+    """One grade for each step of the turn, in order.
+
+    `normalize` fills in a tool's default arguments. Without a `judge`, steps with a rubric are ungraded.
+    """
+    own = record.own
+    made = _Made(
+        tuple(call for message in own for call in message.tool_calls),
+        {m.tool_call_id: m for m in own if m.role == "tool" and m.tool_call_id is not None},
+    )
+    wanted = [step for step in record.turn.steps if step.call is not None]
+    alignment = align([step.call for step in wanted if step.call], made.calls, record.turn.order, normalize)
+    place = {step.id: index for index, step in enumerate(wanted)}
+    grades = []
+    for step in record.turn.steps:
+        if step.call is not None:
+            grades.append(_grade_call(step, step.call, place[step.id], alignment, made, record, normalize))
+        elif step.reply is not None:
+            grades.append(await _grade_reply(step, step.reply, record, judge))
+        elif step.state is not None:
+            grades.append(_verdict(step, record, state_conditions(step.state, record.state), step.state))
+        elif step.no_call is not None:
+            grades.append(_grade_no_call(step, alignment, made, record))
+        else:
+            grades.append(_grade_reasoning(step, record))
+    return tuple(grades)
+
+
+def not_reached(step: Step, reason: str, turn: int | None = None) -> StepGrade:
+    """The grade of a step whose turn never began, or, where `turn` is None, that is void."""
+    return StepGrade(step.id, Status.NOT_REACHED, "none", reason, turn=turn, skill=step.skill)
+
+
+def _grade_call(
+    step: Step, call: Call, index: int, alignment: Alignment, made: _Made, record: TurnRecord, normalize: Normalize
+) -> StepGrade:
+    expected = {"name": call.name, "arguments": {name: describe(m) for name, m in call.arguments.items()}}
+    at = alignment.pairs.get(index)
+    extras = alignment.charged.get(index, [])
+    if at is None:
+        instead = [made.calls[j].name for j in alignment.unmatched]
+        found = (
+            f"found {', '.join(instead)} instead" if instead else "no call was made" if not made.calls else "it was not"
+        )
+        comparison = Comparison((f"expected a call of {call.name}; {found}",), 0.0)
+    else:
+        comparison = compare(call, made.calls[at], normalize)
+    problems = list(comparison.problems)
+    problems += [f"unexpected call of {made.calls[j].name} {shortened(_arguments(made.calls[j]))}" for j in extras]
+    met = _shown(made.calls[at]) if at is not None else [_shown(made.calls[j]) for j in alignment.unmatched] or None
+    score = comparison.score if not extras else min(comparison.score, 0.5)
+    return StepGrade(
+        step=step.id,
+        status=Status.FAILED if problems else Status.PASSED,
+        check="call.name" if at is None else "call.extra" if problems and not comparison.problems else "call.arguments",
+        reason="; ".join(problems) or f"{call.name} was called as expected",
+        score=score,
+        turn=record.index,
+        skill=step.skill,
+        expected=expected,
+        found=met,
+        fault=Party.AGENT if problems else None,
+        span_id=(made.span(at) if at is not None else None) or record.span_id,
+    )
+
+
+async def _grade_reply(step: Step, reply: Reply, record: TurnRecord, judge: Judge | None) -> StepGrade:
+    answer = _answer(record.own)
+    conditions = reply_conditions(reply, answer)
+    span = next((m.span_id for m in reversed(record.own) if m.role == "assistant" and m.span_id), record.span_id)
+    if reply.judge is not None and all(condition.met for condition in conditions):
+        try:
+            conditions.append(await _judged(reply.judge, record.messages, judge))
+        except JudgeError as error:
+            return _ungraded(step, str(error), record.index, span, reply.judge)
+    return _verdict(step, record, conditions, reply.model_dump(exclude_defaults=True), shortened(answer), span)
+
+
+def _grade_no_call(step: Step, alignment: Alignment, made: _Made, record: TurnRecord) -> StepGrade:
+    if step.no_call == "any":
+        offending = list(range(len(made.calls)))
+    elif step.no_call == "other":
+        offending = alignment.unmatched
+    else:
+        forbidden = frozenset(step.no_call or ())
+        offending = [j for j, call in enumerate(made.calls) if call.name in forbidden]
+    condition = Condition(
+        "no_call",
+        not offending,
+        f"called {', '.join(made.calls[j].name for j in offending)}" if offending else "made no such call",
+    )
+    span = made.span(offending[0]) if offending else None
+    return _verdict(step, record, [condition], step.no_call, [_shown(made.calls[j]) for j in offending], span)
+
+
+def _grade_reasoning(step: Step, record: TurnRecord) -> StepGrade:
+    assert step.reasoning is not None, "the loader admits only steps with exactly one kind"
+    text = "\n".join(m.reasoning for m in record.own if m.reasoning)
+    if not text:
+        return not_reached(step, "void: the model shows no reasoning")
+    expected = step.reasoning.model_dump(exclude_defaults=True)
+    return _verdict(step, record, reasoning_conditions(step.reasoning, text), expected, shortened(text))
+
+
+def state_conditions(expected: Mapping[str, Operator], state: Any) -> list[Condition]:
+    """Each path of `expected` looked up in `state`."""
+    found = []
+    for path, matcher in expected.items():
+        reason = mismatch(matcher, lookup(state, path))
+        found.append(Condition("state", reason is None, f"{path}: {reason or f'is {describe(matcher)}'}"))
+    return found
+
+
+def lookup(state: Any, path: str) -> Any:
+    """The value at `path` (parts joined by `/`; list places by number), or `MISSING`."""
+    for part in path.split("/"):
+        if isinstance(state, Mapping) and part in state:
+            state = state[part]
+        elif isinstance(state, list) and part.isdecimal() and int(part) < len(state):
+            state = state[int(part)]
+        else:
+            return MISSING
+    return state
+
+
+async def grade_outcome(
+    outcome: Sequence[Check], messages: Sequence[Message], state: Any, judge: Judge | None
+) -> tuple[StepGrade, ...]:
+    """One grade for each outcome check, at the end of the conversation."""
+    return tuple([await _grade_check(check, messages, state, judge) for check in outcome])
+
+
+async def _grade_check(check: Check, messages: Sequence[Message], state: Any, judge: Judge | None) -> StepGrade:
+    expected: Any = check.state or check.no_call
+    if check.state is not None:
+        conditions = state_conditions(check.state, state)
+    elif check.no_call is not None:
+        conditions = [_never_called(check.no_call, messages)]
+    else:
+        assert check.reply is not None, "the loader admits only checks with exactly one kind"
+        expected = check.reply.model_dump(exclude_defaults=True)
+        conditions = reply_conditions(check.reply, _answer(messages))
+        if check.reply.judge is not None and all(condition.met for condition in conditions):
+            try:
+                conditions.append(await _judged(check.reply.judge, messages, judge))
+            except JudgeError as error:
+                return _ungraded(check, str(error), None, None, check.reply.judge)
+    return _verdict(check, None, conditions, expected)
+
+
+def _never_called(names: Sequence[str], messages: Sequence[Message]) -> Condition:
+    done = [m.name for m in messages if m.role == "tool" and m.error is None and m.name in names]
+    return Condition("no_call", not done, f"called {', '.join(map(str, done))}" if done else "made no such call")
+
+
+async def _judged(rubric: str, messages: Sequence[Message], judge: Judge | None) -> Condition:
+    if judge is None:
+        raise JudgeError("no judge is configured ([tool.agentkit.judge])")
+    verdict = await judge.verdict(rubric, messages)
+    return Condition("reply.judge", verdict.passed, f"{verdict.reason} (“{shortened(verdict.quotation, 160)}”)")
+
+
+def _verdict(
+    step: Step | Check,
+    record: TurnRecord | None,
+    conditions: Sequence[Condition],
+    expected: Any,
+    found: Any = None,
+    span: str | None = None,
+) -> StepGrade:
+    """Passed where every condition is met; the score is the share that is."""
+    broken = [condition for condition in conditions if not condition.met]
+    return StepGrade(
+        step=step.id,
+        status=Status.FAILED if broken else Status.PASSED,
+        check=broken[0].check if broken else conditions[-1].check,
+        reason="; ".join(condition.reason for condition in broken or conditions),
+        score=(len(conditions) - len(broken)) / len(conditions),
+        turn=None if record is None else record.index,
+        skill=getattr(step, "skill", None),
+        expected=_plain(expected),
+        found=found,
+        fault=Party.AGENT if broken else None,
+        span_id=span or (None if record is None else record.span_id),
+    )
+
+
+def _ungraded(step: Step | Check, reason: str, turn: int | None, span: str | None, expected: Any) -> StepGrade:
+    return StepGrade(
+        step=step.id,
+        status=Status.UNGRADED,
+        check="reply.judge",
+        reason=reason,
+        turn=turn,
+        skill=getattr(step, "skill", None),
+        expected=expected,
+        fault=Party.JUDGE,
+        span_id=span,
+    )
+
+
+def _answer(messages: Sequence[Message]) -> str:
+    return "\n".join(m.content for m in messages if m.role == "assistant" and m.content)
+
+
+def _plain(expected: Any) -> Any:
+    if isinstance(expected, Mapping):
+        return {k: describe(v) if isinstance(v, Operator) else v for k, v in expected.items()}
+    return expected
+
+
+def _arguments(call: ToolCall) -> Any:
+    return call.raw if call.arguments is None else dict(call.arguments)
+
+
+def _shown(call: ToolCall) -> dict[str, Any]:
+    return {"name": call.name, "arguments": _arguments(call)}

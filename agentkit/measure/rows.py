@@ -1,0 +1,74 @@
+"""From the rows of the store to the arrays that measuring reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from agentkit.measure.graded import FAILED, NOT_REACHED, PASSED, UNGRADED, Cell
+from agentkit.records import Status, Verdict
+from agentkit.store import GradeRow
+
+_CODES = {
+    Status.PASSED: PASSED,
+    Status.FAILED: FAILED,
+    Status.NOT_REACHED: NOT_REACHED,
+    Status.UNGRADED: UNGRADED,
+}
+
+
+def cells(rows: Iterable[GradeRow]) -> list[Cell]:
+    """One cell for each scenario and variant, in the order in which they were first played.
+
+    A step that is void in every trial (a detour made it so, or the model shows no reasoning) is no step of its cell.
+    One that merely was never reached stays, because then the cell's compounded accuracy is not known.
+    """
+    gathered: dict[tuple[str, str], _Gathered] = {}
+    for row in rows:
+        gathered.setdefault((row.scenario, row.variant), _Gathered()).add(row)
+    found = [it.cell(scenario, variant) for (scenario, variant), it in gathered.items()]
+    return [cell for cell in found if cell is not None]
+
+
+class _Gathered:
+    """What was read of one cell so far, one byte a grade."""
+
+    def __init__(self) -> None:
+        self.skills: dict[str, str | None] = {}
+        self.due: set[str] = set()
+        self.grades: list[dict[str, int]] = []
+        self.success: list[int] = []
+        self.instances: list[int] = []
+        self.invalid = 0
+
+    def add(self, row: GradeRow) -> None:
+        for step in row.steps:
+            self.skills.setdefault(step.step, step.skill)
+            if step.turn is not None:
+                self.due.add(step.step)
+        if row.verdict is Verdict.INVALID:
+            self.invalid += 1
+            return
+        self.grades.append({step.step: _CODES[step.status] for step in row.steps})
+        self.success.append(
+            UNGRADED if not row.gradable else PASSED if row.verdict is Verdict.SUCCESS else FAILED
+        )
+        self.instances.append(row.instance)
+
+    def cell(self, scenario: str, variant: str) -> Cell | None:
+        """None where no step was due: nothing to compound."""
+        steps = tuple(step for step in self.skills if step in self.due)
+        if not steps:
+            return None
+        grades = [[trial.get(step, NOT_REACHED) for step in steps] for trial in self.grades]
+        return Cell(
+            scenario,
+            variant,
+            steps,
+            np.array(grades, dtype=np.int8).reshape(len(grades), len(steps)),
+            np.array(self.success, dtype=np.int8),
+            np.array(self.instances, dtype=np.int64),
+            self.invalid,
+            tuple(self.skills[step] for step in steps),
+        )

@@ -1,0 +1,201 @@
+"""The user's own compiled LangGraph graph as an agent.
+
+The graph gets the whole conversation as LangChain messages and runs its own loop. Tools that it took from the factory's
+`tools` argument act on the trial's world; its model calls are traced, counted and limited through a callback.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.tools import StructuredTool, ToolException
+from langgraph.errors import GraphRecursionError
+
+from agentkit.llm import Budget, Prices
+from agentkit.play.agent import Moment
+from agentkit.play.agents.function import CallLog
+from agentkit.play.trouble import TurnLimitReached
+from agentkit.records import Message, ModelCall, ToolCall, ToolSpec, Usage
+
+_CURRENT: ContextVar[CallLog] = ContextVar("agentkit_moment")
+"""The moment in which a tool is called; LangGraph's tasks inherit it."""
+
+
+def langchain_tools(specs: Mapping[str, ToolSpec]) -> list[StructuredTool]:
+    """The world's tools as LangChain tools; each acts on the world of the trial it is called in."""
+    return [
+        StructuredTool(
+            name=spec.name,
+            description=spec.description,
+            args_schema=dict(spec.parameters),
+            coroutine=_executor(spec.name),
+            handle_tool_error=True,
+        )
+        for spec in specs.values()
+    ]
+
+
+def _executor(name: str) -> Callable[..., Awaitable[str]]:
+    async def execute(**arguments: Any) -> str:
+        log = _CURRENT.get()
+        call = ToolCall(f"call-{log.moment.turn}-{len(log.messages)}", name, arguments)
+        result = await log.moment.call_tool(call)
+        if result.error is not None:
+            raise ToolException(result.content)
+        return result.content
+
+    return execute
+
+
+class GraphAgent:
+    """Plays a compiled graph whose state has `messages`."""
+
+    def __init__(
+        self,
+        name: str,
+        graph: Any,
+        *,
+        source: str,
+        deterministic: bool,
+        recursion_limit: int,
+        budget: Budget,
+        prices: Prices,
+    ) -> None:
+        self.name = name
+        self.deterministic = deterministic
+        self._graph = graph
+        self._source = source
+        self._limit = recursion_limit
+        self._budget = budget
+        self._prices = prices
+
+    async def act(self, moment: Moment) -> tuple[Message, ...]:
+        log = CallLog(moment)
+        calls = _ModelCalls(moment, self._budget, self._prices)
+        given = [_to_langchain(message, f"given-{number}") for number, message in enumerate(moment.messages)]
+        token = _CURRENT.set(log)
+        try:
+            state = await self._graph.ainvoke(
+                {"messages": given},
+                {
+                    "recursion_limit": self._limit,
+                    "callbacks": [calls],
+                    "configurable": {"thread_id": f"{moment.conversation_id}/{moment.turn}"},
+                },
+            )
+        except GraphRecursionError:
+            raise TurnLimitReached(f"the graph took more than {self._limit} supersteps in one turn") from None
+        finally:
+            _CURRENT.reset(token)
+        ids = {message.id for message in given}
+        return tuple(_from_langchain(m, moment.turn, log, calls) for m in state["messages"] if m.id not in ids)
+
+    def definition(self) -> Mapping[str, Any]:
+        return {"kind": "langgraph", "graph": self._source, "recursion_limit": self._limit}
+
+    async def close(self) -> None:
+        return None
+
+
+class _ModelCalls(AsyncCallbackHandler):
+    """Traces, counts and limits the model calls inside the user's graph."""
+
+    raise_error = True
+
+    def __init__(self, moment: Moment, budget: Budget, prices: Prices) -> None:
+        self._moment = moment
+        self._budget = budget
+        self._prices = prices
+        self._open: dict[UUID, tuple[Any, float]] = {}
+        self.by_message: dict[str | None, tuple[str, ModelCall]] = {}
+        """Id of an assistant message → the span and the call that produced it."""
+
+    async def on_chat_model_start(
+        self, serialized: dict[str, Any], messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
+    ) -> None:
+        self._budget.reserve()
+        parameters = kwargs.get("invocation_params") or {}
+        known = {
+            name: parameters[name] for name in ("temperature", "top_p", "max_tokens", "seed") if parameters.get(name)
+        }
+        span = self._moment.span.chat(
+            model=str(parameters.get("model") or parameters.get("model_name") or "unknown"),
+            provider=str(parameters.get("_type") or "langchain"),
+            request=known,
+            messages=[_plain(message, self._moment.turn) for batch in messages for message in batch],
+            tools=tuple(self._moment.tools.values()),
+        )
+        self._open[run_id] = span, time.monotonic()
+
+    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        span, began = self._open.pop(run_id)
+        generation = response.generations[0][0]
+        message = generation.message if isinstance(generation, ChatGeneration) else AIMessage(generation.text)
+        call = self._call(message, time.monotonic() - began)
+        self._budget.spend(call.usage, call.cost)
+        span.finish(_plain(message, self._moment.turn), call)
+        self.by_message[message.id] = span.span_id, call
+
+    async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        span, _ = self._open.pop(run_id)
+        span.fail(error)
+
+    def _call(self, message: BaseMessage, latency: float) -> ModelCall:
+        counted = getattr(message, "usage_metadata", None) or {}
+        usage = Usage(counted.get("input_tokens", 0), counted.get("output_tokens", 0))
+        metadata = message.response_metadata
+        model = str(metadata.get("model_name") or "unknown")
+        price = self._prices.find(model)
+        cost = None if price is None else price.cost(usage)
+        return ModelCall(model, usage, cost, latency, finish_reason=metadata.get("finish_reason"))
+
+
+def _to_langchain(message: Message, message_id: str) -> AnyMessage:
+    if message.role == "assistant":
+        calls = [{"id": c.id, "name": c.name, "args": dict(c.arguments or {})} for c in message.tool_calls]
+        return AIMessage(message.content, tool_calls=calls, id=message_id)
+    if message.role == "tool":
+        return ToolMessage(message.content, tool_call_id=message.tool_call_id or "", name=message.name, id=message_id)
+    if message.role == "system":
+        return SystemMessage(message.content, id=message_id)
+    return HumanMessage(message.content, id=message_id)
+
+
+def _from_langchain(message: BaseMessage, turn: int, log: CallLog, calls: _ModelCalls) -> Message:
+    """The record of a new message; a tool's result is the one that this trial's world gave, if it did."""
+    if isinstance(message, ToolMessage):
+        own = next(
+            (m for m in log.messages if m.role == "tool" and m.name == message.name and m.content == message.text), None
+        )
+        return Message(
+            "tool",
+            message.text,
+            turn,
+            tool_call_id=message.tool_call_id,
+            name=message.name,
+            error=own.error if own else "ToolException" if message.status == "error" else None,
+            span_id=own.span_id if own else None,
+        )
+    span_id, call = calls.by_message.get(message.id, (None, None))
+    plain = _plain(message, turn)
+    return Message(plain.role, plain.content, turn, tool_calls=plain.tool_calls, call=call, span_id=span_id)
+
+
+def _plain(message: BaseMessage, turn: int) -> Message:
+    roles = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+    asked: Sequence[Any] = getattr(message, "tool_calls", ())
+    return Message(
+        roles.get(message.type, message.type),
+        str(message.text),
+        turn,
+        tool_calls=tuple(ToolCall(str(call["id"]), call["name"], call["args"]) for call in asked),
+        tool_call_id=getattr(message, "tool_call_id", None),
+        name=message.name if isinstance(message, ToolMessage) else None,
+    )

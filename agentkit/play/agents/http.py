@@ -1,0 +1,132 @@
+"""An agent behind an HTTP endpoint, spoken to through a mapping of request and response."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import jmespath
+
+from agentkit.config import HttpAgent as HttpSettings
+from agentkit.errors import ConfigError, ProviderError
+from agentkit.llm import Budget
+from agentkit.play.agent import Moment
+from agentkit.records import Message, ModelCall, ToolCall
+
+
+class HttpAgent:
+    """One request a move. Secrets in `headers` stay out of its definition, errors and traces."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: HttpSettings,
+        headers: Mapping[str, str],
+        budget: Budget,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = name
+        self.deterministic = settings.deterministic
+        self._settings = settings
+        self._budget = budget
+        self._request = {key: _expression(name, f"request.{key}", text) for key, text in settings.request.items()}
+        self._reply = _expression(name, "reply", settings.reply)
+        self._calls = None if settings.calls is None else _expression(name, "calls", settings.calls)
+        self._client = httpx.AsyncClient(
+            headers={**settings.headers, **headers}, timeout=settings.timeout, transport=transport
+        )
+
+    async def act(self, moment: Moment) -> tuple[Message, ...]:
+        clock = time.monotonic()
+        answer = await self._ask(moment)
+        done, pending = self._read_calls(answer, moment)
+        text = self._reply.search(answer)
+        if not isinstance(text, str) and not pending:
+            raise ValueError(f"`{self._settings.reply}` finds no text in the agent's response")
+        call = ModelCall(self.name, latency=time.monotonic() - clock)
+        last = Message("assistant", text if isinstance(text, str) else "", moment.turn, tool_calls=pending, call=call)
+        return (*done, last)
+
+    async def _ask(self, moment: Moment) -> Any:
+        view = _view(moment)
+        body = {key: expression.search(view) for key, expression in self._request.items()}
+        trace = {"traceparent": moment.span.traceparent} if moment.span.traceparent else {}
+        self._budget.reserve()
+        try:
+            response = await self._client.request(self._settings.method, self._settings.url, json=body, headers=trace)
+            response.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            status = error.response.status_code
+            if status < 500 and status not in (408, 409, 425, 429):
+                raise ValueError(f"the agent's endpoint answered {status}") from None
+            raise ProviderError("server", f"{self.name} answered {status}", status=status) from None
+        except httpx.TransportError as error:
+            raise ProviderError("connection", f"{self.name}: {type(error).__name__}: {error}") from None
+        try:
+            return response.json()
+        except ValueError:
+            raise ValueError("the agent's response is not JSON") from None
+
+    def _read_calls(self, answer: Any, moment: Moment) -> tuple[list[Message], tuple[ToolCall, ...]]:
+        """Calls that the agent executed by itself, as messages, and those that are to be executed here."""
+        done: list[Message] = []
+        pending: list[ToolCall] = []
+        for number, item in enumerate((self._calls.search(answer) if self._calls else None) or []):
+            if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
+                raise ValueError(f"`{self._settings.calls}` finds a call without a name in the agent's response")
+            arguments = item.get("arguments")
+            known = arguments if isinstance(arguments, Mapping) else None
+            call_id = str(item.get("id") or f"call-{len(moment.messages)}-{number}")
+            call = ToolCall(call_id, item["name"], known, None if known is not None else str(arguments))
+            if "result" not in item:
+                pending.append(call)
+                continue
+            result = Message("tool", str(item["result"]), moment.turn, tool_call_id=call.id, name=call.name)
+            done += [Message("assistant", "", moment.turn, tool_calls=(call,)), result]
+        return done, tuple(pending)
+
+    def definition(self) -> Mapping[str, Any]:
+        return {"kind": "http", **self._settings.model_dump(mode="json", exclude={"headers", "header_env", "timeout"})}
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def _expression(agent: str, place: str, text: Any) -> Any:
+    try:
+        return jmespath.compile(text)
+    except (jmespath.exceptions.JMESPathError, TypeError, AttributeError) as error:
+        raise ConfigError(f"agent {agent}: {place}: found {text!r}, expected a JMESPath expression: {error}") from None
+
+
+def _view(moment: Moment) -> dict[str, Any]:
+    """What request expressions may name. Messages are in the form of the Chat Completions API."""
+    return {
+        "messages": [_plain(message) for message in moment.messages],
+        "user": next((m.content for m in reversed(moment.messages) if m.role == "user"), ""),
+        "conversation_id": moment.conversation_id,
+        "turn": moment.turn,
+        "policy": moment.policy,
+        "tools": [
+            {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+            for tool in moment.tools.values()
+        ],
+    }
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    plain: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        plain["tool_calls"] = [
+            {
+                "id": call.id,
+                "name": call.name,
+                "arguments": call.raw if call.arguments is None else dict(call.arguments),
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        plain |= {"tool_call_id": message.tool_call_id, "name": message.name}
+    return plain

@@ -1,0 +1,199 @@
+"""The conversation as a LangGraph graph: user → agent ⇄ tools → grade → user …
+
+The state is immutable and small; what a trial works with (agent, world, spans, judge) travels beside it as the graph's
+context. Every superstep leaves a checkpoint, so a conversation can be forked at any of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypedDict
+
+from langgraph.graph import START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from agentkit.config import Limits
+from agentkit.errors import BudgetExhausted
+from agentkit.grade import Judge, TurnRecord, grade_turn
+from agentkit.play.agent import Agent, Moment
+from agentkit.play.checkpoint import checkpoints
+from agentkit.play.trouble import agent_trouble
+from agentkit.records import Message, Status, StepGrade, Stop, ToolCall, TrialKey, Usage
+from agentkit.scenario import Instance, World
+from agentkit.tracing import Trial as TrialSpan
+from agentkit.tracing import Turn as TurnSpan
+
+
+class State(TypedDict):
+    """What a checkpoint holds. All of it is immutable."""
+
+    turn: int
+    """Index of the turn that is being played, from 0."""
+    moves: int
+    """Moves of the agent in this turn so far."""
+    messages: tuple[Message, ...]
+    world: bytes
+    """The world's snapshot after the last tool call."""
+    grades: tuple[StepGrade, ...]
+    stop: Stop | None
+    """Why the conversation was cut short; None while all is well."""
+    reason: str
+
+
+@dataclass(slots=True)
+class Stage:
+    """What one trial works with."""
+
+    key: TrialKey
+    instance: Instance
+    agent: Agent
+    world: World
+    policy: str
+    judge: Judge | None
+    limits: Limits
+    span: TrialSpan
+    conversation_id: str
+    seed: int
+    deadline: float = field(init=False)
+    """On the monotonic clock."""
+    turn_span: TurnSpan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + (self.limits.seconds or float("inf"))
+
+    async def call_tool(self, call: ToolCall, turn: int) -> Message:
+        """Execute a call in this trial's world, traced and recorded."""
+        span = self.turn_span.tool(call)
+        result = await self.world.call(call.name, call.arguments)
+        span.finish(result.content, result.error)
+        return Message(
+            "tool",
+            result.content,
+            turn=turn,
+            tool_call_id=call.id,
+            name=call.name,
+            error=result.error,
+            span_id=span.span_id,
+        )
+
+
+Conversation = CompiledStateGraph[State, Stage, State, State]
+_Runtime = Runtime[Stage]
+
+
+async def _user(state: State, runtime: _Runtime) -> dict[str, Any]:
+    """The user says the turn's words."""
+    stage, turn = runtime.context, state["turn"]
+    stage.turn_span = stage.span.turn(index=turn, agent=stage.agent.name)
+    said = Message("user", stage.instance.turns[turn].user, turn=turn)
+    return {"messages": (*state["messages"], said), "moves": 0}
+
+
+async def _agent(state: State, runtime: _Runtime) -> Command[Literal["tools", "grade"]]:
+    """The agent makes one move."""
+    stage = runtime.context
+    try:
+        async with asyncio.timeout(max(0.0, stage.deadline - time.monotonic())):
+            new = await stage.agent.act(_moment(state, stage))
+    except BudgetExhausted:
+        raise
+    except TimeoutError as error:
+        if time.monotonic() < stage.deadline:
+            return _cut(*agent_trouble(error))
+        return _cut(Stop.TIME_LIMIT, f"the agent took more than {stage.limits.seconds:g} s for the trial")
+    except Exception as error:  # whatever an agent under test raises is a result, not a crash
+        return _cut(*agent_trouble(error))
+    new = tuple(message if message.turn == state["turn"] else replace(message, turn=state["turn"]) for message in new)
+    messages = (*state["messages"], *new)
+    update: dict[str, Any] = {"messages": messages, "moves": state["moves"] + 1}
+    if stage.limits.tokens is not None and (spent := usage(messages).total) > stage.limits.tokens:
+        update |= {"stop": Stop.TOKEN_LIMIT, "reason": f"{spent} tokens, the limit is {stage.limits.tokens}"}
+    elif not new or new[-1].role != "assistant":
+        update |= {"stop": Stop.AGENT_ERROR, "reason": "the agent's move does not end in a message of its own"}
+    elif new[-1].tool_calls and update["moves"] >= stage.limits.moves_per_turn:
+        reason = f"no answer to the user after {update['moves']} moves in one turn"
+        update |= {"stop": Stop.TURN_LIMIT, "reason": reason}
+    elif new[-1].tool_calls:
+        return Command(update=update, goto="tools")
+    return Command(update=update, goto="grade")
+
+
+async def _tools(state: State, runtime: _Runtime) -> dict[str, Any]:
+    """The world answers the agent's calls, in order."""
+    stage = runtime.context
+    calls = state["messages"][-1].tool_calls
+    results = [await stage.call_tool(call, state["turn"]) for call in calls]
+    return {"messages": (*state["messages"], *results), "world": stage.world.snapshot()}
+
+
+async def _grade(state: State, runtime: _Runtime) -> Command[Literal["user", "__end__"]]:
+    """Every step of the turn is graded, on the span that met it."""
+    stage, turn, span = runtime.context, state["turn"], runtime.context.turn_span
+    record = TurnRecord(turn, stage.instance.turns[turn], state["messages"], stage.world.state(), span.span_id)
+    grades = await grade_turn(record, stage.world.normalized, stage.judge)
+    _close(span, grades, record.own)
+    over = state["stop"] is not None or turn + 1 == len(stage.instance.turns)
+    update = {"grades": (*state["grades"], *grades), "turn": turn + 1, "world": stage.world.snapshot()}
+    return Command(update=update, goto="__end__" if over else "user")
+
+
+def _moment(state: State, stage: Stage) -> Moment:
+    turn = state["turn"]
+    return Moment(
+        key=stage.key,
+        conversation_id=stage.conversation_id,
+        turn=turn,
+        expected=stage.instance.turns[turn],
+        messages=state["messages"],
+        tools=stage.world.tools,
+        policy=stage.policy,
+        seed=stage.seed,
+        span=stage.turn_span,
+        call_tool=lambda call: stage.call_tool(call, turn),
+    )
+
+
+def _cut(stop: Stop, reason: str) -> Command[Literal["tools", "grade"]]:
+    return Command(update={"stop": stop, "reason": reason}, goto="grade")
+
+
+def _close(span: TurnSpan, grades: tuple[StepGrade, ...], messages: tuple[Message, ...]) -> None:
+    """Every grade is an event of the span that met the step, and every span names the steps it met."""
+    met: dict[str, list[str]] = {}
+    for grade in grades:
+        if grade.status is not Status.NOT_REACHED:
+            span.grade(grade)
+            met.setdefault(grade.span_id or span.span_id or "", []).append(grade.step)
+    span.finish(met, messages=messages)
+
+
+def usage(messages: tuple[Message, ...]) -> Usage:
+    """Tokens of all the model calls behind these messages."""
+    return sum((message.call.usage for message in messages if message.call is not None), Usage())
+
+
+def start_state(stage: Stage) -> State:
+    """Before the user's first word."""
+    return State(turn=0, moves=0, messages=(), world=stage.world.snapshot(), grades=(), stop=None, reason="")
+
+
+def superstep_limit(stage: Stage) -> int:
+    """More than a conversation within its limits can take, so that the limits decide and never LangGraph's own."""
+    return len(stage.instance.turns) * (2 * stage.limits.moves_per_turn + 3) + 1
+
+
+def build_conversation() -> Conversation:
+    """The compiled graph, to be shared by all trials of a run; the thread is the conversation's id."""
+    builder = StateGraph(State, context_schema=Stage)
+    builder.add_node("user", _user)
+    builder.add_node("agent", _agent)
+    builder.add_node("tools", _tools)
+    builder.add_node("grade", _grade)
+    builder.add_edge(START, "user")
+    builder.add_edge("user", "agent")
+    builder.add_edge("tools", "agent")
+    return builder.compile(checkpointer=checkpoints())

@@ -1,0 +1,63 @@
+"""Which trials a run plays, in which order, from which seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agentkit.records import TrialKey
+from agentkit.scenario import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One trial to play."""
+
+    index: int
+    """Place in the run's order, from 0."""
+    key: TrialKey
+
+
+def instance_seed(seed: int, number: int) -> int:
+    """Seed of instance `number` in a run of `seed`, 48 bits.
+
+    The same for every scenario, variant and agent: what is played with equal seeds is a true pair.
+    """
+    digest = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big")
+
+
+def trial_seed(key: TrialKey, seed: int) -> int:
+    """Seed of everything that is drawn at random within a trial, 31 bits."""
+    text = f"{seed}/{key.scenario}/{key.variant}/{key.instance}/{key.repeat}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "big") >> 1
+
+
+def plan(
+    scenarios: Sequence[Loaded],
+    *,
+    trials: int,
+    repeats: int,
+    seed: int,
+    variants: Iterable[tuple[str, str]] | None = None,
+) -> tuple[Planned, ...]:
+    """`trials` instances of every variant, each played `repeats` times.
+
+    The order is instance by instance over all variants, so that a run that is cut short has played all of them
+    about equally often. `variants` (scenario id, variant) narrows the choice.
+    """
+    chosen = None if variants is None else frozenset(variants)
+    cells = [
+        (loaded.id, variant)
+        for loaded in scenarios
+        for variant in loaded.variants
+        if chosen is None or (loaded.id, variant) in chosen
+    ]
+    keys = (
+        TrialKey(scenario, variant, instance_seed(seed, number), repeat)
+        for number in range(trials)
+        for repeat in range(repeats)
+        for scenario, variant in cells
+    )
+    return tuple(Planned(index, key) for index, key in enumerate(keys))

@@ -1,0 +1,42 @@
+"""Whose fault is it that an agent raised: the agent's own, or a provider's that it depends on."""
+
+from __future__ import annotations
+
+from agentkit.errors import ProviderError
+from agentkit.grade.text import shortened
+from agentkit.records import Stop
+from agentkit.redact import redact
+
+_PASSING_STATUSES = frozenset({408, 409, 425, 429})
+_CONTEXT_OVERFLOW = ("context length", "context_length", "maximum context", "too many tokens")
+
+
+class TurnLimitReached(Exception):
+    """An agent that drives its own loop ran into its own limit."""
+
+
+def agent_trouble(error: BaseException) -> tuple[Stop, str]:
+    """Why the trial ends, and the reason in words.
+
+    A provider's trouble makes it invalid. Exceptions of client libraries are known by what they carry: a
+    `status_code` (or a `response` that has one) of a passing kind, or a lost connection. Everything else is the
+    agent's own fault. A prompt longer than the model's context is the agent's token limit.
+    """
+    reason = redact(shortened(f"{type(error).__name__}: {error}", 500))
+    if any(sign in str(error).lower() for sign in _CONTEXT_OVERFLOW):
+        return Stop.TOKEN_LIMIT, reason
+    if isinstance(error, TurnLimitReached):
+        return Stop.TURN_LIMIT, str(error)
+    return (Stop.INVALID if _is_providers(error) else Stop.AGENT_ERROR), reason
+
+
+def _is_providers(error: BaseException) -> bool:
+    if isinstance(error, ProviderError | ConnectionError | TimeoutError):
+        return True
+    status = getattr(error, "status_code", None) or getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int):
+        return status in _PASSING_STATUSES or status >= 500
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names & {"TransportError", "APIConnectionError", "ClientConnectionError"}:
+        return True
+    return error.__cause__ is not None and _is_providers(error.__cause__)

@@ -1,0 +1,241 @@
+"""The plain, frozen records that stages hand to each other. Nothing here does any work.
+
+A *run* plays one agent. A *trial* is one play of one *instance* (a scenario's variant with its variables drawn from a
+seed). A *step* is one thing the agent must get right, graded once per trial. The terms are explained in
+`agentkit/measure/README.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NewType
+
+RunId = NewType("RunId", str)
+TrialId = NewType("TrialId", str)
+
+GOLDEN = "golden"
+"""The variant in which nobody leaves the golden path."""
+
+
+class Party(StrEnum):
+    """Whose fault something was."""
+
+    AGENT = "agent"
+    USER = "user"
+    """The simulated user."""
+    TOOL = "tool"
+    JUDGE = "judge"
+    INFRASTRUCTURE = "infrastructure"
+    HARNESS = "harness"
+
+
+class Verdict(StrEnum):
+    """How a trial ended, as a user would judge it."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    INVALID = "invalid"
+    """Somebody other than the agent was at fault: counts neither way."""
+
+
+class Status(StrEnum):
+    """What became of one step in one trial."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNGRADED = "ungraded"
+    """Reached, but the judge could not say: in no denominator, counted by itself."""
+    NOT_REACHED = "not_reached"
+    """Its turn never began, or the step was void: in no denominator."""
+
+
+class Stop(StrEnum):
+    """Why a trial's conversation ended."""
+
+    COMPLETED = "completed"
+    TURN_LIMIT = "turn_limit"
+    TOKEN_LIMIT = "token_limit"
+    TIME_LIMIT = "time_limit"
+    AGENT_ERROR = "agent_error"
+    """The agent under test raised or answered something that is no answer: its own fault, so the trial failed."""
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as an agent sees it."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON Schema of the arguments, an object."""
+    writes: bool = True
+    """Whether a call may change the world."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that an agent asked for."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any] | None
+    """None where the model's text was not a JSON object; `raw` then holds what it said."""
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the provider counted them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+    @property
+    def total(self) -> int:
+        """Input and output; reasoning and cached tokens are parts of those."""
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """What is known of the request that produced an assistant message."""
+
+    model: str
+    usage: Usage = Usage()
+    cost: float | None = None
+    """US dollars; None where no price is known, which is not zero."""
+    latency: float = 0.0
+    """Seconds from request to the whole response, retries included."""
+    attempts: int = 1
+    finish_reason: str | None = None
+    response_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation."""
+
+    role: str
+    """`system`, `user`, `assistant` or `tool`."""
+    content: str
+    turn: int = 0
+    """Index of the turn it belongs to, from 0; -1 for the system prompt."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+    """Of a tool message: the tool."""
+    error: str | None = None
+    """Of a tool message: the qualified name of the exception the tool raised."""
+    reasoning: str | None = None
+    call: ModelCall | None = None
+    span_id: str | None = None
+    """16 hexadecimal digits: the `chat` or `execute_tool` span that produced it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepGrade:
+    """The verdict on one step (or one outcome check) of one trial."""
+
+    step: str
+    """Unique within the scenario and variant."""
+    status: Status
+    check: str
+    """Which check decided, e.g. `call.arguments`, `reply.mentions`, `state`."""
+    reason: str
+    """In words, for the person who reads the conversation."""
+    score: float | None = None
+    """0 to 1; None where the step was not graded."""
+    turn: int | None = None
+    """Index of the turn it belongs to, from 0; None for an outcome check, and for a step that is void."""
+    skill: str | None = None
+    expected: Any = None
+    found: Any = None
+    """Both plain JSON, cut to a readable length."""
+    fault: Party | None = None
+    """None where the step passed or was not reached."""
+    span_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialKey:
+    """What a trial is, before it is played. Equal keys are the same trial: it is never played twice in a run.
+
+    The same instance and repeat played by two agents make a true pair.
+    """
+
+    scenario: str
+    variant: str
+    instance: int
+    """Seed from which the variables are drawn."""
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One played and graded conversation."""
+
+    id: TrialId
+    run: RunId
+    index: int
+    """Place in the run's order, from 0; stable across resumes."""
+    key: TrialKey
+    verdict: Verdict
+    stop: Stop
+    messages: tuple[Message, ...]
+    steps: tuple[StepGrade, ...]
+    """In playing order, not-reached ones included."""
+    outcome: tuple[StepGrade, ...]
+    variables: Mapping[str, Any]
+    usage: Usage
+    model_calls: int
+    cost: float | None
+    started_at: str
+    """RFC 3339, UTC."""
+    duration: float
+    """Seconds."""
+    trace_id: str | None = None
+    conversation_id: str = ""
+    fault: Party | None = None
+    """Of an invalid or failed trial."""
+    reason: str = ""
+    """In words, why the trial is invalid or was cut short."""
+    final_state: Any = None
+    """The world at the end, plain JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One agent playing a list of trials under fixed settings."""
+
+    id: RunId
+    agent: str
+    agent_hash: str
+    """Of everything in the agent's definition that can change its answers; secrets are not part of it."""
+    deterministic: bool
+    """Whether equal requests get equal answers (temperature 0), so that repeats of one instance count once."""
+    seed: int
+    planned: int
+    """Number of trials."""
+    created_at: str
+    settings: Mapping[str, Any]
+    """What `run` was told, enough to resume and to repeat it."""
+    versions: Mapping[str, str]
+    scenarios: Mapping[str, str]
+    """Scenario id → content hash (world and policy included)."""
+    status: str = "running"
+    """`running`, `finished`, `interrupted` or `stopped` (a hard limit)."""
+    spent: Mapping[str, Any] = field(default_factory=dict)
+    """Model calls, tokens and cost over all sittings, abandoned trials included."""

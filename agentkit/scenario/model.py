@@ -1,0 +1,190 @@
+"""The scenario format: what a YAML file may say, and equally what Python may build.
+
+A scenario is a conversation with a goal: turns that a user plays, the steps expected of the agent in each, the world's
+initial state, and the outcome expected of it at the end. Detours say where a user leaves the golden path, what is
+expected there, and where the conversation rejoins. Strings marked *template* may hold `{{ variable }}`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from agentkit.scenario.matchers import RENDERED, Matcher, Mention, Regex
+from agentkit.scenario.template import texts
+from agentkit.scenario.variables import Variable
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+Template = str
+ID_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+Order = Literal["strict", "any", "subset"]
+
+
+class Model(BaseModel):
+    """Frozen, and strict about unknown keys: a typing error is an error, never a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Call(Model):
+    """The agent calls a tool."""
+
+    name: str
+    """Name of one of the world's tools."""
+    arguments: dict[str, Matcher] = {}
+    """Argument → expected value or matcher. A tool's default values count as given."""
+    match: Literal["exact", "subset"] = "exact"
+    """`exact`: no other arguments; `subset`: others may be there."""
+
+
+class Reply(Model):
+    """The agent's answer in this turn; every condition given must hold."""
+
+    mentions: list[Mention] = []
+    """Each must occur, regardless of case and spacing; a list inside the list holds alternatives; a number is
+    found by value (`12.5` in "$12.50")."""
+    not_mentions: list[Mention] = []
+    pattern: Regex | None = None
+    """Regular expression searched in the answer (template)."""
+    json_schema: dict[str, Any] | None = None
+    """The answer is JSON that this JSON Schema accepts."""
+    asks: bool | None = None
+    """Whether the answer asks a question."""
+    judge: Template | None = None
+    """Rubric for the LLM judge, in one or two sentences that can be answered with yes or no."""
+
+    @field_validator("json_schema")
+    @classmethod
+    def _is_schema(cls, schema: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        if schema is None or (info.context is not RENDERED and next(texts(schema), None)):
+            return schema  # with templates in it, it is one only once they are filled in
+        from jsonschema import SchemaError
+        from jsonschema.validators import Draft202012Validator, validator_for
+
+        try:
+            validator_for(schema, default=Draft202012Validator).check_schema(schema)
+        except SchemaError as error:
+            where = "/".join(map(str, error.path))
+            raise ValueError(f"not a valid JSON Schema: {f'{where}: ' if where else ''}{error.message}") from None
+        return schema
+
+
+class Reasoning(Model):
+    """A condition on the model's reasoning. Where the model shows none, the step is void."""
+
+    mentions: list[Mention] = []
+    not_mentions: list[Mention] = []
+    pattern: Regex | None = None
+    max_words: Annotated[int, Field(gt=0)] | None = None
+
+
+class Step(Model):
+    """One thing to get right: exactly one of `call`, `reply`, `state`, `no_call`, `reasoning`."""
+
+    id: Name
+    """Unique within the scenario, its detours included."""
+    skill: Name | None = None
+    """Groups steps across scenarios: what a person would fix, train or route (`verify_identity`)."""
+    tags: list[str] = []
+    call: Call | None = None
+    reply: Reply | None = None
+    state: dict[Template, Matcher] | None = None
+    """Path into the world's state, parts joined by `/` → expected value or matcher, right after the turn."""
+    no_call: Literal["any", "other"] | list[str] | None = None
+    """`any`: no call at all in this turn; `other`: none beyond those the turn's call steps expect; or the names of
+    tools that must not be called."""
+    reasoning: Reasoning | None = None
+
+
+class Check(Model):
+    """One condition on the outcome: exactly one of `state`, `reply` or `no_call`, at the end of the conversation."""
+
+    id: Name
+    state: dict[Template, Matcher] | None = None
+    reply: Reply | None = None
+    """Holds for what the agent said in the whole conversation, all its answers joined by line breaks."""
+    no_call: list[str] | None = None
+    """Names of tools that were never called successfully."""
+
+
+class Turn(Model):
+    """What the user says, and what is expected of the agent until the user speaks again."""
+
+    id: Name
+    user: Template | list[Template]
+    """One wording, or several of which the seed picks one."""
+    order: Order = "subset"
+    """Of the turn's calls. `strict`: these, in this order, no others; `any`: these in any order, no others;
+    `subset`: these in any order, others allowed. An unexpected call is charged to the call step that comes next
+    (to the last one where none does)."""
+    steps: list[Step] = []
+
+
+class Detour(Model):
+    """Where a user leaves the golden path, what is then expected, and where the conversation rejoins."""
+
+    id: Name
+    title: str = ""
+    tags: list[str] = []
+    leaves: Name
+    """Id of the golden turn before which the detour's turns are played."""
+    turns: Annotated[list[Turn], Field(min_length=1)]
+    rejoins: Name | Literal["end"]
+    """Id of the golden turn that is played next: the one that was left (nothing is skipped) or a later one (the turns
+    between are void), or `end`."""
+    void: list[Name] = []
+    """Steps of later golden turns that are no longer due after this detour."""
+    replaces: list[Step] = []
+    """Steps of later golden turns, by id, that are expected differently after this detour."""
+    outcome: list[Check] | None = None
+    """Replaces the scenario's outcome; left out, the golden outcome still holds."""
+
+
+class Rows(Model):
+    """Variables taken from a file's rows: one instance, one row."""
+
+    file: str
+    """JSONL or CSV, beside the scenario file; its columns become variables."""
+    order: Literal["random", "sequential"] = "random"
+    """`random`: the seed picks the row; `sequential`: instance n plays row n, modulo their number."""
+
+
+class Persona(Model):
+    """Who the user is. Scripted users only carry it; simulated ones speak by it."""
+
+    description: Template = ""
+    goal: Template = ""
+    style: Template = ""
+
+
+class Scenario(Model):
+    """One conversation with a goal, and its detours."""
+
+    id: Annotated[str, Field(pattern=ID_PATTERN)] = ""
+    """Given by the file's path below the suite folder; only Python scenarios state it."""
+    title: str
+    tags: list[str] = []
+    agent: str | None = None
+    """Name of the agent this is written for; used where `--agent` is not given."""
+    persona: Persona = Persona()
+    variables: dict[Name, Variable] = {}
+    rows: Rows | None = None
+    world: dict[Template, Any] = {}
+    """Initial state (template in keys and values); handed to the suite's `initial_state` if it has one."""
+    turns: Annotated[list[Turn], Field(min_length=1)]
+    outcome: Annotated[list[Check], Field(min_length=1)]
+    """What must hold at the end for the trial to be a success, as a user would judge it."""
+    detours: list[Detour] = []
+
+
+class SuiteFile(Model):
+    """`suite.yaml`: what the scenarios of one folder share."""
+
+    title: str
+    world: str | None = None
+    """Python file beside it that defines `TOOLS` (a list of functions) and may define `initial_state(state)`."""
+    policy: str | None = None
+    """Markdown file beside it: the system prompt of chat agents that have none of their own."""
+    agent: str | None = None
+    tags: list[str] = []

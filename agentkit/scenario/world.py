@@ -1,0 +1,189 @@
+"""The world of a scenario: tools as plain typed Python functions over a state that is copied for every trial."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agentkit.errors import UsageError, near_match
+from agentkit.records import ToolSpec
+from agentkit.scenario.modules import display_name
+from agentkit.scenario.plain import dumps, plain
+from agentkit.scenario.tools import ArgumentsError, Tool, build_tool
+
+UNKNOWN_TOOL = "agentkit.UnknownTool"
+BAD_ARGUMENTS = "agentkit.BadArguments"
+"""What `ToolResult.error` holds where the call never reached a tool."""
+
+_MESSAGE_LIMIT = 2_000
+"""Characters of a tool's exception that an agent reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What came of a tool call."""
+
+    content: str
+    """What the agent reads: the value as JSON, or the error in words."""
+    error: str | None = None
+    """Qualified name of the exception, None where the call succeeded."""
+
+
+class World(Protocol):
+    """The state of one trial and the tools that act on it."""
+
+    @property
+    def tools(self) -> Mapping[str, ToolSpec]: ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | None) -> ToolResult:
+        """Run a tool. Never raises for what the agent did: an unknown tool, wrong arguments and the tool's own
+        exception all come back as a result with `error` set."""
+        ...
+
+    def normalized(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with the tool's defaults filled in, so that a default given and one left out compare equal;
+        unchanged for an unknown tool."""
+        ...
+
+    def state(self) -> Any:
+        """The state as plain JSON, for assertions and for the record."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """The state, frozen: cheap, and independent of later calls."""
+        ...
+
+    def restore(self, snapshot: bytes) -> None: ...
+
+
+class WorldFactory(Protocol):
+    """Makes one world per trial; knows its tools without making any."""
+
+    @property
+    def tools(self) -> Mapping[str, ToolSpec]: ...
+
+    def create(self, initial: Mapping[str, Any]) -> World:
+        """A world of its own: nothing in it is shared with `initial` or with another world."""
+        ...
+
+    def complaint(self, name: str, argument: str, value: Any) -> str | None:
+        """Why no valid call of a tool can give this value for an argument, in words; None where one can."""
+        ...
+
+
+class ToolsError(ValueError):
+    """Functions that cannot be tools: each with the reason in words."""
+
+    def __init__(self, mistakes: Sequence[tuple[Any, str]]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("; ".join(message for _, message in mistakes))
+
+
+class PythonWorldFactory:
+    """Worlds of Python functions over a copyable state.
+
+    `functions` take the state first. `initial_state`, where given, makes the state from a scenario's `world`; without
+    it the state is that mapping itself. Raises ToolsError.
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[Callable[..., Any]],
+        initial_state: Callable[[dict[str, Any]], Any] | None = None,
+    ) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._initial_state = initial_state
+        mistakes = []
+        for function in functions:
+            name = getattr(function, "__name__", repr(function))
+            try:
+                built = build_tool(function)
+            except ValueError as error:
+                mistakes.append((function, f"{name}: {error}"))
+                continue
+            if built.spec.name in self._tools:
+                mistakes.append((function, f"{name}: two tools of this name"))
+            self._tools[built.spec.name] = built
+        if mistakes:
+            raise ToolsError(mistakes)
+        self._specs = {name: built.spec for name, built in self._tools.items()}
+
+    @property
+    def tools(self) -> Mapping[str, ToolSpec]:
+        return self._specs
+
+    def create(self, initial: Mapping[str, Any]) -> PythonWorld:
+        """Raises UsageError where `initial_state` does."""
+        state: Any = plain(initial)
+        if self._initial_state is not None:
+            try:
+                state = self._initial_state(state)
+            except Exception as error:
+                raise UsageError(f"initial_state failed: {describe_exception(error)}") from error
+        return PythonWorld(self._tools, self._specs, state)
+
+    def complaint(self, name: str, argument: str, value: Any) -> str | None:
+        return self._tools[name].complaint(argument, value)
+
+
+class PythonWorld:
+    """One trial's state, and Python tools over it."""
+
+    def __init__(self, tools: Mapping[str, Tool], specs: Mapping[str, ToolSpec], state: Any) -> None:
+        self._tools = tools
+        self._specs = specs
+        self._state = state
+
+    @property
+    def tools(self) -> Mapping[str, ToolSpec]:
+        return self._specs
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | None) -> ToolResult:
+        tool = self._tools.get(name)
+        if tool is None:
+            return ToolResult(f"There is no tool {name!r}{near_match(name, self._tools)}.", UNKNOWN_TOOL)
+        if arguments is None:
+            return ToolResult("The arguments are not a JSON object.", BAD_ARGUMENTS)
+        try:
+            parsed = tool.parse(arguments)
+        except ArgumentsError as error:
+            return ToolResult(f"The arguments of {name} do not fit: {error}.", BAD_ARGUMENTS)
+        try:
+            value = tool.function(self._state, **parsed)
+            if tool.is_async:
+                value = await value
+            return ToolResult(dumps(value).decode())
+        except (Exception, SystemExit) as error:
+            return ToolResult(describe_exception(error), qualified_name(type(error)))
+
+    def normalized(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        tool = self._tools.get(name)
+        return tool.normalized(arguments) if tool else dict(arguments)
+
+    def state(self) -> Any:
+        return plain(self._state)
+
+    def snapshot(self) -> bytes:
+        return pickle.dumps(self._state, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def restore(self, snapshot: bytes) -> None:
+        self._state = pickle.loads(snapshot)
+
+
+def describe_exception(error: BaseException) -> str:
+    """`ErrorType: message`, for eyes that must never see a traceback."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be shown)"
+    if len(message) > _MESSAGE_LIMIT:
+        message = message[: _MESSAGE_LIMIT - 1] + "…"
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def qualified_name(kind: type[BaseException]) -> str:
+    """`KeyError`, `httpx.ReadTimeout`, and `world.RefundRefused` for one of the user's own `world.py`."""
+    module = display_name(kind.__module__)
+    return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"

@@ -1,0 +1,90 @@
+"""The command line and the environment of a vLLM server."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from agentkit.errors import EngineError
+
+MISSING = (
+    "vLLM is not installed in this Python environment: run `make setup` in a checkout, or "
+    "`pip install 'agentkit-reliability[serve-cpu]'` (`[serve]` on a machine with an NVIDIA GPU)"
+)
+# Without the first, a small model that is held to JSON writes white space until its tokens run out.
+STRUCTURED_OUTPUTS = {"disable_any_whitespace": True, "backend": "xgrammar"}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How vLLM runs. The defaults start fast and keep some 16 short conversations going on two cores."""
+
+    max_model_len: int = 4096
+    """Longest conversation, in tokens, answer included."""
+    max_num_seqs: int = 16
+    """Requests answered at the same time; further ones wait."""
+    kv_cache_gib: int = 1
+    """Memory for the keys and values of running conversations on a CPU; a GPU takes what is free."""
+    start_timeout: float = 600.0
+    """Seconds after which a server that does not answer is given up."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments of `vllm serve`; they win over the others."""
+
+
+def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> list[str]:
+    """The program and its arguments; the API key is not among them, since everyone can read those.
+
+    Raises:
+        EngineError: vLLM is not installed.
+    """
+    return [
+        *_program(),
+        *("--model", model, "--served-model-name", name),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--max-model-len", str(settings.max_model_len), "--max-num-seqs", str(settings.max_num_seqs)),
+        "--enforce-eager",  # compiling takes minutes, at the first start on a machine
+        *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
+        *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
+        *("--chat-template-content-format", "string"),
+        *(("--otlp-traces-endpoint", traces) if (traces := traces_endpoint(os.environ)) else ()),
+        *settings.arguments,
+    ]
+
+
+def _program() -> list[str]:
+    if importlib.util.find_spec("vllm") is None:
+        raise EngineError(MISSING)
+    try:
+        metadata.version("vllm")
+    except metadata.PackageNotFoundError:
+        # The CPU build is another distribution, in which `vllm serve` fails because it looks this name up.
+        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve"]
+
+
+def vllm_environment(model: str, api_key: str, settings: EngineSettings) -> dict[str, str]:
+    """This process's environment and what vLLM takes from there alone."""
+    offline = {"HF_HUB_OFFLINE": "1"} if Path(model).is_dir() else {}
+    tracing = {"OTEL_SERVICE_NAME": "vllm", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
+    return {
+        **os.environ,
+        **offline,
+        **tracing,
+        "VLLM_API_KEY": api_key,
+        "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+
+
+def traces_endpoint(environment: Mapping[str, str]) -> str | None:
+    """Where the standard OpenTelemetry variables want traces sent over HTTP; None where they name no place."""
+    if exact := environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        return exact
+    base = environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return f"{base.rstrip('/')}/v1/traces" if base else None

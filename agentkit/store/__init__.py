@@ -1,0 +1,9 @@
+"""What was played, kept in a database so that it survives the process.
+
+The only package that knows SQLAlchemy and Alembic. See README.md beside this file.
+"""
+
+from agentkit.store.grades import GradeRow, StepRow
+from agentkit.store.store import DEFAULT_URL, Store
+
+__all__ = ["DEFAULT_URL", "GradeRow", "StepRow", "Store"]

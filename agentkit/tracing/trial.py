@@ -1,0 +1,148 @@
+"""The root of a trace and its turns.
+
+Calls end when they end, but are exported when their turn finishes: only then has it been graded, and the span
+of a call names the steps that it met. So a crash loses the open turn and nothing before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agentkit.records import Message, ToolCall, ToolSpec, Verdict
+from agentkit.tracing import attributes as names
+from agentkit.tracing.calls import Chat, Tool
+from agentkit.tracing.content import JsonCache, name, output_message, preview, text, to_json
+from agentkit.tracing.recorder import Recorder
+from agentkit.tracing.span import Attributes, Clock, Span
+
+
+class Turn(Span):
+    """`invoke_agent {agent}`: what one message of the user set off."""
+
+    def __init__(self, trial: Trial, index: int, agent: str) -> None:
+        self._agent = name(agent)
+        self._cache = trial.cache
+        self._calls: list[Chat | Tool] = []
+        super().__init__(
+            trial.recorder,
+            trial.clock,
+            trial.session,
+            names.INVOKE_AGENT,
+            agent,
+            {names.AGENT_NAME: self._agent, names.TURN_INDEX: index},
+            parent=trial,
+        )
+
+    def chat(
+        self,
+        *,
+        model: str,
+        provider: str,
+        request: Mapping[str, Any],
+        messages: Sequence[Message],
+        tools: Sequence[ToolSpec] = (),
+    ) -> Chat:
+        """Starts a request. Of `request`, `temperature`, `top_p`, `max_tokens` and `seed` are recorded."""
+        chat = Chat(self, self._cache, model, provider, request, messages, tools)
+        if chat.recording:
+            self._calls.append(chat)
+        return chat
+
+    def tool(self, call: ToolCall) -> Tool:
+        """Starts a tool call."""
+        tool = Tool(self, self._agent, call)
+        if tool.recording:
+            self._calls.append(tool)
+        return tool
+
+    def finish(
+        self,
+        steps: Mapping[str, Sequence[str]] | None = None,
+        *,
+        messages: Sequence[Message] = (),
+        error: BaseException | str | None = None,
+    ) -> None:
+        """Ends the turn and exports it together with its calls.
+
+        `steps`: which steps each span met, by `span_id`; this turn's own id for the steps that no call met.
+        `messages`: the turn's, the user's first.
+        `error`: an exception or the qualified name of one. A call that is still open ends with it.
+        """
+        if not self.open:
+            return
+        for call in self._calls:
+            if call.open:
+                call.fail(error or names.OTHER_ERROR)
+        if self.recorder.capture.on_spans:
+            self.end(conversation(messages, self._cache), error)
+        else:
+            self.end({}, error)
+        spans = (*self._calls, self)
+        for span in spans:
+            for step in (steps or {}).get(span.span_id or "", ()):
+                span.step(step)
+        self.recorder.export([span.finished() for span in spans])
+        self._calls.clear()
+
+
+class Trial(Span):
+    """`invoke_workflow {scenario}`: the root of a trace."""
+
+    def __init__(
+        self, recorder: Recorder, conversation_id: str, scenario: str, variant: str, index: int, agent: str
+    ) -> None:
+        self.cache = JsonCache()
+        self._turn: Turn | None = None
+        super().__init__(
+            recorder,
+            Clock(),
+            conversation_id,
+            names.INVOKE_WORKFLOW,
+            scenario,
+            {
+                names.WORKFLOW_NAME: scenario,
+                names.AGENT_NAME: name(agent),
+                names.SCENARIO_ID: scenario,
+                names.VARIANT: variant,
+                names.TRIAL_INDEX: index,
+                names.RUN_ID: recorder.run_id,
+            },
+        )
+
+    def turn(self, *, index: int, agent: str) -> Turn:
+        """Starts a turn, from 0."""
+        self._turn = Turn(self, index, agent)
+        return self._turn
+
+    def finish(
+        self, verdict: Verdict, messages: Sequence[Message] = (), error: BaseException | str | None = None
+    ) -> None:
+        """Ends the trace, and a turn that is still open with it.
+
+        `messages`: the whole conversation. `error`: what cut the trial short, or its qualified name.
+        """
+        if not self.open:
+            return
+        if self._turn is not None:
+            self._turn.finish(error=error)
+        found: Attributes = {names.VERDICT: verdict.value}
+        if self.recorder.capture.on_spans:
+            found |= conversation(messages, self.cache)
+        self.end(found, error)
+        self.recorder.export([self.finished()])
+
+
+def conversation(messages: Sequence[Message], cache: JsonCache) -> Attributes:
+    """Input and output of a turn or a trial: the last answer is the output, the first words its preview."""
+    said = [m for m in messages if m.role != "system"]
+    answer = said[-1] if said and said[-1].role == "assistant" else None
+    inputs = said[:-1] if answer else said
+    found: Attributes = {}
+    if inputs:
+        found[names.INPUT_MESSAGES] = cache.inputs(inputs)
+        found[names.INPUT_VALUE] = text(inputs[0].content)
+    if answer is not None:
+        found[names.OUTPUT_MESSAGES] = to_json([output_message(answer)])
+        found[names.OUTPUT_VALUE] = preview(answer)
+    return found

@@ -1,0 +1,102 @@
+"""Start a worker for each player, and have them play batches in turn."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+HERE = Path(__file__).parent
+WARMUP = 5
+"""Conversations each worker plays before anything is measured."""
+
+
+class Leg:
+    """A player's process. Used as a context manager: entering waits until it is warm, leaving ends it."""
+
+    def __init__(self, name: str, concurrency: int, warmup: int = WARMUP) -> None:
+        self.name = name
+        self.batches: list[dict[str, Any]] = []
+        self.versions: dict[str, str] = {}
+        self._arguments = [sys.executable, str(HERE / "worker.py"), name, str(concurrency), str(warmup)]
+
+    def __enter__(self) -> Leg:
+        self._home = tempfile.TemporaryDirectory(prefix="agentkit-bench-")
+        # Frameworks keep caches below the data folder; LangSmith would send every run over the network.
+        environment = os.environ | {
+            "XDG_DATA_HOME": self._home.name,
+            "TMPDIR": self._home.name,
+            "LANGSMITH_TRACING": "false",
+            "LANGCHAIN_TRACING_V2": "false",
+            "PYTHONHASHSEED": "0",
+        }
+        environment.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
+        environment.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
+        self.process = subprocess.Popen(
+            self._arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.versions = self.answer()["versions"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        if error is not None:
+            self.process.terminate()
+        self.process.wait()
+        self.process.stdout.close()
+        self._home.cleanup()
+
+    def ask(self, conversations: int) -> None:
+        """Start a batch; `answer` waits for its end."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{conversations}\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """The next line the worker prints. Raises RuntimeError where it died instead."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the {self.name} worker ended with status {self.process.wait()}; see above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def play(self, conversations: int) -> None:
+        self.ask(conversations)
+        self.batches.append(self.answer())
+
+    @property
+    def cpu_ms_per_call(self) -> list[float]:
+        """CPU milliseconds per model call, one number a round."""
+        return [1000 * batch["cpu_s"] / batch["calls"] for batch in self.batches]
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def interleave(names: Sequence[str], conversations: int, rounds: int, concurrency: int) -> dict[str, Leg]:
+    """Every player plays one batch a round, one after the other, so that all see the same machine."""
+    with ExitStack() as stack:
+        legs = {name: stack.enter_context(Leg(name, concurrency)) for name in names}
+        for _ in range(rounds):
+            for leg in legs.values():
+                leg.play(conversations)
+    return legs
+
+
+def ratios(ours: Leg, other: Leg) -> dict[str, float]:
+    """Ours over the other's, round by round."""
+    return spread([a / b for a, b in zip(ours.cpu_ms_per_call, other.cpu_ms_per_call, strict=True)])

@@ -1,0 +1,191 @@
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from agentkit.grade import Judge, TurnRecord, grade_outcome, grade_turn, lookup
+from agentkit.grade.match import MISSING
+from agentkit.llm import ChatRequest, FakeChat
+from agentkit.records import Message, Party, Status, StepGrade, ToolCall
+from agentkit.scenario import Check, PlayTurn, Step
+
+
+def as_given(name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    return arguments
+
+
+def steps(*forms: dict[str, Any]) -> tuple[Step, ...]:
+    return tuple(Step.model_validate(form) for form in forms)
+
+
+async def graded(
+    wanted: tuple[Step, ...], *messages: Message, state: Any = None, judge: Judge | None = None, order: Any = "subset"
+) -> dict[str, StepGrade]:
+    turn = PlayTurn("t", "hello", order, wanted)
+    record = TurnRecord(0, turn, (Message("user", "hello"), *messages), state, "turn-span")
+    return {grade.step: grade for grade in await grade_turn(record, as_given, judge)}
+
+
+def asked(name: str, **arguments: Any) -> tuple[Message, Message]:
+    call = ToolCall("c1", name, arguments)
+    return (
+        Message("assistant", "", tool_calls=(call,)),
+        Message("tool", "{}", tool_call_id="c1", name=name, span_id="tool-span"),
+    )
+
+
+async def test_a_call_is_graded_on_the_span_that_met_it() -> None:
+    wanted = steps({"id": "a", "call": {"name": "f", "arguments": {"x": 1}}})
+    grade = (await graded(wanted, *asked("f", x=1)))["a"]
+    assert (grade.status, grade.span_id, grade.score, grade.fault) == (Status.PASSED, "tool-span", 1.0, None)
+
+
+async def test_a_step_that_nothing_met_is_graded_on_the_turn() -> None:
+    wanted = steps({"id": "a", "call": {"name": "f"}})
+    grade = (await graded(wanted, Message("assistant", "no")))["a"]
+    assert (grade.status, grade.span_id, grade.fault) == (Status.FAILED, "turn-span", Party.AGENT)
+    assert "no call was made" in grade.reason
+
+
+async def test_the_failed_call_says_what_was_expected_and_found() -> None:
+    wanted = steps({"id": "a", "call": {"name": "f", "arguments": {"x": 1, "y": {"pattern": "b+"}}}})
+    grade = (await graded(wanted, *asked("f", x=1, y="c")))["a"]
+    assert grade.check == "call.arguments"
+    assert grade.reason == "y: expected text like /b+/, found c"
+    assert grade.found == {"name": "f", "arguments": {"x": 1, "y": "c"}}
+    assert 0 < (grade.score or 0) < 1
+
+
+async def test_an_unexpected_call_in_a_strict_turn() -> None:
+    wanted = steps({"id": "a", "call": {"name": "f", "arguments": {}}})
+    messages = (*asked("g"), Message("assistant", "", tool_calls=(ToolCall("c2", "f", {}),)))
+    grade = (await graded(wanted, *messages, order="strict"))["a"]
+    assert (grade.status, grade.check) == (Status.FAILED, "call.extra")
+
+
+@pytest.mark.parametrize(("no_call", "passed"), [("any", False), ("other", False), (["g"], False), (["h"], True)])
+async def test_no_call(no_call: Any, passed: bool) -> None:
+    wanted = steps({"id": "f", "call": {"name": "f"}}, {"id": "quiet", "no_call": no_call})
+    messages = (*asked("g"), Message("assistant", "", tool_calls=(ToolCall("c2", "f", {}),)))
+    assert ((await graded(wanted, *messages))["quiet"].status is Status.PASSED) is passed
+
+
+async def test_other_means_beyond_the_expected_calls() -> None:
+    wanted = steps({"id": "f", "call": {"name": "f"}}, {"id": "quiet", "no_call": "other"})
+    assert (await graded(wanted, *asked("f")))["quiet"].status is Status.PASSED
+
+
+async def test_reply_needs_every_condition() -> None:
+    reply = {"mentions": ["S-1", 12.5], "not_mentions": ["sorry"], "asks": True}
+    wanted = steps({"id": "r", "reply": reply})
+    good = (await graded(wanted, Message("assistant", "S-1 for $12.50, right?")))["r"]
+    assert (good.status, good.score) == (Status.PASSED, 1.0)
+    bad = (await graded(wanted, Message("assistant", "Sorry, S-1, right?")))["r"]
+    assert (bad.status, bad.score) == (Status.FAILED, 0.5)
+    assert "does not mention 12.5" in bad.reason
+
+
+async def test_silence_is_no_polite_refusal() -> None:
+    wanted = steps({"id": "r", "reply": {"not_mentions": ["poem"]}})
+    assert (await graded(wanted, Message("assistant", "  ")))["r"].status is Status.FAILED
+
+
+async def test_json_reply() -> None:
+    schema = {"type": "object", "required": ["code"], "properties": {"code": {"type": "integer"}}}
+    wanted = steps({"id": "r", "reply": {"json_schema": schema}})
+    assert (await graded(wanted, Message("assistant", '{"code": 3}')))["r"].status is Status.PASSED
+    for text in ('{"code": "3"}', "code 3", "{}"):
+        assert (await graded(wanted, Message("assistant", text)))["r"].status is Status.FAILED
+
+
+async def test_state_right_after_the_turn() -> None:
+    wanted = steps({"id": "s", "state": {"sales/S-1/lines/0/refunded": True, "sales/S-2": {"absent": True}}})
+    state = {"sales": {"S-1": {"lines": [{"refunded": True}]}}}
+    assert (await graded(wanted, state=state))["s"].status is Status.PASSED
+    assert (await graded(wanted, state={"sales": {}}))["s"].status is Status.FAILED
+    assert lookup(state, "sales/S-1/lines/7") is MISSING
+
+
+async def test_reasoning_is_void_where_the_model_shows_none() -> None:
+    wanted = steps({"id": "think", "reasoning": {"mentions": ["policy"], "max_words": 5}})
+    assert (await graded(wanted, Message("assistant", "ok")))["think"].status is Status.NOT_REACHED
+    seen = Message("assistant", "ok", reasoning="the policy says so")
+    assert (await graded(wanted, seen))["think"].status is Status.PASSED
+    long = Message("assistant", "ok", reasoning="the policy says so and so and so")
+    assert (await graded(wanted, long))["think"].check == "reasoning.max_words"
+
+
+def judge(answer: dict[str, Any] | str, cache: Any = None) -> Judge:
+    text = answer if isinstance(answer, str) else orjson.dumps(answer).decode()
+    return Judge(FakeChat(lambda request: text), cache)
+
+
+RUBRIC = steps({"id": "kind", "reply": {"judge": "Is the answer kind?"}})
+ANSWER = Message("assistant", "Of course, with pleasure.")
+
+
+@pytest.mark.parametrize(("passed", "status"), [(True, Status.PASSED), (False, Status.FAILED)])
+async def test_a_judges_verdict_with_a_quotation(passed: bool, status: Status) -> None:
+    verdict = {"reason": "It is.", "quotation": "with  PLEASURE", "passed": passed}
+    grade = (await graded(RUBRIC, ANSWER, judge=judge(verdict)))["kind"]
+    assert (grade.status, grade.check) == (status, "reply.judge")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I think it is fine",
+        {"reason": "r", "quotation": "nobody said this", "passed": True},
+        {"reason": "r", "quotation": "", "passed": True},
+        {"reason": "r", "quotation": "pleasure"},
+        {"reason": "r", "quotation": "pleasure", "passed": "yes"},
+    ],
+)
+async def test_a_judge_that_answers_nonsense_leaves_the_step_ungraded(answer: Any) -> None:
+    grade = (await graded(RUBRIC, ANSWER, judge=judge(answer)))["kind"]
+    assert (grade.status, grade.fault, grade.score) == (Status.UNGRADED, Party.JUDGE, None)
+
+
+async def test_without_a_judge_a_rubric_is_ungraded() -> None:
+    grade = (await graded(RUBRIC, ANSWER))["kind"]
+    assert grade.status is Status.UNGRADED
+    assert "no judge is configured" in grade.reason
+
+
+async def test_a_judge_is_asked_once_for_the_same_thing() -> None:
+    class Memory(dict[str, str]):
+        cache_get = dict.get
+        cache_put = dict.__setitem__
+
+    asked_of: list[ChatRequest] = []
+
+    def answer(request: ChatRequest) -> str:
+        asked_of.append(request)
+        return '{"reason": "r", "quotation": "pleasure", "passed": true}'
+
+    same = Judge(FakeChat(answer), Memory())
+    for _ in range(2):
+        assert (await graded(RUBRIC, ANSWER, judge=same))["kind"].status is Status.PASSED
+    assert len(asked_of) == 1
+
+
+async def test_the_judge_is_not_asked_where_a_plain_condition_already_failed() -> None:
+    wanted = steps({"id": "kind", "reply": {"mentions": ["sorry"], "judge": "Is it kind?"}})
+    grade = (await graded(wanted, ANSWER, judge=judge("nonsense")))["kind"]
+    assert grade.status is Status.FAILED
+
+
+async def test_outcome_checks() -> None:
+    checks = [
+        Check.model_validate({"id": "state", "state": {"done": True}}),
+        Check.model_validate({"id": "never", "no_call": ["delete"]}),
+        Check.model_validate({"id": "said", "reply": {"mentions": ["goodbye"]}}),
+    ]
+    failed_call = Message("tool", "no", name="delete", error="ValueError")
+    messages = [Message("user", "goodbye"), failed_call, Message("assistant", "Goodbye!")]
+    grades = await grade_outcome(checks, messages, {"done": True}, None)
+    assert [grade.status for grade in grades] == [Status.PASSED] * 3
+    done = Message("tool", "ok", name="delete")
+    grades = await grade_outcome(checks, [done], {"done": False}, None)
+    assert [grade.status for grade in grades] == [Status.FAILED] * 3

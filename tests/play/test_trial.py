@@ -1,0 +1,148 @@
+"""How a trial ends, and whose fault it is."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from agentkit.config import Limits, Sampling
+from agentkit.errors import ProviderError
+from agentkit.llm import Budget, ChatRequest, FakeChat
+from agentkit.play.agent import Moment
+from agentkit.play.agents.chat import ChatAgent
+from agentkit.play.agents.function import FunctionAgent
+from agentkit.records import Message, ModelCall, Party, Status, Stop, ToolCall, Usage, Verdict
+from tests.play.conftest import Play
+
+
+def agent(function: Any) -> FunctionAgent:
+    return FunctionAgent("f", function)
+
+
+async def polite(moment: Moment) -> str:
+    return "Hello, which one?"
+
+
+async def test_a_function_that_answers_but_does_nothing_fails(play: Play) -> None:
+    _, (trial,) = await play(agent(polite))
+    assert (trial.verdict, trial.stop, trial.fault) == (Verdict.FAILURE, Stop.COMPLETED, Party.AGENT)
+    assert [g.status for g in trial.steps] == [Status.FAILED] * 4 + [Status.PASSED]
+
+
+async def test_a_function_that_calls_tools_by_itself(play: Play) -> None:
+    async def act(moment: Moment) -> str:
+        order = str(moment.messages[0].content.split()[-1].rstrip("?"))
+        name = "ship" if moment.turn == 1 else "look_up"
+        result = await moment.call_tool(ToolCall(f"c{moment.turn}", name, {"order_id": order}))
+        return f"shipped: {result.content}, anything else?"
+
+    _, (trial,) = await play(agent(act))
+    assert trial.verdict is Verdict.SUCCESS
+    assert {g.step: g.status for g in trial.steps}["ship"] is Status.PASSED
+    calls = [m for m in trial.messages if m.role == "tool"]
+    assert [m.name for m in calls] == ["look_up", "ship", "look_up"]
+    assert all(m.span_id for m in calls)
+
+
+async def test_a_tools_exception_is_the_agents_problem(play: Play) -> None:
+    async def act(moment: Moment) -> Any:
+        if moment.messages[-1].role == "user":
+            return Message("assistant", "", tool_calls=(ToolCall(f"c{moment.turn}", "explode", {}),))
+        return moment.messages[-1].content
+
+    _, (trial,) = await play(agent(act))
+    assert trial.verdict is Verdict.FAILURE
+    tools = [m for m in trial.messages if m.role == "tool"]
+    assert len(tools) == 3
+    assert all(m.error and "the till is on fire" in m.content for m in tools)
+
+
+async def test_an_agent_that_raises_failed(play: Play) -> None:
+    async def act(moment: Moment) -> str:
+        raise KeyError("oops")
+
+    _, (trial,) = await play(agent(act))
+    assert (trial.verdict, trial.stop, trial.fault) == (Verdict.FAILURE, Stop.AGENT_ERROR, Party.AGENT)
+    assert "KeyError" in trial.reason
+    statuses = {g.step: g.status for g in trial.steps}
+    assert statuses["look_up"] is Status.FAILED
+    assert statuses["ship"] is Status.NOT_REACHED
+
+
+@pytest.mark.parametrize("error", [ProviderError("server", "503"), ConnectionResetError("gone"), TimeoutError("slow")])
+async def test_a_provider_that_fails_makes_the_trial_invalid(play: Play, error: Exception) -> None:
+    async def act(moment: Moment) -> str:
+        if moment.turn == 1:
+            raise error
+        return "hello"
+
+    _, (trial,) = await play(agent(act))
+    assert (trial.verdict, trial.stop, trial.fault) == (Verdict.INVALID, Stop.INVALID, Party.INFRASTRUCTURE)
+
+
+async def test_an_agent_that_never_answers_hits_its_turn_limit(play: Play) -> None:
+    async def act(moment: Moment) -> Message:
+        return Message("assistant", "", tool_calls=(ToolCall(f"c{len(moment.messages)}", "explode", {}),))
+
+    _, (trial,) = await play(agent(act), limits=Limits(moves_per_turn=3))
+    assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TURN_LIMIT)
+    assert sum(m.role == "assistant" for m in trial.messages) == 3
+
+
+async def test_the_time_limit(play: Play) -> None:
+    async def act(moment: Moment) -> str:
+        await asyncio.sleep(30)
+        return ""
+
+    _, (trial,) = await play(agent(act), limits=Limits(seconds=0.05))
+    assert (trial.verdict, trial.stop, trial.fault) == (Verdict.FAILURE, Stop.TIME_LIMIT, Party.AGENT)
+
+
+async def test_the_token_limit(play: Play) -> None:
+    async def act(moment: Moment) -> Message:
+        return Message("assistant", "hi", call=ModelCall("m", Usage(400, 200)))
+
+    _, (trial,) = await play(agent(act), limits=Limits(tokens=1000))
+    assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TOKEN_LIMIT)
+    assert trial.usage.total == 1200
+
+
+async def test_an_answer_that_is_none_is_the_agents_fault(play: Play) -> None:
+    async def act(moment: Moment) -> Any:
+        return 42
+
+    _, (trial,) = await play(agent(act))
+    assert trial.stop is Stop.AGENT_ERROR
+    assert "expected a text" in trial.reason
+
+
+def chat(answer: Any, budget: Budget | None = None) -> ChatAgent:
+    return ChatAgent("chat", FakeChat(answer, budget=budget), Sampling(temperature=0), system="Be kind.")
+
+
+async def test_a_chat_model_gets_policy_tools_and_history(play: Play) -> None:
+    seen: list[ChatRequest] = []
+
+    def answer(request: ChatRequest) -> Any:
+        seen.append(request)
+        if request.messages[-1].role == "user":
+            return ToolCall("c", "look_up", {"order_id": "A-0000"})
+        return "No such order. Another?"
+
+    _, (trial,) = await play(chat(answer))
+    assert trial.model_calls == 6
+    assert [m.role for m in seen[1].messages] == ["system", "user", "assistant", "tool"]
+    assert seen[0].messages[0].content == "Be kind."
+    assert {tool.name for tool in seen[0].tools} == {"look_up", "ship", "explode"}
+    assert seen[0].traceparent is not None
+    assert trial.trace_id is not None
+    assert trial.trace_id in seen[0].traceparent
+    assert all(m.span_id for m in trial.messages if m.role != "user")
+
+
+async def test_a_hard_limit_stops_the_run_and_abandons_the_open_trial(play: Play) -> None:
+    budget = Budget(max_calls=7)
+    run, trials = await play(chat(lambda request: "hello?", budget), trials=10, budget=budget, concurrency=1)
+    assert run.status == "stopped"
+    assert len(trials) == 2
+    assert run.spent["calls"] == 7
