@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,19 @@ def json_option(command: Command) -> Command:
     return click.option(
         "--json", "json_file", metavar="FILE", help="Write the result as JSON to FILE ('-': standard output)."
     )(command)
+
+
+def check_writable(file: str | None) -> None:
+    """Refuse a `--json` file that cannot be written, before any work is done for it.
+
+    Raises:
+        UsageError: its folder is missing or read-only.
+    """
+    if file is None or file == "-":
+        return
+    folder = Path(file).absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(file).is_dir():
+        raise UsageError(f"--json: {file} cannot be written: {folder} is no folder that one may write a file to")
 
 
 def write_json(file: str, document: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentkit.cli.options import json_option, open_store, store_option, write_json
+from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
 from agentkit.errors import ExitCode, NotJudged, UsageError, near_match
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def command(
     """
     from agentkit.config import load_config
 
+    check_writable(json_file)
     config = load_config()
     limits = _HardLimits(max_calls, max_cost)
     with open_store(store) as opened:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agentkit.measure.cluster import Counts, count, coupling
-from agentkit.measure.gap import Permuted, permute
+from agentkit.measure.gap import Influence, influence
 from agentkit.measure.graded import Cell, Floats
+from agentkit.measure.independence import Permuted, permute
 from agentkit.measure.product import DRAWS, beta_means, product_interval, product_variance
 from agentkit.measure.proportion import wilson
 from agentkit.measure.resample import Resamples, resample
@@ -29,6 +30,7 @@ class CellMeasures:
     means: Floats
     """Shape [K]: Beta means of the step accuracies, for rankings."""
     resamples: Resamples
+    influence: Influence
     permuted: Permuted | None
 
 
@@ -48,6 +50,7 @@ def measure_cell(cell: Cell, *, deterministic: bool, seed: int, level: float = 0
         rate_figure(rates, 1, level=level),
         beta_means(steps.scaled(steps.effective), steps.effective),
         resample(cell, steps, seed=seed),
+        influence(cell),
         permute(cell, seed=seed),
     )
 

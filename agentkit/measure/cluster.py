@@ -91,14 +91,24 @@ def coupling(grades: NDArray[np.int8], instances: Ints) -> float:
     compared with the variance which the same influences would give were the steps independent. Grades of
     shape [trials, K].
     """
-    passed, graded = grades == PASSED, (grades == PASSED) | (grades == FAILED)
-    n = graded.sum(axis=0)
-    p = passed.sum(axis=0) / np.maximum(n, 1)
-    influence = np.where(graded & (p > 0), (passed - p) / np.maximum(n * p, 1e-300), 0.0)
+    accuracy, steps = residuals(grades)
+    influence = np.where(accuracy > 0, steps / np.where(accuracy > 0, accuracy, 1.0), 0.0)
     influence = by_instance(influence, instances)
     independent = float((influence**2).sum())
     together = float((influence.sum(axis=1) ** 2).sum())
     return max(1.0, together / independent) if independent > 0 else 1.0
+
+
+def residuals(grades: NDArray[np.int8]) -> tuple[Floats, Floats]:
+    """Each column's accuracy p (0 without a trial), shape [K], and `(y - p) / n` of each trial, shape
+    [trials, K].
+
+    The latter are 0 where a trial is in no denominator, and sum to 0 over trials.
+    """
+    passed, graded = grades == PASSED, (grades == PASSED) | (grades == FAILED)
+    n = np.maximum(graded.sum(axis=0), 1)
+    accuracy = passed.sum(axis=0) / n
+    return accuracy, np.where(graded, (passed - accuracy) / n, 0.0)
 
 
 def cluster_error(values: ArrayLike, clusters: ArrayLike, *, corrected: bool = True) -> float:

@@ -1,5 +1,4 @@
-"""The gap between what was observed and what the step accuracies compound to, and whether steps fail
-together."""
+"""The gap between what was observed and what the step accuracies compound to."""
 
 from __future__ import annotations
 
@@ -10,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agentkit.measure.graded import FAILED, PASSED, UNGRADED, Cell, Floats
-from agentkit.measure.suite import Figure
-
-PERMUTATIONS = 1_000
+from agentkit.measure.cluster import by_instance, residuals
+from agentkit.measure.graded import Cell, Floats
+from agentkit.measure.priority import birnbaum
+from agentkit.measure.suite import Figure, t_quantile
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +26,37 @@ class Gap:
     p_reason: str | None
 
 
-class Permuted(NamedTuple):
-    """The rate of all-steps-passed in one cell."""
+class Influence(NamedTuple):
+    """What each instance of a cell does to the cell's rates, shape [instances] each; the sums are 0."""
 
-    rate: float
-    null: Floats
-    """Shape [permutations]: the same rate where each step's results fell on random trials."""
+    success: Floats
+    product: Floats
 
 
-def log_ratio(observed: Figure, compounded: Figure, resampled: tuple[Floats, Floats], level: float) -> Figure:
-    """The gap with its bootstrap percentile interval; `resampled` holds (observed, compounded) of each
-    resample.
+def influence(cell: Cell) -> Influence:
+    """First-order influences on the rate of success and on the product of the step accuracies."""
+    accuracy, steps = residuals(cell.grades)
+    _, success = residuals(cell.success[:, None])
+    product = steps @ birnbaum(accuracy)
+    sums = by_instance(np.column_stack([success, product]), cell.instances)
+    return Influence(sums[:, 0], sums[:, 1])
 
-    Where the resamples do not vary at all (nothing ever failed) the interval comes from the ends of the two
-    figures, since no variation seen is not certainty. An end is None where it is unbounded.
+
+def log_ratio(
+    observed: Figure,
+    compounded: Figure,
+    resampled: tuple[Floats, Floats],
+    influences: Sequence[Influence],
+    weights: Floats,
+    *,
+    level: float = 0.95,
+) -> Figure:
+    """The gap with its interval; `resampled` holds (observed, compounded) of each resample.
+
+    Each end is the farther of the bootstrap percentile, which knows that the gap is skewed, and a t interval
+    from the influences, which does not collapse where few trials hold all the failures. Where nothing varied
+    at all the ends come from the two figures' intervals, since no variation seen is not certainty. An end is
+    None where it is unbounded.
     """
     if observed.estimate is None or compounded.estimate is None:
         return Figure(None, None, None, None, compounded.reason or observed.reason)
@@ -48,60 +64,36 @@ def log_ratio(observed: Figure, compounded: Figure, resampled: tuple[Floats, Flo
     if zero:
         return Figure(None, None, None, None, f"the logarithm is not defined: {' and '.join(zero)} is 0")
     estimate = math.log(observed.estimate / compounded.estimate)
-    top, bottom = (rate[(resampled[0] > 0) | (resampled[1] > 0)] for rate in resampled)
-    with np.errstate(divide="ignore"):
-        sample = np.sort(np.log(top) - np.log(bottom))
-    if sample[-1] - sample[0] < 1e-12:
+    half = _half_width(observed.estimate, compounded.estimate, influences, weights, level)
+    if half < 1e-12:
         low, high = _ratio(observed.low, compounded.high), _ratio(observed.high, compounded.low)
         return Figure(estimate, low, high, "interval_ends", _open(low, high))
-    tail = (1 - level) / 2 * (len(sample) - 1)
-    low, high = _finite(sample[math.floor(tail)]), _finite(sample[math.ceil(len(sample) - 1 - tail)])
+    bottom, top = _percentiles(*resampled, level)
+    low, high = _finite(min(bottom, estimate - half)), _finite(max(top, estimate + half))
     return Figure(estimate, low, high, "bootstrap", _open(low, high))
 
 
-def permute(cell: Cell, *, seed: int, permutations: int = PERMUTATIONS) -> Permuted | None:
-    """All-steps-passed when each step's results are permuted over the trials that reached it; None without
-    trials.
-
-    Never permutes across cells, which would take difficulty for coupling. Uses trials without an ungraded
-    step, and of an instance's repeats a random one, for repeats are not exchangeable with other trials.
-    Permuting a column among N trials moves x passes to a random subset, so the trials still unfailed are a
-    hypergeometric count: no trial is shuffled. Trials that reached the same steps form a stratum, and passes
-    spread over strata the same way.
-    """
-    rng = cell.generator(seed, "permute")
-    fit = rng.permutation(np.flatnonzero(cell.all_passed != UNGRADED))
-    fit = fit[np.unique(cell.instances[fit], return_index=True)[1]]
-    if len(fit) == 0:
-        return None
-    grades = cell.grades[fit]
-    masks, sizes = np.unique(np.isin(grades, (PASSED, FAILED)), axis=0, return_counts=True)
-    unfailed = np.tile(sizes, (permutations, 1))
-    for step in range(grades.shape[1]):
-        reached = masks[:, step]
-        passes = int((grades[:, step] == PASSED).sum())
-        if passes == sizes[reached].sum():
-            continue
-        spread = rng.multivariate_hypergeometric(sizes[reached], passes, size=permutations)
-        left = unfailed[:, reached]
-        unfailed[:, reached] = rng.hypergeometric(left, sizes[reached] - left, spread)
-    return Permuted(float((cell.all_passed[fit] == PASSED).mean()), unfailed.sum(axis=1) / len(grades))
+def _half_width(
+    observed: float, compounded: float, influences: Sequence[Influence], weights: Floats, level: float
+) -> float:
+    """Of the t interval; cells and their instances are independent."""
+    variance, degrees = 0.0, 0
+    for it, weight in zip(influences, weights, strict=True):
+        units = len(it.success)
+        if units > 1:
+            effect = weight * (it.success / observed - it.product / compounded)
+            variance += float((effect**2).sum()) * units / (units - 1)
+            degrees += units - 1
+    return t_quantile(degrees, level) * math.sqrt(variance) if degrees else 0.0
 
 
-def independence_test(cells: Sequence[Permuted | None], weights: Floats) -> tuple[float | None, str | None]:
-    """Two-sided p-value of the weighted rate of all-steps-passed, or None and why there is none.
-
-    Cells without trials are left out; the weights of the others keep their proportions.
-    """
-    judged = [(cell, weight) for cell, weight in zip(cells, weights, strict=True) if cell is not None]
-    if not judged:
-        return None, "no trial to permute"
-    null = np.sum([weight * cell.null for cell, weight in judged], axis=0)
-    seen = sum(weight * cell.rate for cell, weight in judged)
-    if np.ptp(null) < 1e-12:
-        return None, "no two steps of a scenario both failed and passed, so there is nothing to permute"
-    far = np.abs(null - null.mean()) >= abs(seen - null.mean()) - 1e-12
-    return (1 + int(far.sum())) / (1 + len(null)), None
+def _percentiles(observed: Floats, compounded: Floats, level: float) -> tuple[float, float]:
+    """Of the log ratio over resamples, infinite where too many resamples hold no success or no pass."""
+    some = (observed > 0) | (compounded > 0)
+    with np.errstate(divide="ignore"):
+        sample = np.sort(np.log(observed[some]) - np.log(compounded[some]))
+    tail = (1 - level) / 2 * (len(sample) - 1)
+    return float(sample[math.floor(tail)]), float(sample[math.ceil(len(sample) - 1 - tail)])
 
 
 def _ratio(top: float | None, bottom: float | None) -> float | None:

@@ -90,9 +90,7 @@ class Cell:
     def ordered(self) -> Cell:
         """The same cell with its trials in an order that depends on their content alone."""
         order = np.lexsort((*self.grades.T, self.success, self.instances))
-        return replace(
-            self, grades=self.grades[order], success=self.success[order], instances=self.instances[order]
-        )
+        return replace(self, grades=self.grades[order], success=self.success[order], instances=self.instances[order])
 
     def generator(self, seed: int, purpose: str) -> np.random.Generator:
         """Random numbers that depend on this cell alone, so that adding or reordering others changes

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from agentkit.measure.cell import CellMeasures
-from agentkit.measure.gap import Gap, independence_test, log_ratio
+from agentkit.measure.gap import Gap, log_ratio
 from agentkit.measure.graded import Floats
+from agentkit.measure.independence import independence_test
 from agentkit.measure.priority import Candidate, Priority, prioritise
 from agentkit.measure.suite import (
     EMPTY,
@@ -66,9 +67,7 @@ def measure_group(measures: Sequence[CellMeasures], *, level: float = 0.95) -> G
     )
 
 
-def _rate(
-    measures: Sequence[CellMeasures], rates: Sequence[CellFigure], weights: Floats, level: float
-) -> Figure:
+def _rate(measures: Sequence[CellMeasures], rates: Sequence[CellFigure], weights: Floats, level: float) -> Figure:
     names = [it.cell.id for it in measures]
     return fixed_suite(rates, weights, names=names, single="wilson", level=level)
 
@@ -78,9 +77,7 @@ def _unjudged(it: CellMeasures) -> str:
     return ", ".join(step for step, n in zip(it.cell.step_ids, it.steps.n, strict=True) if n == 0)
 
 
-def _gap(
-    measures: Sequence[CellMeasures], weights: Floats, observed: Figure, compounded: Figure, level: float
-) -> Gap:
+def _gap(measures: Sequence[CellMeasures], weights: Floats, observed: Figure, compounded: Figure, level: float) -> Gap:
     if not measures:
         return Gap(EMPTY, None, EMPTY.reason)
     resampled = (
@@ -88,7 +85,9 @@ def _gap(
         weights @ np.stack([it.resamples.product for it in measures]),
     )
     p_value, p_reason = independence_test([it.permuted for it in measures], weights)
-    return Gap(log_ratio(observed, compounded, resampled, level), p_value, p_reason)
+    influences = [it.influence for it in measures]
+    ratio = log_ratio(observed, compounded, resampled, influences, weights, level=level)
+    return Gap(ratio, p_value, p_reason)
 
 
 def _compounded_population(measures: Sequence[CellMeasures], weights: Floats, level: float) -> Figure:
@@ -96,18 +95,12 @@ def _compounded_population(measures: Sequence[CellMeasures], weights: Floats, le
         accuracy = np.stack([it.steps.accuracy for it in measures])
         columns = [_by_scenario(measures, weights, column) for column in accuracy.T]
         return shared_steps_population(np.column_stack(columns), level=level)
-    return population(
-        _by_scenario(measures, weights, [it.compounded.estimate for it in measures]), level=level
-    )
+    return population(_by_scenario(measures, weights, [it.compounded.estimate for it in measures]), level=level)
 
 
-def _by_scenario(
-    measures: Sequence[CellMeasures], weights: Floats, values: Sequence[float] | Floats
-) -> Floats:
+def _by_scenario(measures: Sequence[CellMeasures], weights: Floats, values: Sequence[float] | Floats) -> Floats:
     """Mean over the variants of each scenario, in the order of the scenarios' names."""
-    names, position = np.unique(
-        np.array([it.cell.scenario for it in measures], dtype=str), return_inverse=True
-    )
+    names, position = np.unique(np.array([it.cell.scenario for it in measures], dtype=str), return_inverse=True)
     sums = np.bincount(position, weights=weights * np.asarray(values), minlength=len(names))
     return np.asarray(sums / np.bincount(position, weights=weights, minlength=len(names)))
 

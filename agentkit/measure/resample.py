@@ -39,9 +39,7 @@ def resample(cell: Cell, steps: Counts, *, seed: int, resamples: int = RESAMPLES
     whole = np.where(seen > 0, passed.sum(axis=0) / np.maximum(seen, 1), np.nan)
     accuracy = np.where(n > 0, x / np.maximum(n, 1), whole)
     worth = steps.effective / np.maximum(steps.n, 1)
-    return Resamples(
-        accuracy[:, :-1].prod(axis=1), accuracy[:, -1], beta_means(x[:, :-1] * worth, n[:, :-1] * worth)
-    )
+    return Resamples(accuracy[:, :-1].prod(axis=1), accuracy[:, -1], beta_means(x[:, :-1] * worth, n[:, :-1] * worth))
 
 
 def _draw_sums(units: Floats, rng: np.random.Generator, resamples: int) -> Floats:

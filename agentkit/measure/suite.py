@@ -117,9 +117,7 @@ def shared_steps_population(accuracy: ArrayLike, *, level: float = 0.95) -> Figu
     psi = ((p_sk - p_k) / p_k).sum(axis=1)
     error = math.sqrt((psi**2).sum() * scenarios / (scenarios - 1)) / scenarios
     half, product = t_quantile(scenarios - 1, level) * error, float(p_k.prod())
-    return Figure(
-        product, product * math.exp(-half), min(1.0, product * math.exp(half)), "shared_steps_sandwich"
-    )
+    return Figure(product, product * math.exp(-half), min(1.0, product * math.exp(half)), "shared_steps_sandwich")
 
 
 def t_quantile(degrees: int, level: float) -> float:

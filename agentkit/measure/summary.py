@@ -88,9 +88,7 @@ def summarize(cells: Sequence[Cell], *, deterministic: bool, seed: int, level: f
     ordered = sorted(cells, key=lambda cell: (cell.scenario, cell.variant != GOLDEN, cell.variant))
     twice = [a.id for a, b in pairwise(ordered) if a.id == b.id]
     if twice:
-        raise AgentkitError(
-            f"two sets of trials for {', '.join(twice)}; expected one for each scenario and variant"
-        )
+        raise AgentkitError(f"two sets of trials for {', '.join(twice)}; expected one for each scenario and variant")
     measures = [measure_cell(cell, deterministic=deterministic, seed=seed, level=level) for cell in ordered]
     golden = [it for it in measures if it.cell.variant == GOLDEN]
     off_path = [it for it in measures if it.cell.variant != GOLDEN]

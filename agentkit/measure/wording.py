@@ -21,9 +21,7 @@ def span(change: Change) -> str:
     """`47 % to 55 %`, with as many decimals as it takes to tell both ends apart, and from 0 and 100."""
     for digits in range(5):
         texts = [f"{100 * value:.{digits}f}" for value in change]
-        honest = all(
-            value in (0, 1) or 0 < float(text) < 100 for value, text in zip(change, texts, strict=True)
-        )
+        honest = all(value in (0, 1) or 0 < float(text) < 100 for value, text in zip(change, texts, strict=True))
         if honest and (texts[0] != texts[1] or change[0] == change[1]):
             break
     return f"{texts[0]} % to {texts[1]} %"

@@ -1,4 +1,4 @@
-"""Plays a list of trials: some at once, each recorded as soon as it is graded, until all are played or a limit is hit."""
+"""Plays a list of trials, some at once, each recorded as soon as it is graded, until all are played or a limit is hit."""
 
 from __future__ import annotations
 

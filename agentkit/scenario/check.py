@@ -9,9 +9,10 @@ from agentkit.errors import Problem, near_match
 from agentkit.records import GOLDEN, ToolSpec
 from agentkit.scenario.document import Document, Keys, dotted
 from agentkit.scenario.drawing import find_cycle, needed_by
+from agentkit.scenario.expressions import TemplateError
 from agentkit.scenario.model import Check, Step
 from agentkit.scenario.outline import Item, Outline, outline
-from agentkit.scenario.template import TemplateError, compile_text, texts
+from agentkit.scenario.template import compile_text, texts
 
 Tools = Mapping[str, ToolSpec]
 Finding = tuple[Keys, str]

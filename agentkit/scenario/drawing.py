@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
+from agentkit.scenario.expressions import TemplateError
 from agentkit.scenario.filters import RenderError
 from agentkit.scenario.rows import Row
 from agentkit.scenario.streams import stream
-from agentkit.scenario.template import Template, TemplateError, compile_data
+from agentkit.scenario.template import Template, compile_data
 from agentkit.scenario.variables import Generator, Value
 
 _TRIES = 1_000

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ValidationError
 
 from agentkit.records import GOLDEN
 from agentkit.scenario.drawing import Drawing, VariableError
+from agentkit.scenario.expressions import Values
 from agentkit.scenario.filters import RenderError, as_text
 from agentkit.scenario.matchers import RENDERED, Pattern
 from agentkit.scenario.model import Check, Detour, Order, Persona, Reasoning, Reply, Scenario, Step, Turn
 from agentkit.scenario.streams import derive
-from agentkit.scenario.template import RegexText, Template, Values, compile_data
+from agentkit.scenario.template import PathText, RegexText, Template, compile_data
 
 M = TypeVar("M", bound=BaseModel)
 Keys = tuple[str | int, ...]
@@ -220,5 +221,8 @@ def _fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
         if name not in model.model_fields_set:
             continue
         value = _written(getattr(model, name))
-        is_regex = name == "pattern" and isinstance(model, (Pattern, Reply, Reasoning))
-        yield name, RegexText(value) if is_regex and value is not None else value
+        if name == "pattern" and value is not None and isinstance(model, (Pattern, Reply, Reasoning)):
+            value = RegexText(value)
+        elif name == "state" and value is not None:
+            value = {PathText(path): expected for path, expected in value.items()}
+        yield name, value

@@ -17,14 +17,17 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictFloat,
+    StrictInt,
     Tag,
     ValidationInfo,
     field_validator,
 )
 
 from agentkit.errors import near_match
+from agentkit.scenario.expressions import TemplateError
 from agentkit.scenario.patterns import complaint
-from agentkit.scenario.template import TemplateError, is_template, regex_sample
+from agentkit.scenario.template import is_template, regex_sample
 
 RENDERED = {"rendered": True}
 """Validation context of values whose templates are filled in: what looks like a template now is only text."""
@@ -76,9 +79,9 @@ class Pattern(Operator):
 class Number(Operator):
     """A number within `tolerance` of `number`; a text that holds only a number counts as that number."""
 
-    number: float | str
+    number: StrictFloat | str
     """A template must render to a number."""
-    tolerance: Annotated[float, Field(ge=0)] = 0.0
+    tolerance: Annotated[StrictFloat, Field(ge=0)] = 0.0
     """Absolute."""
 
     @field_validator("number")
@@ -180,6 +183,8 @@ def _operator_of(value: Any) -> str | None:
     return next((key for key in OPERATORS if key in value), None)
 
 
+_Operators = Equals | Pattern | Number | SetOf | Subset | Date | OneOf | Mentions | Anything | Absent
+
 Matcher = Annotated[
     Annotated[Equals, Tag("equals")]
     | Annotated[Pattern, Tag("pattern")]
@@ -192,8 +197,8 @@ Matcher = Annotated[
     | Annotated[Anything, Tag("any")]
     | Annotated[Absent, Tag("absent")],
     Discriminator(_operator_of),
-    BeforeValidator(_spell_out),
+    BeforeValidator(_spell_out, json_schema_input_type=_Operators | str | int | float | bool | list[Any] | None),
 ]
 
-Mention = str | int | float | list[str | int | float]
+Mention = str | StrictInt | StrictFloat | list[str | StrictInt | StrictFloat]
 """A text or number that must occur; a list holds alternatives."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationInfo, field_validator
 
 from agentkit.scenario.matchers import RENDERED, Matcher, Mention, Regex
 from agentkit.scenario.template import texts
@@ -49,7 +49,7 @@ class Reply(Model):
     """Regular expression searched in the answer (template)."""
     json_schema: dict[str, Any] | None = None
     """The answer is JSON that this JSON Schema accepts."""
-    asks: bool | None = None
+    asks: StrictBool | None = None
     """Whether the answer asks a question."""
     judge: Template | None = None
     """Rubric for the LLM judge, in one or two sentences that can be answered with yes or no."""
@@ -76,7 +76,7 @@ class Reasoning(Model):
     mentions: list[Mention] = []
     not_mentions: list[Mention] = []
     pattern: Regex | None = None
-    max_words: Annotated[int, Field(gt=0)] | None = None
+    max_words: Annotated[StrictInt, Field(gt=0)] | None = None
 
 
 class Step(Model):
@@ -164,15 +164,18 @@ class Scenario(Model):
     id: Annotated[str, Field(pattern=ID_PATTERN)] = ""
     """Given by the file's path below the suite folder; only Python scenarios state it."""
     title: str
+    """What it is about, in a few words, for tables and reports."""
     tags: list[str] = []
     agent: str | None = None
     """Name of the agent this is written for; used where `--agent` is not given."""
     persona: Persona = Persona()
     variables: dict[Name, Variable] = {}
+    """Name → generator; drawn from the instance's seed."""
     rows: Rows | None = None
     world: dict[Template, Any] = {}
     """Initial state (template in keys and values); handed to the suite's `initial_state` if it has one."""
     turns: Annotated[list[Turn], Field(min_length=1)]
+    """The golden path, in order."""
     outcome: Annotated[list[Check], Field(min_length=1)]
     """What must hold at the end for the trial to be a success, as a user would judge it."""
     detours: list[Detour] = []

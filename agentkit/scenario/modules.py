@@ -14,7 +14,10 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from pydantic import ValidationError
+
 from agentkit.errors import Problem
+from agentkit.scenario.validation import in_words
 
 _PREFIX = "agentkit_user"
 _OWN = re.compile(_PREFIX + r"_(.*)_[0-9a-f]{16}")
@@ -64,5 +67,7 @@ def line_in(error: BaseException, path: Path) -> int | None:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        return in_words(error)
     message = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,24 +1,19 @@
 """Templates: Jinja2's syntax for expressions, and nothing else of it.
 
-Jinja2 parses; this module walks the tree and turns a short list of node types into closures. Attribute and item access,
-calls and statements are refused when a scenario is loaded, with their line; so is a variable that does not exist. What
-a template is filled with is never read as a template again.
+Texts and whole structures are compiled once and filled in often. What is wrong with a template is found when a scenario
+is loaded, with its line; what one is filled with is never read as a template again.
 """
 
 from __future__ import annotations
 
 import functools
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit.errors import near_match
-from agentkit.scenario.filters import FILTERS, MAX_TEXT, RenderError, arithmetic, as_text
-
-Values = Mapping[str, Any]
-Render = Callable[[Values], Any]
+from agentkit.scenario.expressions import Render, TemplateError, Values, parse
+from agentkit.scenario.filters import MAX_TEXT, RenderError, as_text
 
 MAX_SOURCE = 20_000
 """Characters of one template."""
@@ -26,16 +21,14 @@ MAX_SOURCE = 20_000
 _EXPRESSION = re.compile(r"\{\{(?![-+])([^{}]*)(?<![-+])\}\}")
 
 
-class TemplateError(ValueError):
-    """A template that may not be used; `line` counts from 1 inside the text."""
-
-    def __init__(self, message: str, line: int = 1) -> None:
-        super().__init__(message)
-        self.line = line
-
-
 class RegexText(str):
     """A regular expression: what is filled into it stands for itself, so that no value can break or widen it."""
+
+    __slots__ = ()
+
+
+class PathText(str):
+    """A path with parts joined by `/`: what is filled in must stay one part."""
 
     __slots__ = ()
 
@@ -62,7 +55,9 @@ def compile_text(text: str) -> Template:
     """
     if not is_template(text):
         return _constant(text)
-    return _compile_regex(str(text)) if isinstance(text, RegexText) else _compile_plain(text)
+    if isinstance(text, RegexText):
+        return _compile_joined(str(text), _escaped)
+    return _compile_joined(str(text), _path_part) if isinstance(text, PathText) else _compile_plain(text)
 
 
 def compile_data(data: Any) -> Template:
@@ -129,17 +124,26 @@ def _compile_mapping(data: Mapping[str, Any]) -> Template:
 @functools.lru_cache(maxsize=8192)
 def _compile_plain(text: str) -> Template:
     parts = _parts(text)
-    names = _names([part for part in parts if isinstance(part, Template)])
     if len(parts) == 1 and isinstance(parts[0], Template):
-        return Template(_bounded(parts[0].render), names)
-    return Template(_joined(parts, as_text), names)
+        return Template(_bounded(parts[0].render), parts[0].names)
+    return _compile_joined(text, as_text)
 
 
-@functools.lru_cache(maxsize=1024)
-def _compile_regex(text: str) -> Template:
+@functools.lru_cache(maxsize=2048)
+def _compile_joined(text: str, show: Callable[[Any], str]) -> Template:
     parts = _parts(text)
-    names = _names([part for part in parts if isinstance(part, Template)])
-    return Template(_joined(parts, lambda value: re.escape(as_text(value))), names)
+    return Template(_joined(parts, show), _names([part for part in parts if isinstance(part, Template)]))
+
+
+def _escaped(value: Any) -> str:
+    return re.escape(as_text(value))
+
+
+def _path_part(value: Any) -> str:
+    text = as_text(value)
+    if "/" in text:
+        raise RenderError(f"{text!r} holds a `/`, which would split the path")
+    return text
 
 
 def _bounded(render: Render) -> Render:
@@ -167,7 +171,7 @@ def _parts(text: str) -> list[str | Template]:
         raise TemplateError(f"a template may hold {MAX_SOURCE:,} characters, this has {len(text):,}")
     pieces = _EXPRESSION.split(text)
     if any(is_template(literal) for literal in pieces[::2]):
-        return _parse(text)
+        return [part if isinstance(part, str) else Template(*part) for part in parse(text)]
     parts: list[str | Template] = []
     line = 1
     for index, piece in enumerate(pieces):
@@ -183,173 +187,9 @@ def _parts(text: str) -> list[str | Template]:
 def _expression(source: str, line: int) -> Template:
     """One expression, which is far more often met than a whole text is."""
     try:
-        part = _parse(f"{{{{ {source} }}}}")[0]
+        part = parse(f"{{{{ {source} }}}}")[0]
     except TemplateError as error:
         raise TemplateError(str(error), line + error.line - 1) from None
     if isinstance(part, str):
         raise TemplateError(f"not an expression: {source!r}", line)
-    return part
-
-
-@functools.cache
-def _environment() -> Any:
-    from jinja2 import Environment
-
-    return Environment(keep_trailing_newline=True, autoescape=False)
-
-
-def _parse(text: str) -> list[str | Template]:
-    from jinja2 import TemplateSyntaxError, nodes
-
-    if "{%" in text:
-        line = text.count("\n", 0, text.index("{%")) + 1
-        raise TemplateError("statements ({% … %}) are not available, only expressions ({{ … }})", line)
-    try:
-        body = _environment().parse(text).body
-        parts: list[str | Template] = []
-        for output in body:
-            for node in output.nodes:
-                parts.append(node.data if isinstance(node, nodes.TemplateData) else _Compiler().template(node))
-        return parts
-    except TemplateSyntaxError as error:
-        raise TemplateError(f"not a valid template: {error.message}", error.lineno) from None
-    except RecursionError:
-        raise TemplateError("the expression is nested too deeply") from None
-
-
-class _Compiler:
-    """One expression's tree into closures; each node type that is allowed has a method of its name."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-
-    def template(self, node: Any) -> Template:
-        render = self.compile(node)
-        return Template(render, frozenset(self.names))
-
-    def compile(self, node: Any) -> Render:
-        kind = type(node).__name__.lower()
-        method: Callable[[Any], Render] | None = getattr(self, f"on_{kind}", None)
-        if method is None:
-            raise TemplateError(_refusal(node), node.lineno)
-        return method(node)
-
-    def on_const(self, node: Any) -> Render:
-        value = node.value
-        if isinstance(value, int) and abs(value) >= 2**63:
-            raise TemplateError("the number is too large", node.lineno)
-        return lambda _: value
-
-    def on_name(self, node: Any) -> Render:
-        self.names.add(node.name)
-        return operator.itemgetter(node.name)
-
-    def on_list(self, node: Any) -> Render:
-        items = [self.compile(item) for item in node.items]
-        return lambda values: [item(values) for item in items]
-
-    def on_concat(self, node: Any) -> Render:
-        return _joined([Template(self.compile(part), frozenset()) for part in node.nodes], as_text)
-
-    def binary(self, sign: str, node: Any) -> Render:
-        left, right = self.compile(node.left), self.compile(node.right)
-        return lambda values: arithmetic(sign, left(values), right(values))
-
-    on_add = functools.partialmethod(binary, "+")
-    on_sub = functools.partialmethod(binary, "-")
-    on_mul = functools.partialmethod(binary, "*")
-    on_div = functools.partialmethod(binary, "/")
-    on_floordiv = functools.partialmethod(binary, "//")
-    on_mod = functools.partialmethod(binary, "%")
-
-    def on_neg(self, node: Any) -> Render:
-        value = self.compile(node.node)
-        return lambda values: arithmetic("-", 0, value(values))
-
-    def on_not(self, node: Any) -> Render:
-        value = self.compile(node.node)
-        return lambda values: not value(values)
-
-    def on_and(self, node: Any) -> Render:
-        left, right = self.compile(node.left), self.compile(node.right)
-        return lambda values: left(values) and right(values)
-
-    def on_or(self, node: Any) -> Render:
-        left, right = self.compile(node.left), self.compile(node.right)
-        return lambda values: left(values) or right(values)
-
-    def on_compare(self, node: Any) -> Render:
-        first = self.compile(node.expr)
-        rest = [(_COMPARISONS[operand.op], self.compile(operand.expr)) for operand in node.ops]
-
-        def compare(values: Values) -> bool:
-            left = first(values)
-            for holds, render in rest:
-                right = render(values)
-                try:
-                    if not holds(left, right):
-                        return False
-                except TypeError:
-                    raise RenderError(f"{left!r} and {right!r} cannot be compared") from None
-                left = right
-            return True
-
-        return compare
-
-    def on_condexpr(self, node: Any) -> Render:
-        if node.expr2 is None:
-            raise TemplateError("a conditional expression needs an `else`", node.lineno)
-        test, yes, no = self.compile(node.test), self.compile(node.expr1), self.compile(node.expr2)
-        return lambda values: yes(values) if test(values) else no(values)
-
-    def on_filter(self, node: Any) -> Render:
-        function = FILTERS.get(node.name)
-        if function is None:
-            raise TemplateError(f"unknown filter {node.name!r}{near_match(node.name, FILTERS)}", node.lineno)
-        if node.node is None or node.dyn_args is not None or node.dyn_kwargs is not None:
-            raise TemplateError(f"the filter {node.name!r} is not used like this", node.lineno)
-        value = self.compile(node.node)
-        arguments = [self.compile(argument) for argument in node.args]
-        named = {pair.key: self.compile(pair.value) for pair in node.kwargs}
-
-        def filtered(values: Values) -> Any:
-            try:
-                return function(
-                    value(values),
-                    *[argument(values) for argument in arguments],
-                    **{key: argument(values) for key, argument in named.items()},
-                )
-            except TypeError as error:
-                reason = str(error).replace("<lambda>()", "it")
-                raise RenderError(f"the filter {node.name!r} cannot be used like this: {reason}") from None
-
-        return filtered
-
-
-_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "lt": operator.lt,
-    "lteq": operator.le,
-    "gt": operator.gt,
-    "gteq": operator.ge,
-    "in": lambda left, right: left in right,
-    "notin": lambda left, right: left not in right,
-}
-
-
-def _refusal(node: Any) -> str:
-    allowed = "names, constants, arithmetic, comparisons, `a if b else c` and filters"
-    match type(node).__name__:
-        case "Getattr":
-            return f"attribute access (`.{node.attr}`) is not allowed in a template; allowed are {allowed}"
-        case "Getitem" | "Slice":
-            return f"item access (`[…]`) is not allowed in a template; allowed are {allowed}"
-        case "Call":
-            return f"calls (`…()`) are not allowed in a template; allowed are {allowed}"
-        case "Pow":
-            return f"`**` is not allowed in a template; allowed are {allowed}"
-        case "Test":
-            return f"tests (`is …`) are not allowed in a template; allowed are {allowed}"
-        case other:
-            return f"`{other.lower()}` is not allowed in a template; allowed are {allowed}"
+    return Template(*part)

@@ -14,10 +14,16 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, Discriminator, Tag, ValidationError
 
 from agentkit.errors import Problem, near_match
-from agentkit.scenario.document import Document, Keys, describe
-from agentkit.scenario.variables import GENERATORS
+from agentkit.scenario.document import Document, Keys, describe, dotted
+from agentkit.scenario.matchers import Operator
+from agentkit.scenario.model import Model
+from agentkit.scenario.variables import GENERATORS, Generator
 
 M = TypeVar("M", bound=BaseModel)
+
+_MODELS: Mapping[str, type[BaseModel]] = {
+    kind.__name__: kind for base in (Model, Operator, Generator) for kind in base.__subclasses__()
+}
 
 _EXPECTED = {
     "string_type": "text",
@@ -47,6 +53,16 @@ def validate(model: type[M], document: Document, absent: Sequence[str] = ()) -> 
     except ValidationError as error:
         mistakes = [_Mistake.of(model, details) for details in error.errors(include_url=False)]
         return None, [_problem(document, group, absent) for group in _grouped(mistakes)]
+
+
+def in_words(error: ValidationError) -> str:
+    """What pydantic finds wrong with a model that Python built."""
+    model = _MODELS.get(error.title)
+    if model is None:
+        return "; ".join(f"{dotted(tuple(found['loc']))}: {found['msg']}" for found in error.errors(include_url=False))
+    mistakes = [_Mistake.of(model, details) for details in error.errors(include_url=False)]
+    problems = (_problem(Document("", {}, None), group, ()) for group in _grouped(mistakes))
+    return "; ".join(f"{error.title}.{problem.field}: {problem.message}" for problem in problems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,17 @@ from decimal import Decimal
 from random import Random
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from agentkit.errors import near_match
 from agentkit.scenario import patterns
@@ -99,7 +109,7 @@ def _in_order(first: Any, second: Any) -> None:
 class Integer(Generator):
     """A whole number from the first to the second, both included."""
 
-    integer: tuple[int, int]
+    integer: tuple[StrictInt, StrictInt]
 
     @model_validator(mode="after")
     def _ordered(self) -> Integer:
@@ -113,8 +123,8 @@ class Integer(Generator):
 class Amount(Generator):
     """An amount of money from the first to the second, in steps of `step`."""
 
-    amount: tuple[float, float]
-    step: Annotated[float, Field(gt=0)] = 0.01
+    amount: tuple[StrictFloat, StrictFloat]
+    step: Annotated[StrictFloat, Field(gt=0)] = 0.01
 
     @model_validator(mode="after")
     def _ordered(self) -> Amount:

@@ -1,6 +1,6 @@
 """Turn a Llama-architecture GGUF file into a bfloat16 safetensors folder that vLLM, transformers and TRL load.
 
-Runs as a program of its own, `python -m agentkit.serve.convert SOURCE FOLDER`, so that the caller never imports what it
+Runs as a program of its own, `python convert.py SOURCE FOLDER`, so that the caller never imports what it
 needs. Reads the weights, the configuration and the byte-level BPE vocabulary out of the one file: nothing is fetched.
 """
 

@@ -80,7 +80,7 @@ def _convert(source: Path, folder: Path) -> None:
     """Convert in a process of its own, into a folder beside the final one, and rename."""
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        command = [sys.executable, "-m", "agentkit.serve.convert", str(source), str(draft)]
+        command = [sys.executable, "-P", str(CONVERTER[0]), str(source), str(draft)]
         done = subprocess.run(command, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
         if done.returncode != 0:
             raise EngineError(f"the embedded model could not be converted:\n{done.stderr.strip()}")

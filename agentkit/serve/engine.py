@@ -89,7 +89,7 @@ class Engine:
         with tempfile.NamedTemporaryFile(dir=logs, prefix="vllm-", suffix=".log", delete=False) as log:
             self._log = Path(log.name)
             self._process = subprocess.Popen(
-                [sys.executable, str(KEEPER), *command],
+                [sys.executable, "-P", str(KEEPER), *command],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

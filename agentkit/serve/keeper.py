@@ -1,6 +1,6 @@
 """Runs one command, and ends it with all its children as soon as whoever asked for it is gone.
 
-    python keeper.py COMMAND [ARGUMENT...]
+    python -P keeper.py COMMAND [ARGUMENT...]
 
 Standard input must be a pipe that only the asking process holds open. The kernel closes it however that process ends,
 `kill -9` included, so no signal handler of theirs and no clean-up code has to run. Standard library only: it starts

@@ -54,6 +54,7 @@ TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 INPUT_VALUE: Final = "input.value"
 """OpenInference; like the next, what Phoenix shows in its lists and previews."""
 OUTPUT_VALUE: Final = "output.value"
+OUTPUT_MIME_TYPE: Final = "output.mime_type"
 
 # Tools
 TOOL_NAME: Final = "gen_ai.tool.name"

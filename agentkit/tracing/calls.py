@@ -13,8 +13,8 @@ from agentkit.tracing.content import (
     JsonCache,
     input_message,
     name,
+    output_attributes,
     output_message,
-    preview,
     system_parts,
     text,
     to_json,
@@ -75,8 +75,7 @@ class Chat(Span):
         found = _response_attributes(call or message.call)
         self._about |= found
         if self.recorder.capture.on_spans:
-            found[names.OUTPUT_MESSAGES] = to_json([output_message(message)])
-            found[names.OUTPUT_VALUE] = preview(message)
+            found |= output_attributes(message)
         self._settle(self.end(found))
 
     def fail(self, error: BaseException | str) -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from agentkit.errors import ConfigError, near_match
 from agentkit.records import Message, ToolCall, ToolSpec
+from agentkit.tracing import attributes as names
 
 CAPTURE_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -57,7 +58,7 @@ class Capture(StrEnum):
         except ValueError:
             expected = ", ".join(cls)
             raise ConfigError(
-                f"{CAPTURE_VARIABLE}: {found!r} is none of {expected}{near_match(found.upper(), cls)}"
+                f"{CAPTURE_VARIABLE}: {found!r} is none of {expected}{near_match(found.upper(), map(str, cls))}"
             ) from None
 
 
@@ -96,12 +97,15 @@ def system_parts(messages: Sequence[Message]) -> list[dict[str, Any]]:
     return [part for m in messages if m.role == "system" for part in message_parts(m)]
 
 
-def preview(message: Message) -> str:
-    """What a list shows of an answer: its words, else the calls that it asks for."""
-    if message.content or not message.tool_calls:
-        return text(message.content)
-    calls = message.tool_calls
-    return to_json([{"name": call.name, "arguments": _arguments(call)} for call in calls])
+def output_attributes(message: Message) -> dict[str, str]:
+    """An answer, and for lists and previews its words, else the calls that it asks for."""
+    calls = [{"name": call.name, "arguments": _arguments(call)} for call in message.tool_calls]
+    worded = bool(message.content) or not calls
+    return {
+        names.OUTPUT_MESSAGES: to_json([output_message(message)]),
+        names.OUTPUT_VALUE: text(message.content) if worded else to_json(calls),
+        names.OUTPUT_MIME_TYPE: "text/plain" if worded else "application/json",
+    }
 
 
 def tool_definition(tool: ToolSpec) -> dict[str, Any]:

@@ -100,9 +100,7 @@ class FileMetrics(MetricExporter):
         super().__init__()
         self._file, self._delivery = LineFile(path), delivery
 
-    def export(
-        self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object
-    ) -> MetricExportResult:
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
         done = self._file.write(metrics_line(metrics_data))
         self._delivery.note(1, done)
         return MetricExportResult.SUCCESS if done else MetricExportResult.FAILURE

@@ -54,9 +54,7 @@ def metrics_line(data: MetricsData) -> bytes:
 Emitted = TypeVar("Emitted", ReadableSpan, ReadableLogRecord)
 
 
-def _line(
-    outer: str, inner: str, leaf: str, items: Sequence[Emitted], encode: Callable[[Emitted], Json]
-) -> bytes:
+def _line(outer: str, inner: str, leaf: str, items: Sequence[Emitted], encode: Callable[[Emitted], Json]) -> bytes:
     """Items keep their order; neighbours of one resource and scope stand together."""
     resources = [
         {

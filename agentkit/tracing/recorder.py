@@ -67,9 +67,7 @@ class Recorder:
             return attributes
         return BoundedAttributes(attributes=attributes, max_value_len=self.longest_value)
 
-    def event(
-        self, event: str, context: Context, now: int, attributes: dict[str, Any], *, debug: bool = False
-    ) -> None:
+    def event(self, event: str, context: Context, now: int, attributes: dict[str, Any], *, debug: bool = False) -> None:
         """Emits a log record inside the span that `context` holds; `now` in nanoseconds."""
         self.logger.emit(
             event_name=event,

@@ -142,9 +142,7 @@ class Span:
             said[names.EVALUATION_EXPLANATION] = text(grade.reason)
         self.event(names.EVALUATION_RESULT, said, span_id=grade.span_id)
 
-    def event(
-        self, event: str, attributes: Attributes, *, span_id: str | None = None, debug: bool = False
-    ) -> None:
+    def event(self, event: str, attributes: Attributes, *, span_id: str | None = None, debug: bool = False) -> None:
         """Emits a log record inside the span of this trace that `span_id` names, else inside this one."""
         inside = self._own
         if span_id is not None and span_id != self.span_id:

@@ -35,9 +35,7 @@ _PATIENCE: Final = 15.0
 class Tracing:
     """Records the trials of one run. Made by `open` or `off`; `close` must be called at the end."""
 
-    def __init__(
-        self, recorder: Recorder, pipeline: Pipeline, shutdowns: Mapping[str, Callable[[], object]]
-    ) -> None:
+    def __init__(self, recorder: Recorder, pipeline: Pipeline, shutdowns: Mapping[str, Callable[[], object]]) -> None:
         self._recorder = recorder
         self._pipeline = pipeline
         self._shutdowns = shutdowns
@@ -105,9 +103,7 @@ class Tracing:
         shutdowns, self._shutdowns = self._shutdowns, {}
         for delivery in self._pipeline.deliveries:
             delivery.closing = True
-        threads = {
-            signal: Thread(target=_quietly, args=(stop,), daemon=True) for signal, stop in shutdowns.items()
-        }
+        threads = {signal: Thread(target=_quietly, args=(stop,), daemon=True) for signal, stop in shutdowns.items()}
         for thread in threads.values():
             thread.start()
         deadline = monotonic() + _PATIENCE

@@ -12,7 +12,7 @@ from typing import Any
 from agentkit.records import Message, ToolCall, ToolSpec, Verdict
 from agentkit.tracing import attributes as names
 from agentkit.tracing.calls import Chat, Tool
-from agentkit.tracing.content import JsonCache, name, output_message, preview, text, to_json
+from agentkit.tracing.content import JsonCache, name, output_attributes, text
 from agentkit.tracing.recorder import Recorder
 from agentkit.tracing.span import Attributes, Clock, Span
 
@@ -143,6 +143,5 @@ def conversation(messages: Sequence[Message], cache: JsonCache) -> Attributes:
         found[names.INPUT_MESSAGES] = cache.inputs(inputs)
         found[names.INPUT_VALUE] = text(inputs[0].content)
     if answer is not None:
-        found[names.OUTPUT_MESSAGES] = to_json([output_message(answer)])
-        found[names.OUTPUT_VALUE] = preview(answer)
+        found |= output_attributes(answer)
     return found

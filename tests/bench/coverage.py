@@ -21,6 +21,7 @@ from agentkit.measure.suite import CellFigure, fixed_suite
 STEPS = 5
 REPETITIONS = 2_000
 SUITE = 4
+GAPS = 250
 SIZES = (5, 20, 40)
 ACCURACIES = (0.05, 0.5, 0.9, 0.99)
 DRAWS = 1_000
@@ -41,27 +42,27 @@ class Coverage:
 
 def main() -> None:
     print(f"One scenario of {STEPS} steps, {REPETITIONS} repetitions: coverage and mean width at 95 %")
-    print(
-        f"{'n':>4} {'p':>5} | {'agentkit':>14} | {'same, uncoupled':>15} | {'Jeffreys':>14} | {'delta, log':>14}"
-    )
+    heads = ("agentkit", "uncoupled", "Jeffreys", "delta, log")
+    print(f"{'n':>4} {'p':>5} | " + " | ".join(f"{head:>14}" for head in heads))
     pools: dict[tuple[int, float], list[CellFigure]] = {}
+    counts: dict[tuple[int, float], Floats] = {}
     for n in SIZES:
         for p in ACCURACIES:
             grades = independent(n, p)
             pools[n, p] = [figure(it, np.arange(n)) for it in grades]
-            passed = grades.sum(axis=1).astype(float)
+            passed = counts[n, p] = grades.sum(axis=1).astype(float)
             columns = [
                 covered(pools[n, p], p**STEPS),
                 share(*simple(passed, n, "shared"), p**STEPS),
                 share(*simple(passed, n, "jeffreys"), p**STEPS),
                 share(*delta_interval(passed, n), p**STEPS),
             ]
-            print(f"{n:>4} {p:>5} | {columns[0]} | {columns[1]}  | {columns[2]} | {columns[3]}")
+            print(f"{n:>4} {p:>5} | {columns[0]} | {columns[1]} | {columns[2]} | {columns[3]}")
 
     print(f"\nA fixed suite of {SUITE} such scenarios, {REPETITIONS} suites")
-    print(f"{'n':>4} {'p':>5} | {'agentkit':>14} | {'variance alone':>14}")
+    print(f"{'n':>4} {'p':>5} | {'agentkit':>14} | {'variance, Beta':>14}")
     for (n, p), pool in pools.items():
-        shipped, alone = suites(pool)
+        shipped, alone = suites(pool, counts[n, p], n)
         print(f"{n:>4} {p:>5} | {covered(shipped, p**STEPS)} | {covered(alone, p**STEPS)}")
 
     print("\nTrials that are not independent, 40 trials at p = .9")
@@ -69,7 +70,7 @@ def main() -> None:
     for name, corrected, ignored in dependent():
         print(f"{name:<52} | {corrected} | {ignored}")
 
-    print("\nThe gap's bootstrap interval, 400 repetitions at p = .9")
+    print(f"\nThe gap's interval, {GAPS} repetitions at p = .9")
     print(f"{'n':>4} {'latent correlation':>18} | {'covers':>6} | {'no interval':>11} | {'p < .05':>7}")
     for n in (20, 40, 100):
         for rho in (0.0, 0.6):
@@ -102,10 +103,11 @@ def simple(passed: Floats, n: int, prior: str) -> tuple[Floats, Floats]:
     return low[position.ravel()], high[position.ravel()]
 
 
-def suites(pool: list[CellFigure]) -> tuple[list[CellFigure], list[CellFigure]]:
-    """Suites drawn from a pool of cells: as shipped, and by the variance formula alone."""
+def suites(pool: list[CellFigure], passed: Floats, n: int) -> tuple[list[CellFigure], list[CellFigure]]:
+    """Suites drawn from a pool of cells: as shipped, and by the variance formula with averaged Betas where it
+    is 0."""
     rng = np.random.default_rng(SUITE)
-    shipped, alone = [], []
+    shipped, formula = [], []
     weights = np.full(SUITE, 1 / SUITE)
     for chosen in rng.integers(0, len(pool), size=(REPETITIONS, SUITE)):
         cells = [pool[i] for i in chosen]
@@ -115,8 +117,13 @@ def suites(pool: list[CellFigure]) -> tuple[list[CellFigure], list[CellFigure]]:
         assert it.high is not None
         shipped.append(CellFigure(it.estimate, it.low, it.high, 0.0))
         half = 1.96 * np.sqrt(sum(cell.variance for cell in cells)) / SUITE
-        alone.append(CellFigure(it.estimate, max(0, it.estimate - half), min(1, it.estimate + half), 0.0))
-    return shipped, alone
+        low, high = max(0.0, it.estimate - half), min(1.0, it.estimate + half)
+        if half == 0:
+            x = passed[chosen]
+            means = rng.beta(x + 0.5, n - x + 0.5 / STEPS, size=(DRAWS, *x.shape)).prod(axis=2).mean(axis=1)
+            low, high = np.quantile(means, [0.025, 0.975])
+        formula.append(CellFigure(it.estimate, min(low, it.estimate), max(high, it.estimate), 0.0))
+    return shipped, formula
 
 
 def dependent() -> list[tuple[str, Coverage, Coverage]]:
@@ -132,9 +139,7 @@ def dependent() -> list[tuple[str, Coverage, Coverage]]:
         a = (1 - rho) / rho
         chance = rng.beta(0.9 * a, 0.1 * a, size=(REPETITIONS, 10, 1, STEPS))
         grades = (rng.random((REPETITIONS, 10, 4, STEPS)) < chance).reshape(REPETITIONS, 40, STEPS)
-        rows.append(
-            (f"10 instances x 4 repeats (correlation {rho})", grades.astype(np.int8), np.arange(40) // 4)
-        )
+        rows.append((f"10 instances x 4 repeats (correlation {rho})", grades.astype(np.int8), np.arange(40) // 4))
     truth = 0.9**STEPS
     return [
         (
@@ -147,29 +152,29 @@ def dependent() -> list[tuple[str, Coverage, Coverage]]:
 
 
 def gaps(n: int, rho: float) -> tuple[float, float, float]:
-    """Of 400 gap intervals: the share that holds the truth, that is missing, and whose p-value is below .05.
+    """Of `GAPS` gap intervals: the share that holds the truth, that is missing, and whose p-value is below
+    .05.
 
     A trial succeeds where all its steps passed, so that the true gap is known from a very long run.
     """
     rng = np.random.default_rng([n, int(10 * rho)])
 
     def play(trials: int) -> Grades:
-        latent = rng.normal(size=(trials, 1)) * np.sqrt(rho) + rng.normal(size=(trials, STEPS)) * np.sqrt(
-            1 - rho
-        )
-        return (latent < ndtri(0.9)).astype(np.int8)
+        latent = rng.normal(size=(trials, 1)) * np.sqrt(rho) + rng.normal(size=(trials, STEPS)) * np.sqrt(1 - rho)
+        passed: Grades = (latent < ndtri(0.9)).astype(np.int8)
+        return passed
 
     truth = float(np.log(play(1_000_000).all(axis=1).mean() / 0.9**STEPS))
     held = missing = rejected = 0
-    for _ in range(400):
+    for _ in range(GAPS):
         grades = play(n)
-        cell = Cell("s", "golden", tuple("abcde"), grades, grades.all(axis=1).astype(np.int8), np.arange(n))
+        cell = Cell("s", "golden", tuple("abcde"), grades, np.min(grades, axis=1), np.arange(n))
         gap = summarize([cell], deterministic=False, seed=1).golden.gap
         low, high = gap.log_ratio.low, gap.log_ratio.high
         missing += low is None or high is None
         held += low is not None and high is not None and low <= truth <= high
         rejected += gap.p_value is not None and gap.p_value < 0.05
-    return held / 400, missing / 400, rejected / 400
+    return held / GAPS, missing / GAPS, rejected / GAPS
 
 
 def covered(figures: list[CellFigure], truth: float) -> Coverage:

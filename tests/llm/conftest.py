@@ -115,11 +115,13 @@ class Time:
     wall: float = 1_700_000_000.0
     chance: float = 1.0
     slept: list[float] = field(default_factory=list)
+    together: asyncio.Barrier | None = None
+    """Who sleeps wakes only when so many do."""
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         until = self.now + seconds
-        await asyncio.sleep(0)
+        await (asyncio.sleep(0) if self.together is None else self.together.wait())
         self.now = max(self.now, until)
 
     @property

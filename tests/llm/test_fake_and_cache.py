@@ -69,9 +69,7 @@ async def test_what_was_asked_once_is_not_asked_again():
 async def test_what_cannot_be_used_is_not_kept():
     answers = iter(["nonsense", "yes"])
     shelf = Shelf()
-    model = CachedChat(
-        FakeChat(lambda _: next(answers)), shelf, keep=lambda response: response.content == "yes"
-    )
+    model = CachedChat(FakeChat(lambda _: next(answers)), shelf, keep=lambda response: response.content == "yes")
     assert (await model.complete(ASK)).content == "nonsense"
     assert not shelf
     assert (await model.complete(ASK)).content == "yes"

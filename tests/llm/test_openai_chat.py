@@ -42,9 +42,7 @@ async def test_traceparent_key_and_headers_arrive(server, open_chat, ask, monkey
     assert headers["x-team"] == "returns"
 
 
-async def test_the_key_can_travel_in_another_header_and_none_is_sent_unasked(
-    server, open_chat, ask, monkeypatch
-):
+async def test_the_key_can_travel_in_another_header_and_none_is_sent_unasked(server, open_chat, ask, monkeypatch):
     monkeypatch.setenv("TINY_API_KEY", KEY)
     await open_chat(api_key_env="TINY_API_KEY", api_key_header="api-key").complete(ask)
     await open_chat().complete(ask)
@@ -84,6 +82,19 @@ async def test_connections_are_used_again(server, open_chat, ask):
         await chat.complete(ask)
     assert len(server.received) == 5
     assert len(server.connections) == 1
+
+
+async def test_a_server_on_this_machine_is_never_asked_through_a_proxy(server, open_chat, ask, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert (await open_chat().complete(ask)).content == "Hi."
+
+
+async def test_other_servers_are_asked_through_the_proxy_of_the_environment(server, open_chat, ask, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert (await open_chat("http://models.example/v1").complete(ask)).content == "Hi."
+    assert server.received[0].path == "http://models.example/v1/chat/completions"
 
 
 async def test_a_transport_below_the_client_takes_the_place_of_the_network(ask):
@@ -149,9 +160,7 @@ NAN = json.dumps({"choices": [{"message": {"content": "x"}}], "usage": {"prompt_
         (b'{"choices": [{"message": {"content": "' + b"x" * 10 * 2**20 + b'"}}]}', "more than 8388608 bytes"),
     ],
 )
-async def test_an_answer_of_another_shape_is_a_protocol_error_at_once(
-    server, open_chat, ask, time, body, said
-):
+async def test_an_answer_of_another_shape_is_a_protocol_error_at_once(server, open_chat, ask, time, body, said):
     server.script = [server.raw(200, body)]
     with pytest.raises(ProviderError, match=said) as caught:
         await open_chat().complete(ask)

@@ -58,6 +58,15 @@ def test_threads_that_open_a_fresh_store_at_once_all_succeed(url: str) -> None:
         store.close()
 
 
+def test_threads_that_open_different_fresh_stores_at_once_all_succeed(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(Store.open, [f"sqlite:///{tmp_path}/{name}.db" for name in "abcd"]))
+    for store in stores:
+        store.create_run(make_run(RUN))
+        assert [run.id for run in store.runs()] == [RUN]
+        store.close()
+
+
 def test_threads_share_a_store(store: Store) -> None:
     store.create_run(make_run(RUN))
 

@@ -31,9 +31,7 @@ def test_one_trace_with_four_kinds_of_span_in_their_places(recording: Recording)
 
 def test_kinds_for_opentelemetry_and_for_viewers(recording: Recording) -> None:
     tell(recording.tracing)
-    kinds = {
-        span.name.split()[0]: (span.kind, attributes(span)["openinference.span.kind"]) for span in recording.spans
-    }
+    kinds = {span.name.split()[0]: (span.kind, attributes(span)["openinference.span.kind"]) for span in recording.spans}
     assert kinds == {
         "invoke_workflow": (SpanKind.INTERNAL, "CHAIN"),
         "invoke_agent": (SpanKind.INTERNAL, "AGENT"),
@@ -88,9 +86,9 @@ def test_chat_carries_request_response_and_usage(recording: Recording) -> None:
 
 
 def test_a_provider_that_counts_no_tokens_is_not_one_that_used_none(recording: Recording) -> None:
-    turn = recording.tracing.trial(
-        conversation_id="c", scenario="s", variant="golden", index=0, agent="a"
-    ).turn(index=0, agent="a")
+    turn = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a").turn(
+        index=0, agent="a"
+    )
     chat = turn.chat(model="m", provider="p", request={}, messages=[])
     chat.finish(Message("assistant", "hi", call=ModelCall("m", Usage())))
     turn.finish()
@@ -108,9 +106,9 @@ def test_steps_are_named_on_the_spans_that_met_them(recording: Recording) -> Non
 
 
 def test_calls_end_when_they_end_and_reach_the_exporter_when_their_turn_does(recording: Recording) -> None:
-    turn = recording.tracing.trial(
-        conversation_id="c", scenario="s", variant="golden", index=0, agent="a"
-    ).turn(index=0, agent="a")
+    turn = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a").turn(
+        index=0, agent="a"
+    )
     tool = turn.tool(ToolCall("1", "t", {}))
     tool.finish("done")
     assert recording.spans == ()
@@ -163,9 +161,9 @@ def test_grades_are_events_of_the_spans_they_are_about(recording: Recording) -> 
 
 
 def test_a_failed_request_is_an_error_without_its_secrets(recording: Recording) -> None:
-    turn = recording.tracing.trial(
-        conversation_id="c", scenario="s", variant="golden", index=0, agent="a"
-    ).turn(index=0, agent="a")
+    turn = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a").turn(
+        index=0, agent="a"
+    )
     chat = turn.chat(model="m", provider="p", request={}, messages=[])
     chat.fail(ProviderError("server", "503 for Authorization: Bearer abcdefgh12345678"))
     turn.finish()
@@ -179,9 +177,9 @@ def test_a_failed_request_is_an_error_without_its_secrets(recording: Recording) 
 
 
 def test_a_tool_that_raised_is_an_error_of_its_own_span_only(recording: Recording) -> None:
-    turn = recording.tracing.trial(
-        conversation_id="c", scenario="s", variant="golden", index=0, agent="a"
-    ).turn(index=0, agent="a")
+    turn = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a").turn(
+        index=0, agent="a"
+    )
     turn.tool(ToolCall("1", "t", {})).finish("no such sale", "KeyError")
     turn.finish()
     tool, outer = recording.spans
@@ -254,9 +252,7 @@ def test_a_tool_that_seeds_python_does_not_make_two_traces_one(recording: Record
     for _ in range(2):
         random.seed(0)
         traces.add(
-            recording.tracing.trial(
-                conversation_id="c", scenario="s", variant="golden", index=0, agent="a"
-            ).trace_id
+            recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a").trace_id
         )
     assert len(traces) == 2
 

@@ -85,9 +85,7 @@ def loaded(span: ReadableSpan, attribute: str) -> Any:
 
 def tell(tracing: Tracing) -> Trial:
     """Plays the conversation: a model call that asks for a tool, the tool, an answer; then a turn of one answer."""
-    trial = tracing.trial(
-        conversation_id=CONVERSATION, scenario="shop/refund", variant="golden", index=7, agent="demo"
-    )
+    trial = tracing.trial(conversation_id=CONVERSATION, scenario="shop/refund", variant="golden", index=7, agent="demo")
     request = {"temperature": 0, "top_p": 0.9, "max_tokens": 64, "seed": 3, "stop": ["x"]}
     asked = Message("user", "Where is sale S-1?", turn=0)
     said = [SYSTEM, asked]

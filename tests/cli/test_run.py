@@ -1,0 +1,149 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+DOCUMENT_KEYS = {"run_id", "scenarios", "steps", "all", "golden", "off_path"}
+
+
+def test_a_new_project_runs_at_once(cli: Cli) -> None:
+    done = cli("run")
+    assert done.returncode == 0, done.stderr
+    assert "orders/cancel · golden" in done.stdout
+    assert "compounded" in done.stdout
+
+
+def test_the_json_document(cli: Cli, project: Path) -> None:
+    assert cli("run", "--json", "out.json").returncode == 0
+    document = json.loads((project / "out.json").read_text())
+    assert document.keys() >= DOCUMENT_KEYS
+    assert document["scenarios"][0].keys() >= {"id", "variant", "trials", "valid", "invalid", "successes"}
+    assert {"golden", "in_a_hurry", "changes_mind"} == {cell["variant"] for cell in document["scenarios"]}
+    assert document["steps"][0].keys() >= {"scenario", "variant", "step", "reached", "passed", "accuracy", "low", "high"}
+    for group in ("all", "golden", "off_path"):
+        assert document[group].keys() >= {"compounded", "observed", "gap", "fix_first"}
+        assert document[group]["compounded"].keys() >= {"estimate", "low", "high", "method"}
+    again = cli("show", "last", "--json", "-")
+    assert json.loads(again.stdout) == document
+
+
+def test_five_steps_at_ninety_percent_compound_to_what_they_must(cli: Cli) -> None:
+    done = cli("run", "--agent", "scripted:0.9", "--detours", "none", "--trials", "400", "--json", "-")
+    compounded = json.loads(done.stdout)["golden"]["compounded"]
+    assert compounded["low"] < 0.9**5 < compounded["high"]
+    assert compounded["high"] - compounded["low"] < 0.12
+
+
+def test_show_one_conversation(cli: Cli) -> None:
+    cli("run")
+    for name in ("1", "orders/cancel/in_a_hurry#0"):
+        shown = cli("show", "last", "--trial", name)
+        assert shown.returncode == 0, shown.stderr
+        assert "✗ keeps_calm" in shown.stdout
+        assert "found: " in shown.stdout
+        assert "outcome" in shown.stdout
+    whole = json.loads(cli("show", "last", "--trial", "1", "--json", "-").stdout)
+    assert whole["key"]["variant"] == "in_a_hurry"
+
+
+def test_several_agents_play_the_same_instances(cli: Cli) -> None:
+    done = cli("run", "--agent", "scripted:1", "--agent", "my-agent", "--json", "-")
+    runs = json.loads(done.stdout)["runs"]
+    assert [run["agent"] for run in runs] == ["scripted:1", "my-agent"]
+    assert len(json.loads(cli("runs", "--json", "-").stdout)) == 2
+
+
+def test_an_unplayable_agent_gives_no_verdict(cli: Cli, project: Path) -> None:
+    (project / "down.py").write_text("async def respond(moment):\n    raise ConnectionError('nobody is there')\n")
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.agentkit.agents.down]\nkind = "function"\nfunction = "down:respond"\n')
+    done = cli("run", "--agent", "down")
+    assert done.returncode == 3
+    assert "15 invalid" in done.stdout
+    listed = cli("show", "last", "--invalid")
+    assert "infrastructure: ConnectionError: nobody is there" in listed.stdout
+
+
+def test_store_by_option_and_by_environment(cli: Cli, project: Path) -> None:
+    assert cli("run", "--store", "sqlite:///one.db").returncode == 0
+    assert cli("run", AGENTKIT_STORE="sqlite:///two.db").returncode == 0
+    assert (project / "one.db").exists()
+    assert (project / "two.db").exists()
+    assert not (project / ".agentkit" / "agentkit.db").exists()
+    assert cli("show", "last").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["rum"], "did you mean 'run'"),
+        (["run", "--agent", "my-agnet"], "did you mean 'my-agent'"),
+        (["run", "--agent", "scripted:1.5"], "P from 0 to 1"),
+        (["run", "--agent", "scripted:x"], "found 'x'"),
+        (["run", "scenario"], "did you mean 'scenarios'"),
+        (["run", "--detours", "in_a_hury"], "did you mean 'in_a_hurry'"),
+        (["run", "--tag", "order"], "did you mean 'orders'"),
+        (["run", "--trials", "0"], "--trials"),
+        (["run", "--resume", "nope"], "no run is recorded"),
+        (["run", "--resume", "last", "scenarios"], "--resume takes"),
+        (["show", "nope"], "no run is recorded"),
+        (["show", "--store", "nonsense://x"], "nonsense"),
+        (["run", "--json", "missing/folder/x.json"], "cannot be written"),
+        (["run", "--agent", "scripted:1", "--max-calls", "-1"], "--max-calls"),
+        (["new", "scenarios"], "not empty"),
+        (["new", "bad name!"], "cannot be a project's name"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(cli: Cli, arguments: list[str], said: str) -> None:
+    done = cli(*arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("[tool.agentkit.agents.x]\nkind = 'chat'\ntemprature = 0", "did you mean 'temperature'"),
+        ("[tool.agentkit.agents.x]\nkind = 'chatt'", "did you mean 'chat'"),
+        ("[tool.agentkit.limits]\ntoken = 5", "did you mean 'tokens'"),
+        ("[tool.agentkit.judge]\nmodle = 'm'", "did you mean 'model'"),
+        ("[tool.agentkit.agents.x]\nkind = 'scripted'\naccuracy = 2", "accuracy"),
+    ],
+)
+def test_a_mistake_in_the_configuration(cli: Cli, project: Path, setting: str, said: str) -> None:
+    with (project / "pyproject.toml").open("a") as file:
+        file.write(f"\n{setting}\n")
+    done = cli("run")
+    assert done.returncode == 2
+    assert "pyproject.toml" in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("my_agent:respnd", "did you mean 'respond'"),
+        ("my_agnt:respond", "importing my_agnt failed"),
+        ("my_agent", "expected `module:name`"),
+        ("json:dumps", "not an `async def` function"),
+    ],
+)
+def test_an_agent_that_cannot_be_imported(cli: Cli, project: Path, function: str, said: str) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace("my_agent:respond", function))
+    done = cli("run")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_hostile_text_on_the_terminal_is_inert(cli: Cli, project: Path) -> None:
+    (project / "my_agent.py").write_text("async def respond(moment):\n    return '\\x1b[2J\\x1b]0;gone\\x07 \\u202e[red]hi'\n")
+    assert cli("run").returncode == 0
+    shown = cli("show", "last", "--trial", "0").stdout
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert "\\x1b[2J" in shown
+    assert "[red]hi" in shown
