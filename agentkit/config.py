@@ -63,6 +63,8 @@ class ChatAgent(Endpoint, Sampling):
     """The same from a file."""
     guided: bool = False
     """Constrain every answer to a JSON Schema of the tools (for models that know no tool calls)."""
+    calls_per_turn: Annotated[int, Field(gt=0)] | None = None
+    """After so many rounds of tool calls in a turn no tools are offered, so that an answer in words must follow."""
 
 
 class GraphAgent(Settings):

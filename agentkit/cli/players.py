@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -62,11 +63,13 @@ def players(
 def _embedded(stack: ExitStack, endpoint: config.ChatAgent, budget: Budget) -> ChatModel:
     from agentkit.serve import embedded_endpoint
 
+    key = "AGENTKIT_ENGINE_KEY"  # the client takes keys from the environment only, so that no setting ever holds one
     served = stack.enter_context(embedded_endpoint(on_progress=lambda line: click.echo(line, err=True)))
+    os.environ[key] = served.api_key
     return OpenAIChat(
         served.base_url,
         served.model,
-        api_key=served.api_key,
+        api_key_env=key,
         provider="vllm",
         timeout=endpoint.timeout,
         budget=budget,

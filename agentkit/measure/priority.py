@@ -187,5 +187,5 @@ def _sentence(
         if not math.isnan(products[0][cell]):
             lifts[f"`{ids[cell]}`"] = float(products[0][cell]), float(products[1][cell])
     if lifted is not None:
-        lifts["the whole conversation" if len(ids) == 1 else f"all {len(ids)} conversations together"] = lifted
+        lifts["the whole conversation" if len(ids) == 1 else f"the mean of all {len(ids)} conversations"] = lifted
     return lift_sentence(candidate.label, change, lifts) if lifts else None

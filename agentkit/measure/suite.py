@@ -113,8 +113,10 @@ def shared_steps_population(accuracy: ArrayLike, *, level: float = 0.95) -> Figu
         reason = "a step never passed in any scenario, so the log of the product is not defined"
     if reason is not None:
         return Figure(None, None, None, None, reason)
-    scenarios = len(p_sk)
     psi = ((p_sk - p_k) / p_k).sum(axis=1)
+    if (reason := _unfit(psi)) is not None:
+        return Figure(None, None, None, None, reason)
+    scenarios = len(p_sk)
     error = math.sqrt((psi**2).sum() * scenarios / (scenarios - 1)) / scenarios
     half, product = t_quantile(scenarios - 1, level) * error, float(p_k.prod())
     return Figure(product, product * math.exp(-half), min(1.0, product * math.exp(half)), "shared_steps_sandwich")
@@ -131,6 +133,6 @@ def _unfit(values: Floats) -> str | None:
         return f"it takes {FEWEST_SCENARIOS} scenarios or more to judge the population, found {len(values)}"
     if np.isnan(values).any():
         return "a scenario has a step or an outcome without a graded trial"
-    if (np.ptp(values, axis=0) == 0).all():
+    if (np.ptp(values, axis=0) < 1e-12).all():
         return "all scenarios came out the same, which shows no spread to judge the population by"
     return None

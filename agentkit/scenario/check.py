@@ -94,7 +94,6 @@ def _detours(document: Document, whole: Outline) -> Iterator[Finding]:
 def _later_steps(document: Document, whole: Outline, detour: Item, start: int, end: int) -> Iterator[Finding]:
     """`void` and `replaces` may only speak of golden steps that come after the detour."""
     place = {step.id: index for index, turn in enumerate(whole.turns) for step in turn.items("steps") if step.id}
-    void = {name for _, name in detour.names("void")}
     replaced = [((*step.keys, "id"), step.id) for step in detour.items("replaces") if step.id]
     for keys, name in (*detour.names("void"), *replaced):
         if name not in place:
@@ -103,9 +102,9 @@ def _later_steps(document: Document, whole: Outline, detour: Item, start: int, e
             yield keys, f"the step {name!r} comes before the detour leaves"
         elif place[name] < end and keys[-1] == "id":
             yield keys, f"the step {name!r} is skipped by this detour"
-    for keys, name in replaced:
-        if name in void:
-            yield keys, f"the step {name!r} is void as well"
+    for keys, name in detour.names("void"):
+        if name in (other for _, other in replaced):
+            yield keys, f"the step {name!r} is replaced as well"
     yield from _twice(document, detour.items("replaces"), "replacement of")
 
 
@@ -174,9 +173,10 @@ def _call(step: Item, tools: Tools) -> Iterator[Finding]:
     if not isinstance(given, Mapping):
         return
     parameters = tools[name].parameters
-    unknown = [argument for argument in given if argument not in parameters["properties"]]
+    known = parameters.get("properties", {})
+    unknown = [argument for argument in given if argument not in known]
     for argument in unknown:
-        near = near_match(argument, parameters["properties"])
+        near = near_match(argument, known)
         yield (*keys, "arguments", argument), f"{name} has no argument {argument!r}{near}"
     missing = sorted(set(parameters.get("required", ())) - given.keys())
     if missing and not unknown and call.get("match", "exact") == "exact":

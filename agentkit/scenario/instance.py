@@ -20,6 +20,7 @@ from agentkit.scenario.matchers import RENDERED, Pattern
 from agentkit.scenario.model import Check, Detour, Order, Persona, Reasoning, Reply, Scenario, Step, Turn
 from agentkit.scenario.streams import derive
 from agentkit.scenario.template import PathText, RegexText, Template, compile_data
+from agentkit.scenario.validation import trace
 
 M = TypeVar("M", bound=BaseModel)
 Keys = tuple[str | int, ...]
@@ -68,6 +69,8 @@ class Piece:
 
     keys: Keys
     render: Callable[[Values], Any]
+    model: type[BaseModel] | None = None
+    """What it renders to, where that is validated."""
 
     def __call__(self, values: Values) -> Any:
         try:
@@ -76,8 +79,9 @@ class Piece:
             raise DrawError(self.keys, str(error)) from None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
+            inside = trace(self.model, first["loc"])[0] if self.model else ()
             message = first["msg"].removeprefix("Value error, ")
-            raise DrawError(self.keys, f"with the drawn variables: {message}, found {first['input']!r}") from None
+            raise DrawError((*self.keys, *inside), f"with the drawn variables: {message}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +163,9 @@ def compile_plan(scenario: Scenario, drawing: Drawing) -> Plan:
 
 
 def _turn(turn: Turn, keys: Keys, detour: str | None = None) -> _TurnPlan:
-    wordings = [turn.user] if isinstance(turn.user, str) else turn.user
-    pieces = tuple(Piece((*keys, "user"), compile_data(wording).render) for wording in wordings)
-    return _TurnPlan(turn.id, pieces, turn.order, _models(turn.steps, (*keys, "steps")), detour)
+    wordings = {(): turn.user} if isinstance(turn.user, str) else {(index,): text for index, text in enumerate(turn.user)}
+    pieces = [Piece((*keys, "user", *index), compile_data(text).render) for index, text in wordings.items()]
+    return _TurnPlan(turn.id, tuple(pieces), turn.order, _models(turn.steps, (*keys, "steps")), detour)
 
 
 def _detour_variant(
@@ -202,7 +206,7 @@ def _model(model: M, keys: Keys) -> Piece:
     if template.constant:
         return Piece(keys, lambda _: model)
     validate = type(model).__pydantic_validator__.validate_python
-    return Piece(keys, lambda values: validate(template.render(values), context=RENDERED))
+    return Piece(keys, lambda values: validate(template.render(values), context=RENDERED), type(model))
 
 
 def _written(value: Any) -> Any:

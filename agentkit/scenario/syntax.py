@@ -150,11 +150,14 @@ class Builder:
             items.append(value)
         return items
 
-    def mapping(self, node: Node, events: Iterator[Any]) -> dict[str, Any]:
+    def mapping(self, node: Node, events: Iterator[Any]) -> dict[str, Any] | str:
+        """A text instead where it was meant as a template without quotes: what is wrong is told once."""
         found: dict[str, Any] = {}
+        is_template = False
         for event in events:
             if isinstance(event, yaml.MappingEndEvent):
                 break
+            is_template = is_template or isinstance(event, yaml.MappingStartEvent)
             line = _line(event)
             key = self.key(event, events, line)
             value, child = self.value(next(events), events)
@@ -166,7 +169,7 @@ class Builder:
                 continue
             found[key] = value
             node.children[key] = child
-        return found
+        return "" if is_template else found
 
     def key(self, event: Any, events: Iterator[Any], line: int) -> str | None:
         """Keys are text as written; None where the key is no text at all."""

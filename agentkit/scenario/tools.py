@@ -81,6 +81,8 @@ class Tool:
         except ValidationError as error:
             own = [mistake for mistake in error.errors(include_url=False) if mistake["loc"][0] == name]
             return own[0]["msg"] if own else None
+        except TypeError as error:
+            return f"it is no JSON: {error}"
         return None
 
     def normalized(self, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class _Mistake:
 
     @classmethod
     def of(cls, model: type[BaseModel], details: Any) -> _Mistake:
-        keys, owner, union = _trace(model, details["loc"])
+        keys, owner, union = trace(model, details["loc"])
         return cls(keys, owner, union, details)
 
 
@@ -160,7 +160,7 @@ def _no_generator(found: Any) -> str:
     return f"one of {', '.join(GENERATORS)} is expected, found {', '.join(map(repr, found))}{near}"
 
 
-def _trace(kind: Any, location: Sequence[str | int]) -> tuple[Keys, type[BaseModel] | None, Keys | None]:
+def trace(kind: Any, location: Sequence[str | int]) -> tuple[Keys, type[BaseModel] | None, Keys | None]:
     """A pydantic location as keys of the document, the model that owns the last key, and the first union on the way."""
     keys: list[str | int] = []
     owner: type[BaseModel] | None = None

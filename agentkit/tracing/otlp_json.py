@@ -154,11 +154,17 @@ def _scope(scope: InstrumentationScope | None) -> Json:
 
 
 def _attributes(attributes: Mapping[str, Any] | None) -> list[Json]:
-    return [{"key": key, "value": _value(value)} for key, value in attributes.items()] if attributes else []
+    if not attributes:
+        return []
+    # Nearly all values are strings; asking here spares a call for each.
+    return [
+        {"key": key, "value": {"stringValue": value} if type(value) is str else _value(value)}
+        for key, value in attributes.items()
+    ]
 
 
 def _value(value: Any) -> Json:
-    """An `AnyValue`; strings first, as nearly all are."""
+    """An `AnyValue`."""
     if isinstance(value, str):
         return {"stringValue": value}
     if isinstance(value, bool):

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 import psutil
-
 from legs import Leg
 
 LIMIT_MIB = 400
@@ -76,9 +75,7 @@ def table(result: dict[str, Any]) -> str:
         f"Memory: {result['trials']:,} trials in one run, {result['seconds']:.0f} s",
         "  done    peak RSS",
     ]
-    lines += [
-        f"  {100 * (index + 1) // _ROWS:3d} %  {mib:7.0f} MiB" for index, mib in enumerate(result["rows"])
-    ]
+    lines += [f"  {100 * (index + 1) // _ROWS:3d} %  {mib:7.0f} MiB" for index, mib in enumerate(result["rows"])]
     flat = "flat" if result["growth_mib"] <= FLAT_MIB else "NOT flat"
     kept = "below" if result["peak_mib"] < LIMIT_MIB else "ABOVE"
     lines.append(

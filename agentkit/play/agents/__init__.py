@@ -44,7 +44,9 @@ def build_agent(
         case config.ChatAgent():
             from agentkit.play.agents.chat import ChatAgent
 
-            return ChatAgent(name, chat_model(name, settings), settings, _system(name, settings), settings.guided)
+            system = _system(name, settings)
+            model = chat_model(name, settings)
+            return ChatAgent(name, model, settings, system, settings.guided, settings.calls_per_turn)
         case config.FunctionAgent():
             from agentkit.play.agents.function import FunctionAgent
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit.config import Sampling
 from agentkit.llm import ChatModel, ChatRequest, ChatResponse
 from agentkit.play.agent import Moment
-from agentkit.play.agents.guided import guided_instructions, guided_messages, read_guided, response_format
-from agentkit.records import Message, ToolSpec
+from agentkit.play.agents.guided import guided_messages, read_guided, response_format
+from agentkit.records import Message
+
+_TRACED = ("temperature", "top_p", "max_tokens", "seed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +25,21 @@ class ChatAgent:
     system: str | None = None
     guided: bool = False
     """Every answer is constrained to a JSON object: a tool call, or a reply."""
+    calls_per_turn: int | None = None
+    """After so many rounds of tool calls in a turn no tools are offered, so that words must follow."""
 
     @property
     def deterministic(self) -> bool:
         return self.sampling.temperature == 0
 
     async def act(self, moment: Moment) -> tuple[Message, ...]:
-        tools = tuple(moment.tools.values())
-        messages = self._prompt(moment, tools)
-        request = self._request(moment, messages, tools)
+        request = self._request(moment)
         span = moment.span.chat(
             model=self.model.name,
             provider=self.model.provider,
-            request=self._traced_settings(request),
-            messages=messages,
-            tools=tools,
+            request={name: value for name in _TRACED if (value := getattr(request, name)) is not None},
+            messages=request.messages,
+            tools=request.tools,
         )
         try:
             response = await self.model.complete(replace(request, traceparent=span.traceparent))
@@ -48,24 +50,25 @@ class ChatAgent:
         span.finish(message, response.call)
         return (message,)
 
-    def _prompt(self, moment: Moment, tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
+    def _request(self, moment: Moment) -> ChatRequest:
+        made = sum(bool(m.tool_calls) for m in moment.messages if m.turn == moment.turn)
+        may_call = self.calls_per_turn is None or made < self.calls_per_turn
+        tools = tuple(moment.tools.values()) if may_call else ()
         system = moment.policy if self.system is None else self.system
         messages = moment.messages
         if self.guided:
-            system, messages = guided_instructions(system, tools), guided_messages(messages)
-        return (Message("system", system, turn=-1), *messages) if system else messages
-
-    def _request(self, moment: Moment, messages: tuple[Message, ...], tools: tuple[ToolSpec, ...]) -> ChatRequest:
-        sampling = self.sampling
+            messages = guided_messages(system, messages, tuple(moment.tools.values()))
+        elif system:
+            messages = (Message("system", system, turn=-1), *messages)
         return ChatRequest(
             messages=messages,
             tools=() if self.guided else tools,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+            max_tokens=self.sampling.max_tokens,
             seed=None if self.deterministic else moment.seed,
             response_format=response_format(tools) if self.guided else None,
-            extra_body=sampling.extra_body,
+            extra_body=self.sampling.extra_body,
         )
 
     def _message(self, response: ChatResponse, moment: Moment) -> Message:
@@ -76,11 +79,6 @@ class ChatAgent:
             "assistant", content, moment.turn, tool_calls=calls, reasoning=response.reasoning, call=response.call
         )
 
-    @staticmethod
-    def _traced_settings(request: ChatRequest) -> Mapping[str, Any]:
-        names = ("temperature", "top_p", "max_tokens", "seed")
-        return {name: value for name in names if (value := getattr(request, name)) is not None}
-
     def definition(self) -> Mapping[str, Any]:
         return {
             "kind": "chat",
@@ -89,6 +87,7 @@ class ChatAgent:
             "sampling": self.sampling.model_dump(mode="json", include=set(Sampling.model_fields)),
             "system": self.system,
             "guided": self.guided,
+            "calls_per_turn": self.calls_per_turn,
         }
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
-"""Tool calls from models that know none: every answer is constrained to one flat JSON object.
+"""Tool calls from models that know none: every answer is constrained to one JSON object.
 
-`{"action": "refund", "sale_id": "S-10432"}` is a tool call; `{"action": "reply", "text": "..."}` is an answer. A flat
-object with the action first lets even a very small model choose a tool and then copy its arguments.
+`{"action": "refund", "arguments": {"sale_id": "S-10432"}}` is a tool call, `{"action": "reply", "arguments": {"text": "…"}}`
+an answer. What tools gave is put at the head of the system prompt, and the history is shown as plain words: a small
+model that sees its own JSON again copies it for ever, and one that reads results as facts uses them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import orjson
 from agentkit.errors import ConfigError
 from agentkit.records import Message, ToolCall, ToolSpec
 
-ACTION, REPLY, TEXT = "action", "reply", "text"
+REPLY = "reply"
 _REPLY_LENGTH = 200
 """Characters a guided reply may have; a small model babbles to the end of whatever it is given."""
 _TEXT_LENGTH = 80
@@ -26,30 +27,24 @@ def response_format(tools: Sequence[ToolSpec]) -> dict[str, Any]:
     """The JSON Schema of one action, for the `response_format` of a request.
 
     Raises:
-        ConfigError: a tool's name or argument collides with the words of this protocol.
+        ConfigError: a tool has the name that stands for an answer.
     """
-    reply = _action(REPLY, {TEXT: {"type": "string", "minLength": 1, "maxLength": _REPLY_LENGTH}})
-    actions = [*(_tool_action(tool) for tool in tools), reply]
+    if any(tool.name == REPLY for tool in tools):
+        raise ConfigError(f"a guided agent keeps the name {REPLY!r} for its answers; rename the tool")
+    text = {"type": "string", "minLength": 1, "maxLength": _REPLY_LENGTH}
+    actions = [*(_action(tool.name, tool.parameters.get("properties", {})) for tool in tools), _action(REPLY, {"text": text})]
     definitions = {name: schema for tool in tools for name, schema in tool.parameters.get("$defs", {}).items()}
     schema = {"anyOf": actions} | ({"$defs": definitions} if definitions else {})
-    return {"type": "json_schema", "json_schema": {"name": ACTION, "schema": schema, "strict": True}}
+    return {"type": "json_schema", "json_schema": {"name": "action", "schema": schema, "strict": True}}
 
 
-def _tool_action(tool: ToolSpec) -> dict[str, Any]:
-    properties = tool.parameters.get("properties", {})
-    if tool.name == REPLY or ACTION in properties:
-        raise ConfigError(f"tool {tool.name}: a guided agent keeps the words {REPLY!r} and {ACTION!r} for itself")
-    return _action(tool.name, properties)
+def _action(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    bounded = {key: _bounded(schema) for key, schema in arguments.items()}
+    return _object({"action": {"const": name}, "arguments": _object(bounded)})
 
 
-def _action(name: str, properties: dict[str, Any]) -> dict[str, Any]:
-    bounded = {key: _bounded(schema) for key, schema in properties.items()}
-    return {
-        "type": "object",
-        "properties": {ACTION: {"const": name}, **bounded},
-        "required": [ACTION, *properties],
-        "additionalProperties": False,
-    }
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
 
 
 def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
@@ -60,45 +55,34 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
     return bare
 
 
-def guided_instructions(system: str, tools: Sequence[ToolSpec]) -> str:
-    """The system prompt, with the actions listed."""
-    lines = [f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {_first_line(tool)}" for tool in tools]
-    actions = "\n".join([*lines, f"{REPLY}({TEXT}): Talk to the user."])
-    return f"{system}\n\nAnswer each message with one action as a JSON object. Actions:\n{actions}"
+def guided_messages(system: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
+    """The prompt: what is known, the system's words, the list of actions; then what was said."""
+    known = [message.content for message in messages if message.role == "tool"]
+    actions = [f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {_first_line(tool)}" for tool in tools]
+    parts = [
+        "Known: " + "\n".join(known) if known else "",
+        system,
+        "Answer each message with one action as JSON.\nActions:",
+        *actions,
+        f"{REPLY}(text): talk to the user",
+    ]
+    prompt = Message("system", "\n".join(part for part in parts if part), turn=-1)
+    said = [replace(m, tool_calls=()) for m in messages if m.role == "user" or (m.role == "assistant" and m.content)]
+    return prompt, *said
 
 
 def _first_line(tool: ToolSpec) -> str:
     return tool.description.partition("\n")[0]
 
 
-def guided_messages(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The conversation as a guided model sees it: its own moves as the JSON it wrote, results as plain messages."""
-    return tuple(_as_action(message) for message in messages)
-
-
-def _as_action(message: Message) -> Message:
-    if message.role == "tool":
-        return Message("user", f"Result of {message.name}: {message.content}", message.turn)
-    if message.role != "assistant":
-        return message
-    if message.tool_calls:
-        call = message.tool_calls[0]
-        return replace(message, content=_json({ACTION: call.name, **(call.arguments or {})}), tool_calls=())
-    return replace(message, content=_json({ACTION: REPLY, TEXT: message.content}))
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 def read_guided(text: str, call_id: str) -> tuple[str, tuple[ToolCall, ...]]:
     """What the model did: an answer, or one tool call. Text that is no action is an answer as it stands."""
     try:
-        action = orjson.loads(text)
+        match orjson.loads(text):
+            case {"action": "reply", "arguments": {"text": str(answer)}}:
+                return answer, ()
+            case {"action": str(name), "arguments": dict(arguments)}:
+                return "", (ToolCall(call_id, name, arguments),)
     except orjson.JSONDecodeError:
-        return text, ()
-    if not isinstance(action, dict) or not isinstance(name := action.pop(ACTION, None), str):
-        return text, ()
-    if name == REPLY:
-        return str(action.get(TEXT, "")), ()
-    return "", (ToolCall(call_id, name, action),)
+        pass
+    return text, ()

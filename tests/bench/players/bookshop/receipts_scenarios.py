@@ -4,8 +4,9 @@ Each generator can draw but one value, so that agentkit pays for drawing, for te
 suite, and still plays word for word what the other players play.
 """
 
-from agentkit.scenario import Call, Check, FromPattern, Reply, Scenario, Step, Turn
 from players import conversation as talk
+
+from agentkit.scenario import Call, Check, FromPattern, Reply, Scenario, Step, Turn
 
 _NAMES = [f"receipt_{index}" for index in range(len(talk.TURNS))]
 

@@ -1,0 +1,59 @@
+"""A compiled LangGraph graph as a user would write it, over a chat model that plays by rules."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
+
+
+class Rules(BaseChatModel):
+    """Looks up, ships when asked to, and repeats what the tool said."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "rules"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        last = str(messages[-1].content)
+        order = re.search(r"A-\d{4}", " ".join(str(m.content) for m in messages))
+        calls = []
+        if messages[-1].type == "human" and order and "Thank" not in last:
+            name = "ship" if "Ship" in last else "look_up"
+            calls = [{"id": f"c{len(messages)}", "name": name, "args": {"order_id": order.group()}}]
+        answer = AIMessage(
+            "" if calls else f"I see: {last}. Anything else?",
+            tool_calls=calls,
+            usage_metadata={"input_tokens": 10, "output_tokens": 5, "total_tokens": 15},
+            response_metadata={"model_name": "rules-1"},
+        )
+        return ChatResult(generations=[ChatGeneration(message=answer)])
+
+
+def build(tools: list[Any]) -> Any:
+    """The usual loop: a model, its tools, back to the model."""
+    model = Rules()
+
+    async def think(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("think", think)
+    graph.add_node("tools", ToolNode(tools))
+    graph.add_edge(START, "think")
+    graph.add_conditional_edges("think", tools_condition)
+    graph.add_edge("tools", "think")
+    return graph.compile()
+
+
+def broken(policy: str) -> Any:
+    raise RuntimeError(f"no graph for {policy}")
+
+
+def no_graph() -> str:
+    return "a graph"

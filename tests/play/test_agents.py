@@ -1,0 +1,223 @@
+"""Agents of every kind, played for real: a LangGraph graph, an HTTP endpoint, a guided model."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from agentkit import config
+from agentkit.config import Limits, Sampling
+from agentkit.errors import ConfigError
+from agentkit.llm import Budget, ChatRequest, FakeChat, Prices
+from agentkit.play.agents import build_agent
+from agentkit.play.agents.chat import ChatAgent
+from agentkit.play.agents.guided import guided_messages, read_guided, response_format
+from agentkit.records import Message, Party, Status, Stop, ToolCall, ToolSpec, Verdict
+from agentkit.scenario import Loaded
+from tests.play.conftest import Play
+
+
+def built(settings: Any, shop: tuple[Loaded, ...], budget: Budget | None = None) -> Any:
+    world = shop[0].suite.world
+    assert world is not None
+    return build_agent(
+        "a",
+        settings,
+        tools=world.tools,
+        policy="Be kind.",
+        chat_model=lambda user, endpoint: FakeChat(lambda request: "hello"),
+        budget=budget or Budget(),
+        prices=Prices.load({"rules-1": {"input": 1.0, "output": 2.0}}),
+    )
+
+
+def graph(name: str = "build", **more: Any) -> config.GraphAgent:
+    return config.GraphAgent(kind="langgraph", graph=f"tests.play.graphs:{name}", **more)
+
+
+async def test_a_langgraph_graph_acts_on_the_trials_world(play: Play, shop: tuple[Loaded, ...]) -> None:
+    budget = Budget()
+    run, trials = await play(built(graph(), shop, budget), trials=4, budget=budget)
+    assert {trial.verdict for trial in trials} == {Verdict.SUCCESS}
+    for trial in trials:
+        assert {grade.status for grade in trial.steps} == {Status.PASSED}
+        assert [m.role for m in trial.messages if m.turn == 0] == ["user", "assistant", "tool", "assistant"]
+        assert trial.model_calls == 5
+        assert trial.usage.total == 75
+        assert trial.cost == pytest.approx((50 * 1.0 + 25 * 2.0) / 1e6)
+        assert all(m.span_id for m in trial.messages if m.role != "user")
+    assert run.spent["calls"] == 20
+
+
+async def test_a_graph_obeys_the_hard_limit_and_its_own(play: Play, shop: tuple[Loaded, ...]) -> None:
+    budget = Budget(max_calls=6)
+    run, trials = await play(built(graph(), shop, budget), trials=4, budget=budget, concurrency=1)
+    assert (run.status, len(trials), run.spent["calls"]) == ("stopped", 1, 6)
+    _, (trial,) = await play(built(graph(recursion_limit=2), shop))
+    assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TURN_LIMIT)
+
+
+@pytest.mark.parametrize(("name", "said"), [("broken", "no graph for Be kind."), ("no_graph", "gave a str")])
+def test_a_factory_that_gives_no_graph(shop: tuple[Loaded, ...], name: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        built(graph(name), shop)
+
+
+Handler = Any
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Any]:
+    """An HTTP server on loopback whose answers the test sets; `seen` holds the requests."""
+
+    class Server:
+        seen: list[Any]
+        url: str
+        answer: Any
+
+    state = Server()
+    state.seen = []
+    state.answer = lambda body: (200, {"reply": "Hello?"})
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length:")[1].split("\r\n")[0])
+        body = json.loads(await reader.readexactly(length))
+        state.seen.append((head, body))
+        status, answer = state.answer(body)
+        data = answer if isinstance(answer, bytes) else orjson.dumps(answer)
+        writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (status, len(data)) + data)
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    state.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/agent"
+    yield state
+    listening.close()
+    await listening.wait_closed()
+
+
+async def test_an_http_agent_whose_tools_are_executed_here(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
+    def answer(body: Any) -> tuple[int, Any]:
+        last = body["history"][-1]
+        if last["role"] == "tool" or "Thank" in last["content"]:
+            return 200, {"out": {"text": f"Well: {last['content']} Right?"}}
+        order = next(w.rstrip("?") for m in body["history"] for w in m["content"].split() if w.startswith("A-"))
+        name = "ship" if "Ship" in last["content"] else "look_up"
+        return 200, {"out": {"calls": [{"name": name, "arguments": {"order_id": order}}]}}
+
+    server.answer = answer
+    settings = config.HttpAgent(
+        kind="http", url=server.url, request={"history": "messages", "v": "`1`"}, reply="out.text", calls="out.calls"
+    )
+    _, (trial,) = await play(built(settings, shop))
+    assert trial.verdict is Verdict.SUCCESS
+    assert {grade.status for grade in trial.steps} == {Status.PASSED}
+    head, body = server.seen[0]
+    assert body["v"] == 1
+    assert trial.trace_id is not None
+    assert trial.trace_id in head
+
+
+async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
+    server.answer = lambda body: (200, {"reply": "ok?", "did": [{"name": "look_up", "arguments": {"order_id": "A-0000"}, "result": "found"}]})
+    settings = config.HttpAgent(kind="http", url=server.url, calls="did")
+    _, (trial,) = await play(built(settings, shop))
+    tools = [m for m in trial.messages if m.role == "tool"]
+    assert [(m.name, m.content) for m in tools] == [("look_up", "found")] * 3
+    assert trial.steps[0].status is Status.FAILED
+    assert "A-0000" in trial.steps[0].reason
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "fault"),
+    [
+        ((503, {}), Verdict.INVALID, Party.INFRASTRUCTURE),
+        ((404, {}), Verdict.FAILURE, Party.AGENT),
+        ((200, b"\xff\xfe"), Verdict.FAILURE, Party.AGENT),
+        ((200, {"text": 1}), Verdict.FAILURE, Party.AGENT),
+    ],
+)
+async def test_http_trouble_and_whose_fault_it_is(
+    play: Play, shop: tuple[Loaded, ...], server: Any, answer: Any, verdict: Verdict, fault: Party
+) -> None:
+    server.answer = lambda body: answer
+    settings = config.HttpAgent(kind="http", url=server.url)
+    _, (trial,) = await play(built(settings, shop))
+    assert (trial.verdict, trial.fault) == (verdict, fault)
+
+
+async def test_secrets_of_an_http_agent_stay_out_of_its_definition(
+    shop: tuple[Loaded, ...], server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "hush-hush")
+    settings = config.HttpAgent(kind="http", url=server.url, header_env={"Authorization": "SHOP_KEY"})
+    agent = built(settings, shop)
+    assert "hush" not in str(agent.definition())
+    await agent.close()
+    monkeypatch.delenv("SHOP_KEY")
+    with pytest.raises(ConfigError, match="SHOP_KEY"):
+        built(settings, shop)
+
+
+def test_a_jmespath_that_is_none(shop: tuple[Loaded, ...]) -> None:
+    with pytest.raises(ConfigError, match="expected a JMESPath"):
+        built(config.HttpAgent(kind="http", url="http://127.0.0.1:1", reply="a..b"), shop)
+
+
+LOOK_UP = ToolSpec(
+    "look_up",
+    "Find an order.\n\nMore words.",
+    {"type": "object", "properties": {"order_id": {"type": "string", "title": "Order"}}, "required": ["order_id"]},
+)
+
+
+def test_the_guided_schema_bounds_every_text() -> None:
+    schema = response_format([LOOK_UP])["json_schema"]["schema"]
+    call, reply = schema["anyOf"]
+    assert call["properties"]["action"] == {"const": "look_up"}
+    assert call["properties"]["arguments"]["properties"]["order_id"] == {"type": "string", "maxLength": 80}
+    assert reply["properties"]["arguments"]["properties"]["text"]["maxLength"] == 200
+    with pytest.raises(ConfigError, match="reply"):
+        response_format([ToolSpec("reply", "", {})])
+
+
+def test_the_guided_prompt_puts_facts_first_and_shows_plain_words() -> None:
+    call = ToolCall("c", "look_up", {"order_id": "A-1"})
+    said = (
+        Message("user", "Where is A-1?"),
+        Message("assistant", "", tool_calls=(call,)),
+        Message("tool", '{"item":"kettle"}', tool_call_id="c", name="look_up"),
+        Message("assistant", "Here it is."),
+        Message("user", "Thanks."),
+    )
+    prompt, *rest = guided_messages("Be kind.", said, [LOOK_UP])
+    assert prompt.content.startswith('Known: {"item":"kettle"}\nBe kind.\n')
+    assert prompt.content.endswith("look_up(order_id): Find an order.\nreply(text): talk to the user")
+    assert [(m.role, m.content) for m in rest] == [("user", "Where is A-1?"), ("assistant", "Here it is."), ("user", "Thanks.")]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"action": 1}', '{"action": "reply"}', "\ud800"])
+def test_what_is_no_action_is_an_answer_as_it_stands(text: str) -> None:
+    assert read_guided(text, "id") == (text, ())
+
+
+async def test_a_guided_model_must_speak_after_its_calls(play: Play) -> None:
+    schemas: list[Any] = []
+
+    def answer(request: ChatRequest) -> str:
+        assert request.response_format is not None
+        names = [it["properties"]["action"]["const"] for it in request.response_format["json_schema"]["schema"]["anyOf"]]
+        schemas.append(names)
+        if len(names) == 1:
+            return '{"action": "reply", "arguments": {"text": "shipped?"}}'
+        return '{"action": "ship", "arguments": {"order_id": "A-0000"}}'
+
+    agent = ChatAgent("g", FakeChat(answer), Sampling(temperature=0), guided=True, calls_per_turn=1)
+    _, (trial,) = await play(agent, limits=Limits(moves_per_turn=3))
+    assert trial.stop is Stop.COMPLETED
+    assert schemas == [["look_up", "ship", "explode", "reply"], ["reply"]] * 3
+    assert [m.name for m in trial.messages if m.role == "tool"] == ["ship"] * 3
