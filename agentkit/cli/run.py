@@ -196,13 +196,14 @@ def _resume(store: Store, ref: str, config: Config, limits: _HardLimits) -> Run:
 
     from agentkit.cli.players import players
     from agentkit.llm import Budget
-    from agentkit.play.session import earlier_totals, recorded_settings, resume_session
+    from agentkit.play.session import recorded_settings, resume_session
+    from agentkit.play.spending import spent_totals
     from agentkit.scenario import load
 
     run = store.run(ref)
     settings = recorded_settings(run)
     played = [loaded for loaded in load([Path(path) for path in settings.paths]) if loaded.id in run.scenarios]
-    budget = Budget(limits.calls, limits.cost, spent=earlier_totals(run))
+    budget = Budget(limits.calls, limits.cost, spent=spent_totals(run.spent))
     with players(settings, played, config.prices, budget, store) as (agent, judge):
         return _play_session(resume_session(run, played, agent, store), agent, judge, budget)
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.cli.terminal import inert, line
+from agentkit.grade.text import shortened
 from agentkit.measure import Summary
 from agentkit.measure.group import Group
 from agentkit.measure.suite import Figure
@@ -122,7 +123,7 @@ def _figure(figure: Figure) -> str:
 def _gap(group: Group) -> str:
     gap = group.gap.log_ratio
     if gap.estimate is None or gap.low is None or gap.high is None:
-        return inert(gap.reason or "unknown")
+        return "unknown"
     factor = f"×{math.exp(gap.estimate):.2f} ({math.exp(gap.low):.2f}–{math.exp(gap.high):.2f})"
     if gap.low > 0:
         return f"{factor} recovers"
@@ -142,7 +143,7 @@ def _caveats(run: Run, summary: Summary) -> list[str]:
     if ungraded:
         found.append(f"{ungraded} step results are ungraded (no judge could say) and in no denominator")
     if summary.all.compounded.reason:
-        found.append(f"compounded accuracy: {summary.all.compounded.reason}")
+        found.append(f"compounded accuracy is not known: {shortened(summary.all.compounded.reason)}")
     return found
 
 
@@ -151,8 +152,9 @@ def _span(low: float, high: float) -> str:
 
 
 def percent(value: float) -> str:
-    """`81 %`, with a decimal where rounding would claim certainty."""
-    text = f"{100 * value:.0f}"
-    if text in ("0", "100") and value not in (0.0, 1.0):
-        text = f"{100 * value:.1f}"
+    """`81 %`, with as many decimals as it takes not to claim certainty."""
+    for digits in range(4):
+        text = f"{100 * value:.{digits}f}"
+        if value in (0.0, 1.0) or float(text) not in (0.0, 100.0):
+            break
     return f"{text} %"

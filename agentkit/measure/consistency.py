@@ -27,7 +27,7 @@ def pass_hat_k(successes: Sequence[int], trials: Sequence[int], k: int) -> float
 def _checked(successes: Sequence[int], trials: Sequence[int], k: int) -> list[tuple[int, int]]:
     if k < 1:
         raise AgentkitError(f"k counts attempts and is at least 1, found {k}")
-    if len(successes) != len(trials) or not trials:
+    if len(successes) != len(trials) or len(trials) == 0:
         raise AgentkitError(f"{len(successes)} scenarios with successes, {len(trials)} with trials")
     pairs = [(int(c), int(n)) for c, n in zip(successes, trials, strict=True)]
     for index, (c, n) in enumerate(pairs):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from agentkit.errors import BudgetExhausted
+from agentkit.llm import Budget
 from agentkit.play.plan import Planned
+from agentkit.play.spending import spent_record
 from agentkit.play.trial import Setting, play_trial
-from agentkit.records import Trial, Verdict
+from agentkit.records import RunId, Trial, Verdict
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 
@@ -42,6 +45,7 @@ async def play_all(
     setting: Setting,
     store: Store,
     *,
+    budget: Budget,
     concurrency: int,
     listener: Listener,
 ) -> bool:
@@ -54,7 +58,7 @@ async def play_all(
     missing = [planned for planned in trials if planned.key not in done]
     progress = Progress(planned=len(trials), played=len(trials) - len(missing))
     listener(progress)
-    recorder = _Recorder(store, progress, listener)
+    recorder = _Recorder(setting.run, store, budget, progress, listener)
     recording = asyncio.create_task(recorder.run())
     try:
         async with asyncio.TaskGroup() as group:
@@ -83,8 +87,10 @@ async def _work(
 class _Recorder:
     """Commits finished trials in batches, on a thread, in the order in which they finished."""
 
-    def __init__(self, store: Store, progress: Progress, listener: Listener) -> None:
+    def __init__(self, run: RunId, store: Store, budget: Budget, progress: Progress, listener: Listener) -> None:
+        self._run = run
         self._store = store
+        self._budget = budget
         self._progress = progress
         self._listener = listener
         self._queue: asyncio.Queue[Trial | None] = asyncio.Queue(maxsize=2 * _BATCH)
@@ -108,8 +114,12 @@ class _Recorder:
                     self._queue.put_nowait(None)
                     break
                 batch.append(trial)
-            await asyncio.to_thread(self._store.add_trials, batch)
+            await asyncio.to_thread(self._record, batch, spent_record(self._budget.totals))
             self._report(batch)
+
+    def _record(self, batch: Sequence[Trial], spent: Mapping[str, Any]) -> None:
+        self._store.add_trials(batch)
+        self._store.update_run(self._run, status="running", spent=spent)
 
     def _report(self, batch: Sequence[Trial]) -> None:
         progress = self._progress

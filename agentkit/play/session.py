@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
 from pydantic import Field, TypeAdapter
 
 import agentkit.config as config
 from agentkit.errors import UsageError
 from agentkit.grade import Judge
-from agentkit.llm import Budget, Totals
+from agentkit.llm import Budget
 from agentkit.play.agent import Agent, agent_hash
 from agentkit.play.conversation import build_conversation
 from agentkit.play.plan import Planned, plan
 from agentkit.play.runner import Listener, play_all
+from agentkit.play.spending import spent_record
 from agentkit.play.trial import Setting
-from agentkit.records import Run, RunId, Usage
+from agentkit.records import Run, RunId
 from agentkit.redact import redact_mapping
 from agentkit.scenario import Loaded
 from agentkit.store import Store
@@ -145,32 +144,16 @@ async def play_session(
             session.scenarios,
             setting,
             session.store,
+            budget=budget,
             concurrency=session.settings.concurrency,
             listener=listener,
         )
         status = "finished" if complete else "stopped"
     finally:
-        session.store.update_run(session.run.id, status=status, spent=_spent(budget.totals))
+        session.store.update_run(session.run.id, status=status, spent=spent_record(budget.totals))
         await agent.close()
         await asyncio.to_thread(tracing.close)
     return session.store.run(session.run.id)
-
-
-def _spent(totals: Totals) -> dict[str, Any]:
-    return {
-        "calls": totals.calls,
-        "input_tokens": totals.usage.input_tokens,
-        "output_tokens": totals.usage.output_tokens,
-        "cost": totals.known_cost,
-        "unpriced": totals.unpriced,
-    }
-
-
-def earlier_totals(run: Run) -> Totals:
-    """What a run had spent by the end of its last sitting."""
-    spent = run.spent
-    usage = Usage(spent.get("input_tokens", 0), spent.get("output_tokens", 0))
-    return Totals(spent.get("calls", 0), usage, spent.get("cost", 0.0), spent.get("unpriced", 0))
 
 
 def versions() -> dict[str, str]:

@@ -16,12 +16,14 @@ from scipy.special import ndtri
 from agentkit.measure import Cell, delta_interval, product_interval, summarize
 from agentkit.measure.cell import compounded_figure
 from agentkit.measure.cluster import count, coupling
+from agentkit.measure.product import Prior
 from agentkit.measure.suite import CellFigure, fixed_suite
 
 STEPS = 5
 REPETITIONS = 2_000
 SUITE = 4
-GAPS = 250
+GAPS = 200
+DEPENDENT = 1_000
 SIZES = (5, 20, 40)
 ACCURACIES = (0.05, 0.5, 0.9, 0.99)
 DRAWS = 1_000
@@ -37,7 +39,7 @@ class Coverage:
     width: float
 
     def __str__(self) -> str:
-        return f"{self.share:6.3f} {self.width:7.4f}"
+        return f"{self.share:6.3f} {self.width:7.2g}"
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def main() -> None:
         shipped, alone = suites(pool, counts[n, p], n)
         print(f"{n:>4} {p:>5} | {covered(shipped, p**STEPS)} | {covered(alone, p**STEPS)}")
 
-    print("\nTrials that are not independent, 40 trials at p = .9")
+    print(f"\nTrials that are not independent, {DEPENDENT} repetitions of 40 trials at p = .9")
     print(f"{'':<52} | {'agentkit':>14} | {'ignoring it':>14}")
     for name, corrected, ignored in dependent():
         print(f"{name:<52} | {corrected} | {ignored}")
@@ -91,12 +93,12 @@ def figure(grades: Grades, instances: NDArray[np.int64], *, coupled: float | Non
     return compounded_figure(steps, factor, rng=rng, draws=DRAWS)
 
 
-def simple(passed: Floats, n: int, prior: str) -> tuple[Floats, Floats]:
+def simple(passed: Floats, n: int, prior: Prior) -> tuple[Floats, Floats]:
     """The Monte-Carlo product of the counts alone; equal sets of counts are drawn once."""
     unique, position = np.unique(np.sort(passed, axis=1), axis=0, return_inverse=True)
     rng = np.random.default_rng(n)
     parts = [
-        product_interval(part, n, rng=rng, prior=prior, draws=DRAWS)  # type: ignore[arg-type]
+        product_interval(part, n, rng=rng, prior=prior, draws=DRAWS)
         for part in np.array_split(unique, max(1, len(unique) // 500))
     ]
     low, high = (np.concatenate([getattr(part, end) for part in parts]) for end in ("low", "high"))
@@ -131,14 +133,14 @@ def dependent() -> list[tuple[str, Coverage, Coverage]]:
     rng = np.random.default_rng(40)
     rows = []
     for rho in (0.3, 0.6):
-        common = rng.normal(size=(REPETITIONS, 40, 1)) * np.sqrt(rho)
-        noise = rng.normal(size=(REPETITIONS, 40, STEPS)) * np.sqrt(1 - rho)
+        common = rng.normal(size=(DEPENDENT, 40, 1)) * np.sqrt(rho)
+        noise = rng.normal(size=(DEPENDENT, 40, STEPS)) * np.sqrt(1 - rho)
         grades = (common + noise < ndtri(0.9)).astype(np.int8)
         rows.append((f"steps share their causes (latent correlation {rho})", grades, np.arange(40)))
     for rho in (0.2, 0.5):
         a = (1 - rho) / rho
-        chance = rng.beta(0.9 * a, 0.1 * a, size=(REPETITIONS, 10, 1, STEPS))
-        grades = (rng.random((REPETITIONS, 10, 4, STEPS)) < chance).reshape(REPETITIONS, 40, STEPS)
+        chance = rng.beta(0.9 * a, 0.1 * a, size=(DEPENDENT, 10, 1, STEPS))
+        grades = (rng.random((DEPENDENT, 10, 4, STEPS)) < chance).reshape(DEPENDENT, 40, STEPS)
         rows.append((f"10 instances x 4 repeats (correlation {rho})", grades.astype(np.int8), np.arange(40) // 4))
     truth = 0.9**STEPS
     return [
@@ -164,7 +166,7 @@ def gaps(n: int, rho: float) -> tuple[float, float, float]:
         passed: Grades = (latent < ndtri(0.9)).astype(np.int8)
         return passed
 
-    truth = float(np.log(play(1_000_000).all(axis=1).mean() / 0.9**STEPS))
+    truth = float(np.log(play(400_000).all(axis=1).mean() / 0.9**STEPS))
     held = missing = rejected = 0
     for _ in range(GAPS):
         grades = play(n)

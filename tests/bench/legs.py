@@ -17,6 +17,7 @@ from typing import Any
 HERE = Path(__file__).parent
 WARMUP = 5
 """Conversations each worker plays before anything is measured."""
+_SETTINGS = ("AGENTKIT_", "INSPECT_", "LANGCHAIN_", "LANGGRAPH_", "LANGSMITH_", "OTEL_")
 
 
 class Leg:
@@ -30,16 +31,14 @@ class Leg:
 
     def __enter__(self) -> Leg:
         self._home = tempfile.TemporaryDirectory(prefix="agentkit-bench-")
-        # Frameworks keep caches below the data folder; LangSmith would send every run over the network.
-        environment = os.environ | {
+        # What the user has set must not decide what is compared; caches go where they are removed again.
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(_SETTINGS)}
+        environment = kept | {
             "XDG_DATA_HOME": self._home.name,
             "TMPDIR": self._home.name,
             "LANGSMITH_TRACING": "false",
-            "LANGCHAIN_TRACING_V2": "false",
             "PYTHONHASHSEED": "0",
         }
-        environment.pop("OTEL_EXPORTER_OTLP_ENDPOINT", None)
-        environment.pop("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", None)
         self.process = subprocess.Popen(
             self._arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )

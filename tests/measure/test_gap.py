@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from measure_cells import cell, counted, simulated
 from scipy.stats import fisher_exact
 
 from agentkit.measure import NOT_REACHED, UNGRADED, summarize
 from agentkit.measure.independence import independence_test, permute
+from tests.measure.measure_cells import cell, counted, simulated
 
 
 def gap(*cells, deterministic=False):

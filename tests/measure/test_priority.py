@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from measure_cells import cell, counted, simulated
 
 from agentkit.measure import NOT_REACHED, birnbaum, improvement_potential, summarize
 from agentkit.measure.priority import rank_interval, worthwhile_target
 from agentkit.measure.wording import span
+from tests.measure.measure_cells import cell, counted, simulated
 
 accuracies = st.lists(st.floats(0, 1), min_size=1, max_size=8).map(np.array)
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measure_cells import cell, counted, simulated
 
 from agentkit.errors import AgentkitError
 from agentkit.measure import NOT_REACHED, UNGRADED, Cell, summarize
+from tests.measure.measure_cells import cell, counted, simulated
 
 PLAY = {"deterministic": False, "seed": 3}
 
@@ -270,7 +270,7 @@ def test_a_cell_that_does_not_fit_together_is_refused(change, message):
 
 
 def test_two_cells_of_one_scenario_and_variant_are_refused():
-    with pytest.raises(AgentkitError, match=r"found two for shop/refund/golden"):
+    with pytest.raises(AgentkitError, match="two sets of trials for shop/refund/golden"):
         summarize([counted([5], 10), counted([6], 10)], **PLAY)
 
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from traced import Recording
+
+from tests.tracing.traced import Recording
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ def environment() -> Path:
         if not (done.is_file() and done.read_text() == VERSION):
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            install = [folder / "bin" / "python", "-m", "pip", "install", "-q", f"arize-phoenix=={VERSION}"]
+            install = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", f"arize-phoenix=={VERSION}"]
             subprocess.run(install, check=True)
             done.write_text(VERSION)
     return folder
@@ -52,7 +52,7 @@ def running(working_folder: Path) -> Iterator[str]:
         "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false",
     }
     with log.open("wb") as output:
-        command = [environment() / "bin" / "phoenix", "serve"]
+        command = [str(environment() / "bin" / "phoenix"), "serve"]
         server = subprocess.Popen(command, env=variables, stdout=output, stderr=output, cwd=working_folder)
     try:
         _wait(server, f"{url}/healthz", log)

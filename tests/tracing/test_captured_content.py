@@ -7,11 +7,11 @@ import math
 from typing import Any
 
 import pytest
-from traced import CONVERSATION, Recording, attributes, loaded, tell
 
 from agentkit.errors import ConfigError
 from agentkit.records import Message, ToolCall, Verdict
 from agentkit.tracing.content import CAPTURE_VARIABLE, LONGEST_NAME, LONGEST_TEXT, to_json
+from tests.tracing.traced import CONVERSATION, Recording, attributes, loaded, tell
 
 WORDS = ("Where is sale S-1?", "It cost 12.50.", "I must look.", "You work at a till.", "12.5", "as asked")
 

@@ -14,10 +14,10 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from traced import tell
 
 from agentkit.errors import ConfigError
 from agentkit.tracing import Tracing
+from tests.tracing.traced import tell
 
 SECRET = "s3cr3t-abcdef-0123456789"
 

@@ -21,10 +21,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
-from traced import Recording, tell
 
 from agentkit.tracing.content import CAPTURE_VARIABLE
 from agentkit.tracing.otlp_json import logs_line, metrics_line, spans_line
+from tests.tracing.traced import Recording, tell
 
 IDS = {"traceId", "spanId", "parentSpanId"}
 
@@ -56,7 +56,7 @@ def test_spans_of_a_conversation(recording: Recording) -> None:
 def test_spans_of_every_kind_with_values_of_every_type() -> None:
     state = TraceState([("vendor", "1")])
     remote = SpanContext(2**128 - 1, 2**64 - 1, is_remote=True, trace_flags=TraceFlags(1))
-    values = {
+    values: dict[str, Any] = {
         "text": 'naïve\n"quoted" \u2028 🙂',
         "true": True,
         "int": -(2**63),

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import phoenix_server
 import pytest
-from traced import CONVERSATION, tell
 
 from agentkit.tracing import Tracing
+from tests.tracing import phoenix_server
+from tests.tracing.traced import CONVERSATION, tell
 
 pytestmark = pytest.mark.slow
 

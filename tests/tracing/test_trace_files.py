@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from traced import tell
 
 from agentkit.errors import ConfigError
 from agentkit.records import Verdict
 from agentkit.tracing import Tracing
 from agentkit.tracing.files import LineFile
+from tests.tracing.traced import tell
 
 
 def span_names(file: Path) -> list[str]:
@@ -82,7 +82,7 @@ def test_a_torn_last_line_does_not_spoil_what_follows(tmp_path: Path, torn: byte
 _TALKER = """
 import sys
 from pathlib import Path
-from traced import tell
+from tests.tracing.traced import tell
 from agentkit.tracing import Tracing
 
 tracing = Tracing.open(run_id="r1", folder=Path(sys.argv[1]))
@@ -94,7 +94,7 @@ while True:
 
 def test_what_was_finished_survives_a_kill(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(Path(__file__).parent)])}
+    environment = {**os.environ, "PYTHONPATH": str(root)}
     finished = 0
     for _ in range(3):
         talker = subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from agentkit.config import Sampling
@@ -13,6 +14,12 @@ from agentkit.play.agents.guided import guided_messages, read_guided, response_f
 from agentkit.records import Message
 
 _TRACED = ("temperature", "top_p", "max_tokens", "seed")
+
+
+@lru_cache(maxsize=64)
+def _system(text: str) -> Message:
+    """One message for equal texts: whoever keeps something by message finds it again."""
+    return Message("system", text, turn=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class ChatAgent:
         if self.guided:
             messages = guided_messages(system, messages, tuple(moment.tools.values()))
         elif system:
-            messages = (Message("system", system, turn=-1), *messages)
+            messages = (_system(system), *messages)
         return ChatRequest(
             messages=messages,
             tools=() if self.guided else tools,
