@@ -1,4 +1,4 @@
-"""Plays a list of trials, some at once, each recorded as soon as it is graded, until all are played or a limit is hit."""
+"""Plays a list of trials, some at once, and records each as soon as it is graded; stops cleanly at a hard limit."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+
 from pydantic import Field, TypeAdapter
 
 import agentkit.config as config

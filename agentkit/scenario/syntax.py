@@ -188,8 +188,10 @@ class Builder:
 
     def check_tag(self, event: Any, line: int) -> str | None:
         """The core tag's short name, None where there is no tag."""
-        if event.tag is None or event.tag == "!":
+        if event.tag is None:
             return None
+        if event.tag == "!":
+            return "str"
         short = str(event.tag).removeprefix(_CORE)
         if short in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq") and event.tag != short:
             return short

@@ -18,7 +18,8 @@ from agentkit.scenario.filters import MAX_TEXT, RenderError, as_text
 MAX_SOURCE = 20_000
 """Characters of one template."""
 
-_EXPRESSION = re.compile(r"\{\{(?![-+])([^{}]*)(?<![-+])\}\}")
+_EXPRESSION = re.compile(r"""\{\{(?![-+])((?:[^{}'"\\]|'[^'{}\\]*'|"[^"{}\\]*")*)(?<![-+])\}\}""")
+"""An expression whose end cannot be mistaken; any other is left to Jinja2's lexer."""
 
 
 class RegexText(str):

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -108,10 +108,9 @@ class Engine:
             while (elapsed := time.monotonic() - begin) < self._settings.start_timeout:
                 if (code := process.poll()) is not None:
                     raise EngineError(self._explain(f"vLLM ended with exit code {code} before it was ready"))
-                with suppress(httpx.TransportError):
-                    if client.get(f"{endpoint.base_url}/models/{self._name}").is_success:
-                        self._tell(f"vLLM is ready after {elapsed:.0f} s")
-                        return
+                if serves(client, endpoint):
+                    self._tell(f"vLLM is ready after {elapsed:.0f} s")
+                    return
                 time.sleep(0.25)
         raise EngineError(self._explain(f"vLLM was not ready after {self._settings.start_timeout:.0f} s"))
 
@@ -130,6 +129,15 @@ class Engine:
             process.wait()
         if self._log is not None and not keep_log:
             self._log.unlink(missing_ok=True)
+
+
+def serves(client: httpx.Client, endpoint: Endpoint) -> bool:
+    """Whether the endpoint answers, and with our model."""
+    try:
+        answer = client.get(f"{endpoint.base_url}/models")
+    except httpx.TransportError:
+        return False
+    return answer.is_success and endpoint.model in (model["id"] for model in answer.json()["data"])
 
 
 @contextmanager

@@ -42,28 +42,26 @@ class Leg:
         self.process = subprocess.Popen(
             self._arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
-        self.versions = self.answer()["versions"]
+        try:
+            self.versions = self._answer()["versions"]
+        except BaseException:
+            self._end(now=True)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        if error is not None:
-            self.process.terminate()
-        self.process.wait()
-        self.process.stdout.close()
-        self._home.cleanup()
+        self._end(now=error is not None)
 
-    def ask(self, conversations: int) -> None:
-        """Start a batch; `answer` waits for its end."""
+    def play(self, conversations: int) -> None:
+        """Play a batch to its end."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{conversations}\n")
         self.process.stdin.flush()
+        self.batches.append(self._answer())
 
-    def answer(self) -> dict[str, Any]:
+    def _answer(self) -> dict[str, Any]:
         """The next line the worker prints. Raises RuntimeError where it died instead."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -72,9 +70,12 @@ class Leg:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def play(self, conversations: int) -> None:
-        self.ask(conversations)
-        self.batches.append(self.answer())
+    def _end(self, *, now: bool) -> None:
+        """A worker ends by itself once its input ends; `now` ends one that is in the middle of something."""
+        if now:
+            self.process.terminate()
+        with self._home, self.process:
+            pass
 
     @property
     def cpu_ms_per_call(self) -> list[float]:

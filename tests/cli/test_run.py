@@ -21,7 +21,16 @@ def test_the_json_document(cli: Cli, project: Path) -> None:
     assert document.keys() >= DOCUMENT_KEYS
     assert document["scenarios"][0].keys() >= {"id", "variant", "trials", "valid", "invalid", "successes"}
     assert {"golden", "in_a_hurry", "changes_mind"} == {cell["variant"] for cell in document["scenarios"]}
-    assert document["steps"][0].keys() >= {"scenario", "variant", "step", "reached", "passed", "accuracy", "low", "high"}
+    assert document["steps"][0].keys() >= {
+        "scenario",
+        "variant",
+        "step",
+        "reached",
+        "passed",
+        "accuracy",
+        "low",
+        "high",
+    }
     for group in ("all", "golden", "off_path"):
         assert document[group].keys() >= {"compounded", "observed", "gap", "fix_first"}
         assert document[group]["compounded"].keys() >= {"estimate", "low", "high", "method"}
@@ -140,7 +149,9 @@ def test_an_agent_that_cannot_be_imported(cli: Cli, project: Path, function: str
 
 
 def test_hostile_text_on_the_terminal_is_inert(cli: Cli, project: Path) -> None:
-    (project / "my_agent.py").write_text("async def respond(moment):\n    return '\\x1b[2J\\x1b]0;gone\\x07 \\u202e[red]hi'\n")
+    (project / "my_agent.py").write_text(
+        "async def respond(moment):\n    return '\\x1b[2J\\x1b]0;gone\\x07 \\u202e[red]hi'\n"
+    )
     assert cli("run").returncode == 0
     shown = cli("show", "last", "--trial", "0").stdout
     assert "\x1b" not in shown

@@ -71,7 +71,9 @@ def test_kill_minus_nine_twenty_times_changes_nothing(cli: Cli, project: Path) -
     assert kill_after_some_trials([*COMMAND, *RUN, "--store", url], project, store, 1)
     kills = 1
     while kills < KILLS:
-        assert kill_after_some_trials([*COMMAND, "run", "--resume", "last", "--store", url], project, store, rng.randint(0, 5))
+        assert kill_after_some_trials(
+            [*COMMAND, "run", "--resume", "last", "--store", url], project, store, rng.randint(0, 5)
+        )
         kills += 1
     assert 0 < played(store) < 120
     assert cli("run", "--resume", "last", "--store", url).returncode == 0

@@ -9,7 +9,6 @@ from agentkit.errors import BudgetExhausted, ProviderError
 from agentkit.llm import Budget
 from agentkit.llm.openai import OpenAIChat
 from agentkit.llm.retry import Retries, retry_after
-from agentkit.llm.throttle import Throttle
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])

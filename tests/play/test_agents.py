@@ -123,7 +123,10 @@ async def test_an_http_agent_whose_tools_are_executed_here(play: Play, shop: tup
 
 
 async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
-    server.answer = lambda body: (200, {"reply": "ok?", "did": [{"name": "look_up", "arguments": {"order_id": "A-0000"}, "result": "found"}]})
+    server.answer = lambda body: (
+        200,
+        {"reply": "ok?", "did": [{"name": "look_up", "arguments": {"order_id": "A-0000"}, "result": "found"}]},
+    )
     settings = config.HttpAgent(kind="http", url=server.url, calls="did")
     _, (trial,) = await play(built(settings, shop))
     tools = [m for m in trial.messages if m.role == "tool"]
@@ -197,7 +200,11 @@ def test_the_guided_prompt_puts_facts_first_and_shows_plain_words() -> None:
     prompt, *rest = guided_messages("Be kind.", said, [LOOK_UP])
     assert prompt.content.startswith('Known: {"item":"kettle"}\nBe kind.\n')
     assert prompt.content.endswith("look_up(order_id): Find an order.\nreply(text): talk to the user")
-    assert [(m.role, m.content) for m in rest] == [("user", "Where is A-1?"), ("assistant", "Here it is."), ("user", "Thanks.")]
+    assert [(m.role, m.content) for m in rest] == [
+        ("user", "Where is A-1?"),
+        ("assistant", "Here it is."),
+        ("user", "Thanks."),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"action": 1}', '{"action": "reply"}', "\ud800"])
@@ -210,7 +217,9 @@ async def test_a_guided_model_must_speak_after_its_calls(play: Play) -> None:
 
     def answer(request: ChatRequest) -> str:
         assert request.response_format is not None
-        names = [it["properties"]["action"]["const"] for it in request.response_format["json_schema"]["schema"]["anyOf"]]
+        names = [
+            it["properties"]["action"]["const"] for it in request.response_format["json_schema"]["schema"]["anyOf"]
+        ]
         schemas.append(names)
         if len(names) == 1:
             return '{"action": "reply", "arguments": {"text": "shipped?"}}'

@@ -84,7 +84,7 @@ def test_an_alias_is_a_value_of_its_own() -> None:
     [
         ("a: 1\nb: &x [*x]\n", 2, "cyclic reference: the alias *x"),
         ("a: *x\n", 1, "the alias *x has no anchor"),
-        ("a: &x aaaaaaaaaa\n" + "".join(f"b{i}: &x [{'*x,' * 60}]\n" for i in range(6)), 5, "expand to more than 8 million"),
+        ("a0: &x0 aaaaaaaaaa\n" + "".join(f"a{i + 1}: &x{i + 1} [{f'*x{i},' * 60}]\n" for i in range(6)), 4, "expand to more than 8 million"),
         ("a: " + "[" * 5_000 + "]" * 5_000, 1, f"nested more than {MAX_DEPTH} deep"),
         ("- " * 5_000, 1, f"nested more than {MAX_DEPTH} deep"),
         ("", None, "the file is empty"),
@@ -125,17 +125,18 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     assert read(Path("/dev/zero"))[1][0].message == "not a regular file"
 
 
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"]))
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
 
 
-@given(st.dictionaries(st.text(), PLAIN, max_size=4))
+@given(st.dictionaries(TEXT, PLAIN, max_size=4))
 def test_json_reads_as_itself(value: dict[str, Any]) -> None:
     """JSON is YAML: whatever json writes is read back equal."""
-    document, problems = parse(json.dumps(value), "f.yaml")
+    document, problems = parse(json.dumps(value, ensure_ascii=False), "f.yaml")
     assert problems == []
     assert document is not None
     assert document.data == value

@@ -110,6 +110,16 @@ def test_event_modes_tell_each_request_in_structured_form(monkeypatch: pytest.Mo
     assert first["gen_ai.tool.definitions"][0]["name"] == "find_sale"
 
 
+@pytest.mark.parametrize(("variable", "capture"), [("NO_CONTENT", True), ("SPAN_AND_EVENT", False)])
+def test_the_caller_has_the_last_word(monkeypatch: pytest.MonkeyPatch, variable: str, capture: bool) -> None:
+    monkeypatch.setenv(CAPTURE_VARIABLE, variable)
+    recording = Recording(capture)
+    tell(recording.tracing)
+    assert ("Where is sale S-1?" in on_spans(recording)) == capture
+    assert {log.log_record.event_name for log in recording.logs} == {"gen_ai.evaluation.result"}
+    recording.tracing.close()
+
+
 def test_a_word_that_is_none_of_the_four_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CAPTURE_VARIABLE, "SPANS_ONLY")
     with pytest.raises(ConfigError, match=r"SPANS_ONLY.*NO_CONTENT.*did you mean 'SPAN_ONLY'"):

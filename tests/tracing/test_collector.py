@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from agentkit.errors import ConfigError
-from agentkit.tracing import Tracing
+from agentkit.tracing import Pipeline, Tracing
 from tests.tracing.traced import tell
 
 SECRET = "s3cr3t-abcdef-0123456789"
@@ -118,6 +118,21 @@ def test_a_signal_can_be_switched_off(
     play()
     assert {path for path, _, _ in collector.received} == {"/v1/traces"}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_asked_for_without_an_endpoint_it_is_the_local_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_LOGS_EXPORTER", "none")
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    pipeline = Pipeline.from_environment(tmp_path)
+    assert [(found.signal, found.place) for found in pipeline.deliveries] == [
+        ("traces", "http://localhost:4318/v1/traces")
+    ]
+    assert (pipeline.logs, pipeline.metrics) == (None, None)
+    assert pipeline.spans is not None
+    pipeline.spans.shutdown()
 
 
 def test_a_viewer_without_logs_costs_one_warning(

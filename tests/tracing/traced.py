@@ -36,6 +36,7 @@ SYSTEM = Message("system", "You work at a till.", turn=-1)
 class Recording:
     """A `Tracing` whose exporters keep everything in memory."""
 
+    capture: bool | None = None
     spans_out: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
     logs_out: InMemoryLogRecordExporter = field(default_factory=InMemoryLogRecordExporter)
     metrics_out: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
@@ -43,7 +44,7 @@ class Recording:
 
     def __post_init__(self) -> None:
         pipeline = Pipeline(self.spans_out, SimpleLogRecordProcessor(self.logs_out), self.metrics_out)
-        self.tracing = Tracing.open(run_id="run-1", folder=Path("unused"), pipeline=pipeline)
+        self.tracing = Tracing.open(run_id="run-1", folder=Path("unused"), capture=self.capture, pipeline=pipeline)
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:

@@ -1,7 +1,7 @@
 """Tool calls from models that know none: every answer is constrained to one JSON object.
 
-`{"action": "refund", "arguments": {"sale_id": "S-10432"}}` is a tool call, `{"action": "reply", "arguments": {"text": "…"}}`
-an answer. What tools gave is put at the head of the system prompt, and the history is shown as plain words: a small
+`{"action": "refund", "arguments": {"sale_id": "S-10432"}}` is a tool call; the action `reply` is an answer, its `text`.
+What tools gave is put at the head of the system prompt, and the history is shown as plain words: a small
 model that sees its own JSON again copies it for ever, and one that reads results as facts uses them.
 """
 
@@ -32,7 +32,8 @@ def response_format(tools: Sequence[ToolSpec]) -> dict[str, Any]:
     if any(tool.name == REPLY for tool in tools):
         raise ConfigError(f"a guided agent keeps the name {REPLY!r} for its answers; rename the tool")
     text = {"type": "string", "minLength": 1, "maxLength": _REPLY_LENGTH}
-    actions = [*(_action(tool.name, tool.parameters.get("properties", {})) for tool in tools), _action(REPLY, {"text": text})]
+    actions = [_action(tool.name, tool.parameters.get("properties", {})) for tool in tools]
+    actions.append(_action(REPLY, {"text": text}))
     definitions = {name: schema for tool in tools for name, schema in tool.parameters.get("$defs", {}).items()}
     schema = {"anyOf": actions} | ({"$defs": definitions} if definitions else {})
     return {"type": "json_schema", "json_schema": {"name": "action", "schema": schema, "strict": True}}
@@ -58,7 +59,7 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
 def guided_messages(system: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
     """The prompt: what is known, the system's words, the list of actions; then what was said."""
     known = [message.content for message in messages if message.role == "tool"]
-    actions = [f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {_first_line(tool)}" for tool in tools]
+    actions = [f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {_summary(tool)}" for tool in tools]
     parts = [
         "Known: " + "\n".join(known) if known else "",
         system,
@@ -71,7 +72,7 @@ def guided_messages(system: str, messages: Sequence[Message], tools: Sequence[To
     return prompt, *said
 
 
-def _first_line(tool: ToolSpec) -> str:
+def _summary(tool: ToolSpec) -> str:
     return tool.description.partition("\n")[0]
 
 

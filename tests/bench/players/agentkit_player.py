@@ -66,7 +66,7 @@ def play(conversations: int, concurrency: int) -> int:
         recorded, traced = len(store.keys(run.id)), _roots(traces / "traces.jsonl")
     if not heard.successes == recorded == traced == conversations:
         raise RuntimeError(
-            f"agentkit: of {conversations} trials {heard.successes} succeeded, {recorded} were recorded, {traced} traced"
+            f"agentkit: of {conversations} trials {heard.successes} succeeded, {recorded} are recorded, {traced} traced"
         )
     return mock.calls
 
