@@ -120,7 +120,7 @@ def _fix_first(
 
 
 def _step_candidates(measures: Sequence[CellMeasures]) -> list[Candidate]:
-    """Every step that has a graded trial."""
+    """Every step that ever failed: what never did is nothing to fix, however little is known of it."""
     return [
         Candidate(
             name,
@@ -132,12 +132,12 @@ def _step_candidates(measures: Sequence[CellMeasures]) -> list[Candidate]:
         )
         for position, it in enumerate(measures)
         for step, name in enumerate(it.cell.step_ids)
-        if it.steps.n[step] > 0
+        if it.steps.passed[step] < it.steps.n[step]
     ]
 
 
 def _skill_candidates(measures: Sequence[CellMeasures]) -> list[Candidate]:
-    """Every skill that a graded step names, with all such steps of the group."""
+    """Every skill that ever failed, with all steps of the group that name it."""
     members: dict[str, dict[int, list[int]]] = {}
     for position, it in enumerate(measures):
         for step, skill in enumerate(it.cell.skills or ()):
@@ -153,4 +153,5 @@ def _skill_candidates(measures: Sequence[CellMeasures]) -> list[Candidate]:
             skill,
         )
         for skill, where in members.items()
+        if any((measures[cell].steps.passed[steps] < measures[cell].steps.n[steps]).any() for cell, steps in where.items())
     ]

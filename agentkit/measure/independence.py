@@ -60,6 +60,6 @@ def independence_test(cells: Sequence[Permuted | None], weights: Floats) -> tupl
     null = np.sum([weight * cell.null for cell, weight in judged], axis=0)
     seen = sum(weight * cell.rate for cell, weight in judged)
     if np.ptp(null) < 1e-12:
-        return None, "no two steps of a scenario both failed and passed, so there is nothing to permute"
+        return None, "in no scenario did two steps both pass and fail, so there is nothing to permute"
     far = np.abs(null - null.mean()) >= abs(seen - null.mean()) - 1e-12
     return (1 + int(far.sum())) / (1 + len(null)), None

@@ -179,8 +179,6 @@ def _sentence(
     products: tuple[Floats, Floats],
     ids: Sequence[str],
 ) -> str | None:
-    if candidate.passed == candidate.reached:
-        return f"`{candidate.label}` never failed in {candidate.reached} trials"
     lifts: dict[str, tuple[float, float]] = {}
     if len(ids) > 1 and len(candidate.members) == 1:
         (cell,) = candidate.members

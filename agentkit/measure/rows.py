@@ -51,9 +51,7 @@ class _Gathered:
             self.invalid += 1
             return
         self.grades.append({step.step: _CODES[step.status] for step in row.steps})
-        self.success.append(
-            UNGRADED if not row.gradable else PASSED if row.verdict is Verdict.SUCCESS else FAILED
-        )
+        self.success.append(UNGRADED if not row.gradable else PASSED if row.verdict is Verdict.SUCCESS else FAILED)
         self.instances.append(row.instance)
 
     def cell(self, scenario: str, variant: str) -> Cell | None:

@@ -163,7 +163,9 @@ def compile_plan(scenario: Scenario, drawing: Drawing) -> Plan:
 
 
 def _turn(turn: Turn, keys: Keys, detour: str | None = None) -> _TurnPlan:
-    wordings = {(): turn.user} if isinstance(turn.user, str) else {(index,): text for index, text in enumerate(turn.user)}
+    wordings = (
+        {(): turn.user} if isinstance(turn.user, str) else {(index,): text for index, text in enumerate(turn.user)}
+    )
     pieces = [Piece((*keys, "user", *index), compile_data(text).render) for index, text in wordings.items()]
     return _TurnPlan(turn.id, tuple(pieces), turn.order, _models(turn.steps, (*keys, "steps")), detour)
 

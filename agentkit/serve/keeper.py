@@ -20,7 +20,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 GRACE = 10.0
-"""Seconds between asking the children to end and ending them."""
+"""Seconds between asking the command to end and ending it."""
+ORPHAN_GRACE = 2.0
+"""Seconds that its children then have."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -30,24 +32,26 @@ def end_with_keeper() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def alive(group: int) -> bool:
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the child's whole process group to end, and make what is left of it after a while."""
+    signal_group(child.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE)
+    # Those of the group that outlive its leader are orphans by now, and even once they have ended they count as alive
+    # until some init has waited for them, which in a container may be never.
+    deadline = time.monotonic() + ORPHAN_GRACE
+    while signal_group(child.pid, 0) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    signal_group(child.pid, signal.SIGKILL)
+
+
+def signal_group(group: int, signum: int) -> bool:
+    """Whether there was anyone to send the signal to."""
     try:
-        os.killpg(group, 0)
+        os.killpg(group, signum)
     except ProcessLookupError:
         return False
     return True
-
-
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child's whole process group to end; after GRACE seconds, make it."""
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE
-    while alive(child.pid) and time.monotonic() < deadline:
-        child.poll()  # a child that nobody waited for still counts as alive
-        time.sleep(0.05)
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
 
 
 def main() -> int:

@@ -36,15 +36,11 @@ def open_engine(url: str) -> Engine:
             "try sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/NAME"
         ) from None
     except ImportError as error:
-        raise StoreError(
-            f"{masked(parsed)}: its driver is not installed: try `pip install {error.name}`"
-        ) from None
+        raise StoreError(f"{masked(parsed)}: its driver is not installed: try `pip install {error.name}`") from None
     except (SQLAlchemyError, TypeError, ValueError) as error:
         raise StoreError(f"{masked(parsed)}: {_without_password(parsed, str(error))}") from None
     if engine.dialect.is_async:
-        raise StoreError(
-            f"{masked(parsed)}: {parsed.drivername!r} is an asynchronous driver; name a synchronous one"
-        )
+        raise StoreError(f"{masked(parsed)}: {parsed.drivername!r} is an asynchronous driver; name a synchronous one")
     if parsed.get_backend_name() == "sqlite":
         _prepare_sqlite(engine, parsed)
     return engine
@@ -76,16 +72,12 @@ def _without_password(url: URL, text: str) -> str:
 def _prepare_sqlite(engine: Engine, url: URL) -> None:
     path = url.database
     if not path or path == ":memory:":
-        raise StoreError(
-            f"{masked(url)}: a store in memory would survive nothing; name a file: sqlite:///FILE"
-        )
+        raise StoreError(f"{masked(url)}: a store in memory would survive nothing; name a file: sqlite:///FILE")
     if not path.startswith("file:"):
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(
-                f"{masked(url)}: the folder cannot be made: {error.strerror}: {error.filename}"
-            ) from None
+            raise StoreError(f"{masked(url)}: the folder cannot be made: {error.strerror}: {error.filename}") from None
     event.listen(engine, "connect", _on_sqlite_connect)
     event.listen(engine, "begin", _on_sqlite_begin)
 
@@ -101,9 +93,10 @@ def _on_sqlite_connect(connection: sqlite3.Connection, _: Any) -> None:
 def _use_wal(connection: sqlite3.Connection) -> None:
     """SQLite does not wait for other processes when it changes the journal of a fresh file; so this does."""
     deadline = time.monotonic() + BUSY_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+    while True:
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
@@ -130,9 +123,7 @@ def _explanation(cause: str) -> str:
     if "disk is full" in cause or "No space left" in cause:
         return f"the disk is full: {_SAFE}; free some space and resume the run"
     if "database is locked" in cause:
-        return (
-            f"another process has held the store for {BUSY_SECONDS:.0f} s: {_SAFE}; try again once it is done"
-        )
+        return f"another process has held the store for {BUSY_SECONDS:.0f} s: {_SAFE}; try again once it is done"
     if "readonly database" in cause:
         return f"the store cannot be written: {cause}"
     if "not a database" in cause:

@@ -27,10 +27,7 @@ def run_number(connection: Connection, run: RunId) -> int:
 def find_run(connection: Connection, ref: str) -> Row[Any]:
     """The row of the run named by `last`, by its id, or by a beginning of its id that is no other's."""
     newest = select(runs).order_by(runs.c.run.desc())
-    if ref == "last":
-        found = connection.execute(newest.limit(1)).first()
-    else:
-        found = _by_id(connection, newest, runs, ref)
+    found = connection.execute(newest.limit(1)).first() if ref == "last" else _by_id(connection, newest, runs, ref)
     if found is None:
         raise _no_run(connection, ref)
     return found
@@ -61,9 +58,7 @@ def find_trial(connection: Connection, run: int, ref: str) -> Row[Any]:
 
 def _by_path(connection: Connection, of_run: Select[Any], path: str, ordinal: int) -> Row[Any]:
     t = trials.c
-    found = connection.execute(
-        of_run.where(t.scenario + "/" + t.variant == path).offset(ordinal).limit(1)
-    ).first()
+    found = connection.execute(of_run.where(t.scenario + "/" + t.variant == path).offset(ordinal).limit(1)).first()
     if found is not None:
         return found
     counted = of_run.with_only_columns(t.scenario, t.variant, func.count()).order_by(None)
@@ -92,9 +87,7 @@ def _by_id(connection: Connection, query: Select[Any], table: Table, ref: str) -
 
 def _places(connection: Connection, run: int) -> str:
     place = trials.c.trial
-    first, last = connection.execute(
-        select(func.min(place), func.max(place)).where(trials.c.run == run)
-    ).one()
+    first, last = connection.execute(select(func.min(place), func.max(place)).where(trials.c.run == run)).one()
     if first is None:
         return ": it has no trials yet"
     return f" (name one by its place, {first} to {last}, by its path like refund/golden#0, or by its id)"

@@ -73,9 +73,7 @@ def grades_from(connection: Connection, run: int, place: int) -> list[GradeRow]:
     ]
 
 
-def _steps(
-    connection: Connection, run: int, first: int, last: int
-) -> tuple[dict[int, list[StepRow]], set[int]]:
+def _steps(connection: Connection, run: int, first: int, last: int) -> tuple[dict[int, list[StepRow]], set[int]]:
     """The steps of the trials from `first` to `last`, and the trials whose outcome could not be judged."""
     s = steps.c
     query = (

@@ -48,9 +48,7 @@ def _version(connection: Connection) -> str | None:
     names = inspect(connection)
     if not names.has_table("alembic_version"):
         if taken := sorted(table for table in metadata.tables if names.has_table(table)):
-            raise StoreError(
-                f"{name}: it has a table {taken[0]!r} and is no store: belongs to another program"
-            )
+            raise StoreError(f"{name}: it has a table {taken[0]!r} and is no store: belongs to another program")
         return None
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if version is None or (version.isdigit() and int(version) <= int(HEAD)):

@@ -82,9 +82,7 @@ class Store:
             except IntegrityError:
                 raise StoreError(f"{self.url}: a run {run.id!r} is already recorded") from None
 
-    def update_run(
-        self, run: RunId, *, status: str, spent: Mapping[str, Any], planned: int | None = None
-    ) -> None:
+    def update_run(self, run: RunId, *, status: str, spent: Mapping[str, Any], planned: int | None = None) -> None:
         """Say how far a run has come, and what it has spent by now in all."""
         values = {"status": status, "spent": json(spent)} | ({} if planned is None else {"planned": planned})
         number = self._number(run)

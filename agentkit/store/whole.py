@@ -26,9 +26,7 @@ def whole_trials(connection: Connection, run: RunId, rows: Sequence[Sequence[Any
     return [read_trial(run, row, said[row[1]], graded[row[1]]) for row in rows]
 
 
-def _of_trials(
-    connection: Connection, table: Table, run: int, places: Sequence[int]
-) -> dict[int, list[Sequence[Any]]]:
+def _of_trials(connection: Connection, table: Table, run: int, places: Sequence[int]) -> dict[int, list[Sequence[Any]]]:
     """The table's rows of each trial, in order."""
     c = table.c
     query = select(table).where(c.run == run, c.trial.in_(places)).order_by(c.trial, c.position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from opentelemetry.trace import SpanKind
@@ -15,6 +16,7 @@ from agentkit.tracing.content import (
     name,
     output_attributes,
     output_message,
+    plain,
     system_parts,
     text,
     to_json,
@@ -71,8 +73,10 @@ class Chat(Span):
         """Takes the model's answer; `call` defaults to the message's own."""
         if not self.open:
             return
+        if call is not None and message.call is not call:
+            message = replace(message, call=call)
         self.answer = message
-        found = _response_attributes(call or message.call)
+        found = _response_attributes(message.call)
         self._about |= found
         if self.recorder.capture.on_spans:
             found |= output_attributes(message)
@@ -97,14 +101,14 @@ class Chat(Span):
             names.OPERATION_NAME: names.CHAT,
             names.CONVERSATION_ID: self.session,
             **self._about,
-            names.INPUT_MESSAGES: [input_message(m) for m in messages if m.role != "system"],
+            names.INPUT_MESSAGES: plain([input_message(m) for m in messages if m.role != "system"]),
         }
         if system := system_parts(messages):
             said[names.SYSTEM_INSTRUCTIONS] = system
         if tools:
-            said[names.TOOL_DEFINITIONS] = [tool_definition(tool) for tool in tools]
+            said[names.TOOL_DEFINITIONS] = plain([tool_definition(tool) for tool in tools])
         if self.answer is not None:
-            said[names.OUTPUT_MESSAGES] = [output_message(self.answer)]
+            said[names.OUTPUT_MESSAGES] = plain([output_message(self.answer)])
         self.event(names.OPERATION_DETAILS, said, debug=True)
 
 

@@ -6,7 +6,7 @@ Each export is one write, made before the call returns: nothing waits in memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -66,13 +66,22 @@ class LineFile:
             os.ftruncate(fd, end)
 
 
+def _append(file: LineFile, delivery: Delivery, count: int, encode: Callable[[], bytes]) -> bool:
+    """Writes a line of `count` records; what cannot be encoded or written is lost, and accounted for."""
+    try:
+        done = file.write(encode())
+    except (TypeError, ValueError) as error:
+        delivery.reason, done = type(error).__qualname__, False
+    delivery.note(count, done)
+    return done
+
+
 class FileSpans(SpanExporter):
     def __init__(self, path: Path, delivery: Delivery) -> None:
         self._file, self._delivery = LineFile(path), delivery
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        done = self._file.write(spans_line(spans))
-        self._delivery.note(len(spans), done)
+        done = _append(self._file, self._delivery, len(spans), lambda: spans_line(spans))
         return SpanExportResult.SUCCESS if done else SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -84,8 +93,7 @@ class FileLogs(LogRecordExporter):
         self._file, self._delivery = LineFile(path), delivery
 
     def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        done = self._file.write(logs_line(batch))
-        self._delivery.note(len(batch), done)
+        done = _append(self._file, self._delivery, len(batch), lambda: logs_line(batch))
         return LogRecordExportResult.SUCCESS if done else LogRecordExportResult.FAILURE
 
     def shutdown(self) -> None:
@@ -101,8 +109,7 @@ class FileMetrics(MetricExporter):
         self._file, self._delivery = LineFile(path), delivery
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: object) -> MetricExportResult:
-        done = self._file.write(metrics_line(metrics_data))
-        self._delivery.note(1, done)
+        done = _append(self._file, self._delivery, 1, lambda: metrics_line(metrics_data))
         return MetricExportResult.SUCCESS if done else MetricExportResult.FAILURE
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:

@@ -2,7 +2,7 @@
 
 Follows the mapping of the OTLP specification: protobuf's JSON with ids in hexadecimal, enums as integers and
 64-bit integers as strings. It encodes what agentkit emits, so neither span events nor links, and of metrics
-histograms only. OpenTelemetry has an exporter for this in beta; it takes about ten times as long for a span.
+histograms only. OpenTelemetry has an exporter for this in beta; it takes several times as long for a span.
 """
 
 from __future__ import annotations

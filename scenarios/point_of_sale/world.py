@@ -1,6 +1,6 @@
 """The till of a clothing shop: sales, stock, and the loyalty scheme.
 
-The till itself refuses what no clerk could ring up (a second refund of a line, a return after the window).
+The till itself refuses what no clerk could ring up (a second refund of an item, a return after the window).
 What only the shop's policy forbids it lets through, so that a clerk who ignores the policy leaves a trace
 in the state.
 """
@@ -18,17 +18,16 @@ POINTS_PER_DOLLAR = 100
 """Points that buy one dollar."""
 
 CATALOGUE: dict[str, dict[str, Any]] = {
-    "AB-101": {"item": "cotton T-shirt", "price": 14.00, "stock": {"S": 6, "M": 9, "L": 4, "XL": 2}},
-    "AB-118": {"item": "linen shirt", "price": 39.00, "stock": {"S": 1, "M": 3, "L": 3, "XL": 0}},
-    "CD-204": {"item": "denim jeans", "price": 59.00, "stock": {"S": 2, "M": 5, "L": 5, "XL": 1}},
+    "SKU-1101": {"item": "cotton T-shirt S", "price": 14.00, "stock": 6},
+    "SKU-1102": {"item": "cotton T-shirt M", "price": 14.00, "stock": 9},
+    "SKU-1180": {"item": "linen shirt L", "price": 39.00, "stock": 3},
+    "SKU-1204": {"item": "denim jeans M", "price": 59.00, "stock": 5},
 }
 
 SaleId = Annotated[str, Field(pattern=r"^S-[0-9]{5}$")]
+Sku = Annotated[str, Field(pattern=r"^SKU-[0-9]{4}$")]
 MemberId = Annotated[str, Field(pattern=r"^M-[0-9]{6}$")]
 FourDigits = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
-Line = Annotated[int, Field(ge=1, le=9)]
-Code = Annotated[str, Field(pattern=r"^[A-Z]{2}-[0-9]{3}$")]
-Size = Literal["S", "M", "L", "XL"]
 
 State = dict[str, Any]
 
@@ -48,13 +47,13 @@ def _sale(state: State, sale_id: str) -> State:
         raise LookupError(f"There is no sale {sale_id}.") from None
 
 
-def _open_line(state: State, sale_id: str, line: int) -> State:
-    lines = _sale(state, sale_id)["lines"]
-    if str(line) not in lines:
-        raise LookupError(f"Sale {sale_id} has no line {line}.")
-    found = lines[str(line)]
+def _sold_item(state: State, sale_id: str, sku: str) -> State:
+    items = _sale(state, sale_id)["items"]
+    if sku not in items:
+        raise LookupError(f"{sku} is not on sale {sale_id}.")
+    found = items[sku]
     if found["status"] != "sold":
-        raise ValueError(f"Line {line} was already {found['status']}.")
+        raise ValueError(f"{sku} was already {found['status']}.")
     return found
 
 
@@ -80,11 +79,11 @@ def _require_today(state: State, sale_id: str) -> None:
         raise ValueError(f"Sale {sale_id} is not from today; its receipt is closed.")
 
 
-def _product(state: State, code: str, size: str) -> State:
-    product = state["products"].get(code)
-    if product is None or size not in product["stock"]:
-        raise LookupError(f"There is no product {code} in size {size}.")
-    return product
+def _product(state: State, sku: str) -> State:
+    try:
+        return state["products"][sku]
+    except KeyError:
+        raise LookupError(f"There is no product {sku}.") from None
 
 
 @tool(writes=False)
@@ -102,94 +101,87 @@ def look_up_sale(state: State, sale_id: SaleId, last_four: FourDigits) -> State:
         "date": sale["date"],
         "return_until": _last_return_day(sale).isoformat(),
         "paid_by": sale["paid_by"],
-        "lines": dict(sorted(sale["lines"].items())),
+        "items": sale["items"],
     }
 
 
 @tool(writes=False)
-def find_item(state: State, code: Code, size: Size) -> State:
-    """Price and stock of a product in one size.
+def find_item(state: State, sku: Sku) -> State:
+    """Find an item: its price and stock.
 
     Args:
-        code: Product code, as on the tag.
-        size: Size wanted.
+        sku: Number on the tag; each size has its own.
     """
-    product = _product(state, code, size)
-    return {"item": product["item"], "price": product["price"], "in_stock": product["stock"][size]}
+    return _product(state, sku)
 
 
-def refund_line(
-    state: State, sale_id: SaleId, line: Line, tender: Literal["card", "cash", "store_credit"]
-) -> State:
-    """Refund one line of a sale.
+def refund_item(state: State, sale_id: SaleId, sku: Sku, tender: Literal["card", "cash"]) -> State:
+    """Refund one item of a sale.
 
     Args:
         sale_id: Sale number.
-        line: Line number on the receipt.
+        sku: Item to refund.
         tender: How the money goes back.
     """
-    found = _open_line(state, sale_id, line)
+    found = _sold_item(state, sale_id, sku)
     _require_return_window(state, sale_id)
     found["status"] = "refunded"
-    refund = {"sale_id": sale_id, "line": line, "amount": found["price"], "tender": tender}
+    refund = {"sale_id": sale_id, "sku": sku, "amount": found["price"], "tender": tender}
     state["refunds"].append(refund)
     return {"refunded": refund["amount"], "to": tender}
 
 
-def exchange_line(state: State, sale_id: SaleId, line: Line, code: Code, size: Size) -> State:
-    """Swap one line of a sale for another product or size; the card pays or gets the difference.
+def exchange_item(state: State, sale_id: SaleId, sku: Sku, new_sku: Sku) -> State:
+    """Exchange one item of a sale for another; the card pays or gets the difference.
 
     Args:
         sale_id: Sale number.
-        line: Line to swap.
-        code: Code of the new product.
-        size: Size of the new product.
+        sku: Item that comes back.
+        new_sku: Item that the customer gets.
     """
-    found = _open_line(state, sale_id, line)
+    found = _sold_item(state, sale_id, sku)
     _require_return_window(state, sale_id)
-    product = _product(state, code, size)
-    if product["stock"][size] < 1:
-        raise ValueError(f"{code} in size {size} is out of stock.")
-    product["stock"][size] -= 1
+    product = _product(state, new_sku)
+    if product["stock"] < 1:
+        raise ValueError(f"{new_sku} is out of stock.")
+    product["stock"] -= 1
     found["status"] = "exchanged"
     difference = round(product["price"] - found["price"], 2)
-    state["exchanges"].append(
-        {"sale_id": sale_id, "line": line, "code": code, "size": size, "difference": difference}
-    )
+    state["exchanges"].append({"sale_id": sale_id, "sku": sku, "new_sku": new_sku, "difference": difference})
     return {"difference": difference}
 
 
-def void_line(state: State, sale_id: SaleId, line: Line) -> State:
-    """Take a line that was rung up by mistake off today's receipt.
+def void_item(state: State, sale_id: SaleId, sku: Sku) -> State:
+    """Void one piece of an item that was rung up once too often today.
 
     Args:
         sale_id: Sale number.
-        line: Line to take off.
+        sku: Item to void.
     """
-    found = _open_line(state, sale_id, line)
+    found = _sold_item(state, sale_id, sku)
     _require_today(state, sale_id)
-    found["status"] = "voided"
-    state["corrections"].append({"sale_id": sale_id, "line": line, "amount": found["price"]})
+    if found["quantity"] < 2:
+        raise ValueError(f"{sku} was rung up only once.")
+    found["quantity"] -= 1
+    state["corrections"].append({"sale_id": sale_id, "sku": sku, "amount": found["price"]})
     return {"returned": found["price"]}
 
 
-def correct_price(
-    state: State, sale_id: SaleId, line: Line, price: Annotated[float, Field(gt=0, le=999)]
-) -> State:
-    """Correct the price of a line on today's receipt to the one on the shelf.
+def correct_price(state: State, sale_id: SaleId, sku: Sku, price: Annotated[float, Field(gt=0, le=999)]) -> State:
+    """Correct the price of an item of today to the one on the shelf.
 
     Args:
         sale_id: Sale number.
-        line: Line to correct.
+        sku: Item to correct.
         price: Right price in dollars.
     """
-    found = _open_line(state, sale_id, line)
+    found = _sold_item(state, sale_id, sku)
     _require_today(state, sale_id)
     if price >= found["price"]:
-        raise ValueError(f"Line {line} costs {found['price']:.2f}; a correction can only lower it.")
+        raise ValueError(f"{sku} costs {found['price']:.2f}; a correction can only lower it.")
     returned = round(found["price"] - price, 2)
     found["price"] = price
-    state["corrections"].append({"sale_id": sale_id, "line": line, "amount": returned})
+    state["corrections"].append({"sale_id": sale_id, "sku": sku, "amount": returned})
     return {"returned": returned}
 
 
@@ -235,15 +227,14 @@ def credit_points(state: State, member_id: MemberId, sale_id: SaleId) -> State:
     member, sale = _member(state, member_id), _sale(state, sale_id)
     if sale.get("member_id"):
         raise ValueError(f"The points of sale {sale_id} were already credited.")
-    earned = int(sum(line["price"] for line in sale["lines"].values() if line["status"] == "sold"))
+    kept = (item for item in sale["items"].values() if item["status"] == "sold")
+    earned = int(sum(item["price"] * item["quantity"] for item in kept))
     sale["member_id"] = member_id
     member["points"] += earned
     return {"credited": earned, "points": member["points"]}
 
 
-def call_manager(
-    state: State, sale_id: SaleId, reason: Literal["return_window", "price_limit", "complaint"]
-) -> State:
+def call_manager(state: State, sale_id: SaleId, reason: Literal["return_window", "price_limit", "complaint"]) -> State:
     """Call the manager to the till for what a clerk may not decide.
 
     Args:
@@ -258,9 +249,9 @@ def call_manager(
 TOOLS = [
     look_up_sale,
     find_item,
-    refund_line,
-    exchange_line,
-    void_line,
+    refund_item,
+    exchange_item,
+    void_item,
     correct_price,
     get_points,
     redeem_points,

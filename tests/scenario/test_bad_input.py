@@ -9,9 +9,19 @@ from tests.scenario.scenario_files import REFUND, WORLD, broken, problems_of, wr
 
 BROKEN = {
     "unknown key": ("tags: [money]", "tagz: [money]", "tagz", "unknown key 'tagz' (did you mean 'tags'?)"),
-    "unknown key in a step": ("skill: find_sale", "skil: find_sale", "turns[0].steps[0].skil", "(did you mean 'skill'?)"),
+    "unknown key in a step": (
+        "skill: find_sale",
+        "skil: find_sale",
+        "turns[0].steps[0].skil",
+        "(did you mean 'skill'?)",
+    ),
     "missing key": ("{id: stop, no_call", "{no_call", "detours[1].turns[0].steps[0].id", "the key 'id' is required"),
-    "wrong type": ("user: Yes, please.", "user: {say: 'yes'}", "turns[1].user", "expected text or a list, found a mapping"),
+    "wrong type": (
+        "user: Yes, please.",
+        "user: {say: 'yes'}",
+        "turns[1].user",
+        "expected text or a list, found a mapping",
+    ),
     "wrong type in a union": (
         "user: Yes, please.",
         "user: [Yes, 3]",
@@ -19,8 +29,18 @@ BROKEN = {
         "expected text, found the number 3",
     ),
     "wrong literal": ("order: strict", "order: strikt", "turns[1].order", "(did you mean 'strict'?)"),
-    "no valid name": ("{id: stop,", "{id: full stop,", "detours[1].turns[0].steps[0].id", "'full stop' is no valid name"),
-    "two steps of one id": ("{id: stop,", "{id: look,", "detours[1].turns[0].steps[0].id", "the first is turns[0].steps[0] at line 21"),
+    "no valid name": (
+        "{id: stop,",
+        "{id: full stop,",
+        "detours[1].turns[0].steps[0].id",
+        "'full stop' is no valid name",
+    ),
+    "two steps of one id": (
+        "{id: stop,",
+        "{id: look,",
+        "detours[1].turns[0].steps[0].id",
+        "the first is turns[0].steps[0] at line 21",
+    ),
     "a detour's step of a golden id": (
         "id: let_go",
         "id: confirm",
@@ -34,7 +54,12 @@ BROKEN = {
     "a detour that leaves nowhere": ("leaves: ask", "leaves: asks", "detours[2].leaves", "(did you mean 'ask'?)"),
     "a detour that goes back": ("rejoins: bye", "rejoins: ask", "detours[1].rejoins", "cyclic reference"),
     "void of nothing": ("void: [quiet]", "void: [quite]", "detours[0].void[0]", "(did you mean 'quiet'?)"),
-    "void of an earlier step": ("void: [quiet]", "void: [look]", "detours[0].void[0]", "comes before the detour leaves"),
+    "void of an earlier step": (
+        "void: [quiet]",
+        "void: [look]",
+        "detours[0].void[0]",
+        "comes before the detour leaves",
+    ),
     "void and replaced": ("void: [quiet]", "void: [confirm]", "detours[0].void[0]", "is replaced as well"),
     "replaces nothing": (
         "{id: confirm, reply: {mentions: [poem]}}",
@@ -180,7 +205,12 @@ BROKEN = {
         "turns[1].steps[0].call.arguments.amount.number",
         "with the drawn variables: a number is expected",
     ),
-    "no kind": ("{id: stop, no_call: any}", "{id: stop}", "detours[1].turns[0].steps[0]", "exactly one of call, reply, state"),
+    "no kind": (
+        "{id: stop, no_call: any}",
+        "{id: stop}",
+        "detours[1].turns[0].steps[0]",
+        "exactly one of call, reply, state",
+    ),
     "two kinds": (
         "{id: stop, no_call: any}",
         "{id: stop, no_call: any, reply: {asks: true}}",
@@ -194,7 +224,7 @@ BROKEN = {
         "exactly one of state, reply, no_call is expected",
     ),
     "a step that cannot fail": (
-        "{id: tell, reply: {mentions: [\"{{ price }}\"], asks: true}}",
+        '{id: tell, reply: {mentions: ["{{ price }}"], asks: true}}',
         "{id: tell, reply: {}}",
         "turns[0].steps[1].reply",
         "it would pass whatever the agent does",

@@ -17,7 +17,9 @@ def test_patterns_that_may_never_end(pattern: str) -> None:
     assert "can take for ever" in str(complaint(pattern))
 
 
-@pytest.mark.parametrize("pattern", [r"(\w+\s)*", "(ab+)*", "(a|b)+", "a+b+c*", "(a?b)+", "(?:[0-9]{3},)*[0-9]+", "(a+){3}"])
+@pytest.mark.parametrize(
+    "pattern", [r"(\w+\s)*", "(ab+)*", "(a|b)+", "a+b+c*", "(a?b)+", "(?:[0-9]{3},)*[0-9]+", "(a+){3}"]
+)
 def test_patterns_that_end(pattern: str) -> None:
     assert complaint(pattern) is None
 

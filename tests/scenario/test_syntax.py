@@ -60,12 +60,25 @@ def test_scalars(source: str, value: Any) -> None:
 
 
 def test_keys_are_text_as_written() -> None:
-    assert parsed("1: a\n007: b\ntrue: c\n2026-03-01: d\n").data == {"1": "a", "007": "b", "true": "c", "2026-03-01": "d"}
+    assert parsed("1: a\n007: b\ntrue: c\n2026-03-01: d\n").data == {
+        "1": "a",
+        "007": "b",
+        "true": "c",
+        "2026-03-01": "d",
+    }
 
 
 def test_every_value_knows_its_line() -> None:
     document = parsed("a: 1\nb:\n  - x\n  - c: |\n      text\n      more\n    d: {e: 1,\n      f: 2}\n")
-    lines = {("a",): 1, ("b",): 2, ("b", 0): 3, ("b", 1): 4, ("b", 1, "c"): 4, ("b", 1, "d", "e"): 7, ("b", 1, "d", "f"): 8}
+    lines = {
+        ("a",): 1,
+        ("b",): 2,
+        ("b", 0): 3,
+        ("b", 1): 4,
+        ("b", 1, "c"): 4,
+        ("b", 1, "d", "e"): 7,
+        ("b", 1, "d", "f"): 8,
+    }
     assert {keys: document.line(keys) for keys in lines} == lines
     assert document.text_line(("b", 1, "c")) == 5
     assert document.line(("b", 1, "nowhere", 3)) == 4
@@ -84,7 +97,11 @@ def test_an_alias_is_a_value_of_its_own() -> None:
     [
         ("a: 1\nb: &x [*x]\n", 2, "cyclic reference: the alias *x"),
         ("a: *x\n", 1, "the alias *x has no anchor"),
-        ("a0: &x0 aaaaaaaaaa\n" + "".join(f"a{i + 1}: &x{i + 1} [{f'*x{i},' * 60}]\n" for i in range(6)), 4, "expand to more than 8 million"),
+        (
+            "a0: &x0 aaaaaaaaaa\n" + "".join(f"a{i + 1}: &x{i + 1} [{f'*x{i},' * 60}]\n" for i in range(6)),
+            5,
+            "expand to more than 8 million",
+        ),
         ("a: " + "[" * 5_000 + "]" * 5_000, 1, f"nested more than {MAX_DEPTH} deep"),
         ("- " * 5_000, 1, f"nested more than {MAX_DEPTH} deep"),
         ("", None, "the file is empty"),
@@ -127,7 +144,11 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"]))
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )

@@ -18,9 +18,7 @@ POSTGRES = os.environ.get("AGENTKIT_TEST_POSTGRES")
 @pytest.fixture(
     params=[
         "sqlite",
-        pytest.param(
-            "postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="AGENTKIT_TEST_POSTGRES is not set")
-        ),
+        pytest.param("postgresql", marks=pytest.mark.skipif(not POSTGRES, reason="AGENTKIT_TEST_POSTGRES is not set")),
     ]
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:

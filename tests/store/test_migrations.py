@@ -13,11 +13,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Engine, Integer, MetaData, create_engine, inspect, text
-from store_records import make_run, make_trial
 
 from agentkit.errors import StoreError
 from agentkit.store import Store, migrate
 from agentkit.store.tables import metadata
+from tests.store.records import make_run, make_trial
 
 FOLDER = Path(migrate.__file__).parent / "migrations"
 REVISIONS = [None, *sorted(path.name[:4] for path in (FOLDER / "versions").glob("[0-9]*.py"))]
@@ -72,9 +72,7 @@ def test_a_newer_store_is_refused_and_left_alone(url: str) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
-    with pytest.raises(
-        StoreError, match=r"newer agentkit \(schema 0999; this one knows 0001\): upgrade agentkit"
-    ):
+    with pytest.raises(StoreError, match=r"newer agentkit \(schema 0999; this one knows 0001\): upgrade agentkit"):
         Store.open(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM messages")).scalar() == 6
@@ -111,9 +109,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, monkeypatch
 def test_alembic_is_imported_only_to_migrate(url: str) -> None:
     code = "import sys, agentkit.store as s; s.Store.open(sys.argv[1]); print('alembic' in sys.modules)"
     said = [
-        subprocess.run(
-            [sys.executable, "-c", code, url], check=True, capture_output=True, text=True
-        ).stdout.strip()
+        subprocess.run([sys.executable, "-c", code, url], check=True, capture_output=True, text=True).stdout.strip()
         for _ in range(2)
     ]
     assert said == ["True", "False"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -10,22 +9,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from store_records import make_run, make_trial
-
-import agentkit
 from agentkit.records import RunId
 from agentkit.store import Store
+from tests.store.records import make_run, make_trial
 
 RUN = RunId("run-a")
+ROOT = Path(__file__).parents[2]
 
 
 def start(url: str, first: int, last: int, batch: int, go: str = "") -> subprocess.Popen[str]:
-    script = Path(__file__).with_name("writer.py")
-    command = [sys.executable, str(script), url, RUN, str(first), str(last), str(batch), go]
-    environment = os.environ | {"PYTHONPATH": str(Path(agentkit.__file__).parents[1])}
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
+    command = [sys.executable, "-m", "tests.store.writer", url, RUN, str(first), str(last), str(batch), go]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
 
 
 def together(go: Path, processes: list[subprocess.Popen[str]]) -> list[str]:
@@ -71,9 +65,7 @@ def test_threads_share_a_store(store: Store) -> None:
     store.create_run(make_run(RUN))
 
     def add(first: int) -> int:
-        return sum(
-            store.add_trials([make_trial(RUN, i) for i in range(k, k + 4)]) for k in range(first, 100, 4)
-        )
+        return sum(store.add_trials([make_trial(RUN, i) for i in range(k, k + 4)]) for k in range(first, 100, 4))
 
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(add, [0, 20, 40, 60]))

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from store_records import CLEAN, HOSTILE, contents, make_run, make_trial
 
 from agentkit.records import Message, ModelCall, RunId, Status, StepGrade, ToolCall, Usage
 from agentkit.store import Store
+from tests.store.records import CLEAN, HOSTILE, contents, make_run, make_trial
 
 COUNTER = count()
 
@@ -29,9 +29,7 @@ def played(store: Store, **changes: Any) -> tuple[Any, Any]:
 
 
 def test_a_run_comes_back_equal(store: Store) -> None:
-    run = make_run(
-        "a", deterministic=False, spent={"model_calls": 3, "cost": None}, settings={"é": [1, {"b": 0.1}]}
-    )
+    run = make_run("a", deterministic=False, spent={"model_calls": 3, "cost": None}, settings={"é": [1, {"b": 0.1}]})
     store.create_run(run)
     assert store.run("a") == run
     assert store.runs(5) == [run]
@@ -65,9 +63,7 @@ def test_whatever_can_be_stored_comes_back_equal(store: Store, changes: Mapping[
 
 @slow
 @given(changes=contents(HOSTILE))
-def test_whatever_cannot_be_stored_is_rewritten_and_nothing_else(
-    store: Store, changes: Mapping[str, Any]
-) -> None:
+def test_whatever_cannot_be_stored_is_rewritten_and_nothing_else(store: Store, changes: Mapping[str, Any]) -> None:
     trial, found = played(store, **changes)
     assert_kept(trial, found)
 

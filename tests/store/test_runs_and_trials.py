@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 import pytest
-from store_records import make_run, make_trial
 
 from agentkit.errors import StoreError
 from agentkit.records import GOLDEN, Message, Party, RunId, Status, StepGrade, Stop, Trial, TrialKey, Verdict
 from agentkit.store import GradeRow, StepRow, Store
+from tests.store.records import make_run, make_trial
 
 RUN = RunId("run-a")
 
@@ -126,10 +126,7 @@ class TestRuns:
 class TestFindingATrial:
     @pytest.fixture
     def store(self, store: Store) -> Store:
-        detour = [
-            make_trial(RUN, index, key=TrialKey("shop/refund", "poetry+rude@0.5", index))
-            for index in (1, 4, 9)
-        ]
+        detour = [make_trial(RUN, index, key=TrialKey("shop/refund", "poetry+rude@0.5", index)) for index in (1, 4, 9)]
         store.add_trials([*trials(0, 2, 3), *detour])
         return store
 
@@ -213,10 +210,7 @@ class TestStreaming:
         size, number = 100_000, 300
         for start in range(0, number, 50):
             store.add_trials(
-                [
-                    make_trial(RUN, i, messages=(Message("user", "x" * size),))
-                    for i in range(start, start + 50)
-                ]
+                [make_trial(RUN, i, messages=(Message("user", "x" * size),)) for i in range(start, start + 50)]
             )
         assert peak(store.trials(RUN)) < size * number / 3
         assert peak(store.grades(RUN)) < size * 10
@@ -235,12 +229,8 @@ def peak(records: Iterator[object]) -> int:
 
 class TestGrades:
     def test_rows(self, store: Store) -> None:
-        invalid = make_trial(
-            RUN, 7, verdict=Verdict.INVALID, fault=Party.TOOL, stop=Stop.INVALID, steps=(), outcome=()
-        )
-        doubtful = make_trial(
-            RUN, 5, outcome=(StepGrade("polite", Status.UNGRADED, "reply.judge", "no verdict"),)
-        )
+        invalid = make_trial(RUN, 7, verdict=Verdict.INVALID, fault=Party.TOOL, stop=Stop.INVALID, steps=(), outcome=())
+        doubtful = make_trial(RUN, 5, outcome=(StepGrade("polite", Status.UNGRADED, "reply.judge", "no verdict"),))
         store.add_trials([invalid, doubtful, *trials(1)])
         played = (
             StepRow("find", Status.PASSED, "look_up", 0),
@@ -259,9 +249,7 @@ class TestGrades:
             return tuple(StepGrade(f"s{k}", Status.PASSED, "c", "") for k in range(index % 4))
 
         for start in range(0, 1200, 100):
-            store.add_trials(
-                [make_trial(RUN, i, steps=steps(i), messages=()) for i in range(start, start + 100)]
-            )
+            store.add_trials([make_trial(RUN, i, steps=steps(i), messages=()) for i in range(start, start + 100)])
         rows = list(store.grades(RUN))
         assert [row.index for row in rows] == list(range(1200))
         assert [[step.step for step in row.steps] for row in rows] == [

@@ -1,16 +1,15 @@
 """A process that records the trials of a run that are missing, and says which, until it is done or killed.
 
-`python writer.py URL RUN FIRST LAST BATCH [GO]`; where a file GO is named, it waits for it.
+`python -m tests.store.writer URL RUN FIRST LAST BATCH [GO]`; where a file GO is named, it waits for it.
 """
 
 import sys
 import time
 from pathlib import Path
 
-from store_records import make_trial
-
 from agentkit.records import RunId
 from agentkit.store import Store
+from tests.store.records import make_trial
 
 
 def main(url: str, run: str, first: str, last: str, batch: str, go: str = "") -> None:

@@ -7,10 +7,12 @@ import math
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 
 from agentkit.errors import ConfigError
 from agentkit.records import Message, ToolCall, Verdict
 from agentkit.tracing.content import CAPTURE_VARIABLE, LONGEST_NAME, LONGEST_TEXT, to_json
+from agentkit.tracing.otlp_json import logs_line
 from tests.tracing.traced import CONVERSATION, Recording, attributes, loaded, tell
 
 WORDS = ("Where is sale S-1?", "It cost 12.50.", "I must look.", "You work at a till.", "12.5", "as asked")
@@ -144,6 +146,23 @@ def test_json_of_what_has_no_bottom() -> None:
     endless: list[Any] = []
     endless.append(endless)
     assert json.loads(to_json(endless)) == "<list that JSON cannot hold>"
+
+
+def test_hostile_arguments_reach_an_event_as_plain_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CAPTURE_VARIABLE, "EVENT_ONLY")
+    recording = Recording()
+    turn = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a").turn(
+        index=0, agent="a"
+    )
+    call = ToolCall("1", "t", {"\ud800": 10**30, "nested": [{"x": math.inf}]})
+    turn.chat(model="m", provider="p", request={}, messages=[]).finish(Message("assistant", "", tool_calls=(call,)))
+    (details,) = recording.logs
+    found: Any = details.log_record.attributes
+    (part,) = found["gen_ai.output.messages"][0]["parts"]
+    assert part["arguments"] == {"?": 1e30, "nested": ({"x": None},)}
+    encode_logs(recording.logs).SerializeToString()
+    logs_line(recording.logs)
+    recording.tracing.close()
 
 
 def test_hostile_words_of_a_model_spoil_nothing(recording: Recording) -> None:

@@ -136,6 +136,18 @@ def test_a_full_disk_loses_lines_and_says_so_once(
     assert "3 of 9 logs records did not reach" in record.getMessage()
 
 
+def test_what_cannot_be_encoded_is_counted_and_breaks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tracing = Tracing.open(run_id="r1", folder=tmp_path)
+    trial = tracing.trial(conversation_id="\ud800", scenario="s", variant="golden", index=0, agent="a")
+    trial.finish(Verdict.SUCCESS)
+    tell(tracing)
+    with caplog.at_level(logging.WARNING):
+        tracing.close()
+    assert len(span_names(tmp_path / "traces.jsonl")) == 7
+    (record,) = caplog.records
+    assert "1 of 8 traces records did not reach" in record.getMessage()
+
+
 def test_a_closed_file_takes_nothing_more(tmp_path: Path) -> None:
     file = LineFile(tmp_path / "lines")
     assert file.write(b"one\n")

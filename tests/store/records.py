@@ -67,18 +67,12 @@ def make_trial(run: RunId, index: int, **changes: Any) -> Trial:
                 span_id="0123456789abcdef",
             ),
             Message("tool", '{"id": 1}', 0, tool_call_id="call_1", name="find_sale"),
-            Message(
-                "tool", "no such sale", 0, tool_call_id="call_2", name="refund", error="builtins.KeyError"
-            ),
+            Message("tool", "no such sale", 0, tool_call_id="call_2", name="refund", error="builtins.KeyError"),
             Message("assistant", "Done.", 0, call=ModelCall("model-a")),
         ),
         "steps": (
-            StepGrade(
-                "find", Status.PASSED, "call.arguments", "as expected", 1.0, 0, "look_up", {"a": 1}, {"a": 1}
-            ),
-            StepGrade(
-                "refund", Status.FAILED, "call.name", "no call", 0.0, 0, None, "x", None, Party.AGENT, "00ff"
-            ),
+            StepGrade("find", Status.PASSED, "call.arguments", "as expected", 1.0, 0, "look_up", {"a": 1}, {"a": 1}),
+            StepGrade("refund", Status.FAILED, "call.name", "no call", 0.0, 0, None, "x", None, Party.AGENT, "00ff"),
             StepGrade("thank", Status.NOT_REACHED, "reply.mentions", "", turn=1),
         ),
         "outcome": (StepGrade("state", Status.PASSED, "state", "the sale is refunded", 1.0),),
@@ -112,9 +106,7 @@ def contents(text: st.SearchStrategy[str], **floats: bool) -> st.SearchStrategy[
     counts = st.integers(0, 2**63 - 1)
     maybe = st.none() | text
     usage = st.builds(Usage, counts, counts, counts, counts)
-    model_call = st.builds(
-        ModelCall, text, usage, st.none() | numbers, numbers, st.integers(1, 9), maybe, maybe
-    )
+    model_call = st.builds(ModelCall, text, usage, st.none() | numbers, numbers, st.integers(1, 9), maybe, maybe)
     tool_call = st.builds(ToolCall, text, text, st.none() | objects, maybe)
     message = st.builds(
         Message,
@@ -165,6 +157,4 @@ def contents(text: st.SearchStrategy[str], **floats: bool) -> st.SearchStrategy[
 
 
 CLEAN = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
-HOSTILE = st.text(
-    st.characters(exclude_categories=[]) | st.sampled_from("\0\ud800\udfff\U0001f600\u202e"), max_size=20
-)
+HOSTILE = st.text(st.characters(exclude_categories=[]) | st.sampled_from("\0\ud800\udfff\U0001f600\u202e"), max_size=20)
