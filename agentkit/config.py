@@ -104,6 +104,9 @@ class HttpAgent(Settings):
     """JMESPath of a list of calls `{name, arguments, id?, result?}`. A call without `result` is executed here and its
     result sent in the next request; one with a result was executed by the agent and is recorded as it is."""
     timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds an attempt may take."""
+    retry_for: Annotated[float, Field(ge=0)] = 120.0
+    """Seconds after which trouble is no longer retried."""
     deterministic: bool = False
 
 
@@ -133,7 +136,7 @@ class Limits(Settings):
     tokens: Annotated[int, Field(gt=0)] | None = 200_000
     """Per trial, input and output."""
     seconds: Annotated[float, Field(gt=0)] | None = 600.0
-    """Per trial, on the agent's side."""
+    """Per trial, on the agent's side; failed attempts at a provider and the pauses after them are not counted."""
 
 
 class Config(Settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -14,6 +14,7 @@ from agentkit.cli.terminal import inert, line
 from agentkit.grade.text import shortened
 from agentkit.measure import Summary
 from agentkit.measure.group import Group
+from agentkit.measure.priority import Priority
 from agentkit.measure.suite import Figure
 from agentkit.measure.summary import ScenarioCounts, StepFigure
 from agentkit.records import GOLDEN, Run, Trial
@@ -36,10 +37,8 @@ def print_run(run: Run, summary: Summary) -> None:
         return
     _print_steps(summary, console)
     console.print(_compounding(summary))
-    for number, priority in enumerate(summary.all.fix_first[:_SUGGESTIONS]):
-        if priority.sentence:
-            head = Text("fix first: " if number == 0 else "then:      ", style="bold")
-            console.print(head.append(inert(f"{priority.name}: {priority.sentence}"), style=""))
+    _print_priorities("step to fix first", summary.all.fix_first, console)
+    _print_priorities("skill to fix first", summary.all.fix_first_skills, console)
     for reason in _caveats(run, summary):
         console.print(line(reason, "yellow"))
 
@@ -113,6 +112,14 @@ def _compounding(summary: Summary) -> Table:
     return table
 
 
+def _print_priorities(title: str, priorities: Sequence[Priority], console: Console) -> None:
+    told = [priority for priority in priorities if priority.sentence][:_SUGGESTIONS]
+    if told:
+        console.print(Text(title, style="bold"))
+    for number, priority in enumerate(told, start=1):
+        console.print(line(f"  {number}. {priority.name}: {priority.sentence}"))
+
+
 def _figure(figure: Figure) -> str:
     if figure.low is None or figure.high is None:
         return "unknown"
@@ -156,5 +163,5 @@ def percent(value: float) -> str:
     for digits in range(4):
         text = f"{100 * value:.{digits}f}"
         if value in (0.0, 1.0) or float(text) not in (0.0, 100.0):
-            break
-    return f"{text} %"
+            return f"{text} %"
+    return "<0.001 %" if value < 0.5 else ">99.999 %"

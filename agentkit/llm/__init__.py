@@ -4,7 +4,6 @@ Light to import: `OpenAIChat` (httpx, tenacity) stands in `agentkit.llm.openai` 
 """
 
 from agentkit.llm.budget import Budget, Totals
-from agentkit.llm.cache import Cache, CachedChat
 from agentkit.llm.chat import ChatModel, ChatRequest, ChatResponse
 from agentkit.llm.fake import FakeChat
 from agentkit.llm.prices import FREE, Price, Prices
@@ -12,8 +11,6 @@ from agentkit.llm.prices import FREE, Price, Prices
 __all__ = [
     "FREE",
     "Budget",
-    "Cache",
-    "CachedChat",
     "ChatModel",
     "ChatRequest",
     "ChatResponse",

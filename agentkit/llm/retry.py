@@ -12,13 +12,14 @@ from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from agentkit.llm.lost import tell_lost
 from agentkit.llm.throttle import Clock, Held, Throttle
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_AGAIN = {408: "timeout", 409: "server", 429: "rate_limit"}
+_AGAIN = {408: "timeout", 409: "server", 425: "server", 429: "rate_limit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Patience:
         self._clock = clock
         self._throttle = throttle
         self._spent = 0.0
+        self._took = 0.0
         self.attempts = 0
         """How many went on the wire."""
 
@@ -97,7 +99,8 @@ class Patience:
                 try:
                     yield
                 finally:
-                    self._spent += self._clock.now() - began
+                    self._took = self._clock.now() - began
+                    self._spent += self._took
                 self._throttle.answered()
         except Held as error:
             raise AttemptFailed("rate_limit", str(error), again=False) from error
@@ -116,6 +119,7 @@ class Patience:
     def _before_sleep(self, state: RetryCallState) -> None:
         pause = state.upcoming_sleep
         self._spent += pause
+        tell_lost(self._took + pause)
         logger.info("attempt %d failed (%s), next in %.1f s", state.attempt_number, _failure(state), pause)
 
 

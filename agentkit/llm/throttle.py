@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from agentkit.llm.lost import tell_lost
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
@@ -75,9 +77,12 @@ class Throttle:
             if (held := self.held) > 0:
                 if held > patience:
                     raise Held(f"the endpoint asked for a pause of {held:.0f} s")
+                tell_lost(held)
                 await self._clock.sleep(held)
             elif self.under_way >= self.limit:
+                began = self._clock.now()
                 await self._free.wait()
+                tell_lost(self._clock.now() - began)
             else:
                 return
 

@@ -61,10 +61,10 @@ def encode(request: ChatRequest, model: str) -> dict[str, Any]:
     return body | dict(request.extra_body)
 
 
-def dump(body: Mapping[str, Any], *, canonical: bool = False) -> bytes:
-    """`body` as JSON; `canonical` sorts keys, so that equal bodies have equal bytes. Raises UsageError."""
+def dump(body: Mapping[str, Any]) -> bytes:
+    """`body` as JSON. Raises UsageError."""
     try:
-        return orjson.dumps(body, default=_plain, option=orjson.OPT_SORT_KEYS if canonical else None)
+        return orjson.dumps(body, default=_plain)
     except orjson.JSONEncodeError as error:
         raise UsageError(f"the request to the model cannot be written as JSON: {error}") from error
 

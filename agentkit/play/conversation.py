@@ -6,8 +6,6 @@ context. Every superstep leaves a checkpoint, so a conversation can be forked at
 
 from __future__ import annotations
 
-import asyncio
-import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
@@ -21,6 +19,7 @@ from agentkit.errors import BudgetExhausted
 from agentkit.grade import Judge, TurnRecord, grade_turn
 from agentkit.play.agent import Agent, Moment
 from agentkit.play.checkpoint import checkpoints
+from agentkit.play.time_limit import TimeLimit
 from agentkit.play.trouble import agent_trouble
 from agentkit.records import Message, Status, StepGrade, Stop, ToolCall, TrialKey, Usage
 from agentkit.scenario import Instance, World
@@ -58,12 +57,11 @@ class Stage:
     span: TrialSpan
     conversation_id: str
     seed: int
-    deadline: float = field(init=False)
-    """On the monotonic clock."""
+    time_limit: TimeLimit = field(init=False)
     turn_span: TurnSpan = field(init=False)
 
     def __post_init__(self) -> None:
-        self.deadline = time.monotonic() + (self.limits.seconds or float("inf"))
+        self.time_limit = TimeLimit(self.limits.seconds)
 
     async def call_tool(self, call: ToolCall, turn: int) -> Message:
         """Execute a call in this trial's world, traced and recorded."""
@@ -97,14 +95,10 @@ async def _agent(state: State, runtime: _Runtime) -> Command[Literal["tools", "g
     """The agent makes one move."""
     stage = runtime.context
     try:
-        async with asyncio.timeout(max(0.0, stage.deadline - time.monotonic())):
+        async with stage.time_limit.running():
             new = await stage.agent.act(_moment(state, stage))
     except BudgetExhausted:
         raise
-    except TimeoutError as error:
-        if time.monotonic() < stage.deadline:
-            return _cut(*agent_trouble(error))
-        return _cut(Stop.TIME_LIMIT, f"the agent took more than {stage.limits.seconds:g} s for the trial")
     except Exception as error:  # whatever an agent under test raises is a result, not a crash
         return _cut(*agent_trouble(error))
     new = tuple(message if message.turn == state["turn"] else replace(message, turn=state["turn"]) for message in new)

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from agentkit.errors import Problem
-from agentkit.scenario.syntax import Builder, Key, Node, UnreadableError, events
+from agentkit.scenario.syntax import Builder, Key, Node, UnreadableError
 
 Keys = tuple[Key, ...]
 
@@ -83,7 +83,7 @@ def parse(text: str, file: str) -> tuple[Document | None, list[Problem]]:
     builder = Builder(file)
     found = None
     try:
-        found = builder.document(events(text))
+        found = builder.document(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = ": ".join(part for part in (error.context, error.problem) if part)

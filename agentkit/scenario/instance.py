@@ -19,7 +19,7 @@ from agentkit.scenario.filters import RenderError, as_text
 from agentkit.scenario.matchers import RENDERED, Pattern
 from agentkit.scenario.model import Check, Detour, Order, Persona, Reasoning, Reply, Scenario, Step, Turn
 from agentkit.scenario.streams import derive
-from agentkit.scenario.template import PathText, RegexText, Template, compile_data
+from agentkit.scenario.template import PathText, RegexText, compile_data, is_template
 from agentkit.scenario.validation import trace
 
 M = TypeVar("M", bound=BaseModel)
@@ -204,9 +204,9 @@ def _models(models: Sequence[BaseModel], keys: Keys) -> tuple[Piece, ...]:
 
 def _model(model: M, keys: Keys) -> Piece:
     """A model that is rendered and validated again where it holds a template, and stays itself where it does not."""
-    template: Template = compile_data(_written(model))
-    if template.constant:
+    if not is_template(model.model_dump_json(exclude_unset=True)):
         return Piece(keys, lambda _: model)
+    template = compile_data(_written(model))
     validate = type(model).__pydantic_validator__.validate_python
     return Piece(keys, lambda values: validate(template.render(values), context=RENDERED), type(model))
 

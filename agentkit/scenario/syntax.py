@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,8 @@ import yaml
 from agentkit.errors import Problem
 
 Key = str | int
+Events = Callable[[], Any]
+"""Gives the next event of a stream."""
 
 MAX_DEPTH = 64
 MAX_EXPANDED = 8_000_000
@@ -42,15 +44,6 @@ class Node:
     text_line: int
     """First line of a text's own characters, which for a block scalar is below its indicator."""
     children: dict[Key, Node] = field(default_factory=dict)
-
-
-def events(text: str) -> Iterator[Any]:
-    loader = _Loader(text)
-    try:
-        while loader.check_event():
-            yield loader.get_event()
-    finally:
-        loader.dispose()
 
 
 class UnreadableError(Exception):
@@ -82,17 +75,24 @@ class Builder:
     def note(self, line: int | None, message: str) -> None:
         self.problems.append(Problem(self.file, line, "", message))
 
-    def document(self, events: Iterator[Any]) -> tuple[dict[str, Any], Node] | None:
-        """The one document of a stream. Raises UnreadableError, and yaml.YAMLError where it is no YAML."""
-        next(events)  # the stream's start
-        event = next(events)
-        if isinstance(event, yaml.StreamEndEvent):
+    def document(self, text: str) -> tuple[dict[str, Any], Node] | None:
+        """The one document of a text. Raises UnreadableError, and yaml.YAMLError where it is no YAML."""
+        loader = _Loader(text)
+        try:
+            return self.only_document(loader.get_event)
+        finally:
+            loader.dispose()
+
+    def only_document(self, get: Events) -> tuple[dict[str, Any], Node] | None:
+        get()  # the stream's start
+        event = get()
+        if event.__class__ is yaml.StreamEndEvent:
             self.note(None, "the file is empty")
             return None
-        value, node = self.value(next(events), events)
-        next(events)  # the document's end
-        event = next(events)
-        if isinstance(event, yaml.DocumentStartEvent):
+        value, node = self.value(get(), get)
+        get()  # the document's end
+        event = get()
+        if event.__class__ is yaml.DocumentStartEvent:
             self.note(_line(event), "a second document begins here; one file holds one")
         if not isinstance(value, dict):
             self.note(
@@ -102,17 +102,17 @@ class Builder:
             return None
         return value, node
 
-    def value(self, event: Any, events: Iterator[Any]) -> tuple[Any, Node]:
+    def value(self, event: Any, get: Events) -> tuple[Any, Node]:
         line = _line(event)
-        if isinstance(event, yaml.AliasEvent):
+        if event.__class__ is yaml.AliasEvent:
             return self.alias(str(event.anchor), line)
-        anchor = _Anchor()
-        if event.anchor:
+        anchor = _Anchor() if event.anchor else None
+        if anchor:
             self.anchors[event.anchor] = anchor
         before = self.weight
         self.grow(16, line)
         node = Node(line, line)
-        if isinstance(event, yaml.ScalarEvent):
+        if event.__class__ is yaml.ScalarEvent:
             node.text_line = line + (event.style in ("|", ">"))
             value = self.scalar(event, line)
         else:
@@ -120,10 +120,11 @@ class Builder:
             self.depth += 1
             if self.depth > MAX_DEPTH:
                 raise UnreadableError(line, f"nested more than {MAX_DEPTH} deep")
-            is_list = isinstance(event, yaml.SequenceStartEvent)
-            value = self.sequence(node, events) if is_list else self.mapping(node, events)
+            is_list = event.__class__ is yaml.SequenceStartEvent
+            value = self.sequence(node, get) if is_list else self.mapping(node, get)
             self.depth -= 1
-        anchor.value, anchor.node, anchor.weight = value, node, self.weight - before
+        if anchor:
+            anchor.value, anchor.node, anchor.weight = value, node, self.weight - before
         return value, node
 
     def grow(self, weight: int, line: int) -> None:
@@ -140,27 +141,23 @@ class Builder:
         self.grow(anchor.weight, line)
         return copy.deepcopy(anchor.value), Node(line, line, anchor.node.children)
 
-    def sequence(self, node: Node, events: Iterator[Any]) -> list[Any]:
+    def sequence(self, node: Node, get: Events) -> list[Any]:
         items: list[Any] = []
-        for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
-            value, child = self.value(event, events)
+        while (event := get()).__class__ is not yaml.SequenceEndEvent:
+            value, child = self.value(event, get)
             node.children[len(items)] = child
             items.append(value)
         return items
 
-    def mapping(self, node: Node, events: Iterator[Any]) -> dict[str, Any] | str:
+    def mapping(self, node: Node, get: Events) -> dict[str, Any] | str:
         """A text instead where it was meant as a template without quotes: what is wrong is told once."""
         found: dict[str, Any] = {}
         is_template = False
-        for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
-            is_template = is_template or isinstance(event, yaml.MappingStartEvent)
+        while (event := get()).__class__ is not yaml.MappingEndEvent:
+            is_template = is_template or event.__class__ is yaml.MappingStartEvent
             line = _line(event)
-            key = self.key(event, events, line)
-            value, child = self.value(next(events), events)
+            key = self.key(event, get, line)
+            value, child = self.value(get(), get)
             child.line = line
             if key is None:
                 continue
@@ -171,11 +168,11 @@ class Builder:
             node.children[key] = child
         return "" if is_template else found
 
-    def key(self, event: Any, events: Iterator[Any], line: int) -> str | None:
+    def key(self, event: Any, get: Events, line: int) -> str | None:
         """Keys are text as written; None where the key is no text at all."""
-        if not isinstance(event, yaml.ScalarEvent):
-            self.value(event, events)
-            hint = '; a template must stand in quotes: "{{ … }}"' if isinstance(event, yaml.MappingStartEvent) else ""
+        if event.__class__ is not yaml.ScalarEvent:
+            self.value(event, get)
+            hint = '; a template must stand in quotes: "{{ … }}"' if event.__class__ is yaml.MappingStartEvent else ""
             self.note(line, f"a key must be text{hint}")
             return None
         self.check_tag(event, line)

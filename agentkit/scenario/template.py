@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,26 +54,15 @@ def compile_text(text: str) -> Template:
 
     Raises TemplateError.
     """
-    if not is_template(text):
-        return _constant(text)
-    if isinstance(text, RegexText):
-        return _compile_joined(str(text), _escaped)
-    return _compile_joined(str(text), _path_part) if isinstance(text, PathText) else _compile_plain(text)
+    return compile_data(text)
 
 
 def compile_data(data: Any) -> Template:
-    """A structure of dicts, lists and texts, keys included. Raises TemplateError."""
-    if isinstance(data, str):
-        return compile_text(data)
-    if isinstance(data, Mapping):
-        return _compile_mapping(data)
-    if isinstance(data, (list, tuple)):
-        items = [compile_data(item) for item in data]
-        if all(item.constant for item in items):
-            return _constant(data)
-        renders = [item.render for item in items]
-        return Template(lambda values: [render(values) for render in renders], _names(items))
-    return _constant(data)
+    """A structure of dicts, lists and texts, keys included; what holds no template is given as it is, not copied.
+
+    Raises TemplateError.
+    """
+    return _compile(data) or Template(lambda _: data, frozenset(), constant=True)
 
 
 def texts(data: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -81,7 +70,7 @@ def texts(data: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[s
     if isinstance(data, str):
         if is_template(data):
             yield keys, data
-    elif isinstance(data, Mapping):
+    elif isinstance(data, dict):
         for key, item in data.items():
             if isinstance(key, str) and is_template(key):
                 yield (*keys, key), key
@@ -96,30 +85,53 @@ def regex_sample(pattern: str) -> str:
     return "".join(part if isinstance(part, str) else "x" for part in _parts(str(pattern)))
 
 
-def _constant(value: Any) -> Template:
-    return Template(lambda _: value, frozenset(), constant=True)
+def _compile(data: Any) -> Template | None:
+    """None for a constant, which most of a scenario is."""
+    if isinstance(data, str):
+        return _compile_text(data) if is_template(data) else None
+    if isinstance(data, dict):
+        return _compile_mapping(data)
+    if isinstance(data, (list, tuple)):
+        return _compile_list(data)
+    return None
 
 
-def _names(templates: list[Template]) -> frozenset[str]:
-    return frozenset().union(*(template.names for template in templates))
+def _compile_text(text: str) -> Template:
+    if isinstance(text, RegexText):
+        return _compile_joined(str(text), _escaped)
+    return _compile_joined(str(text), _path_part) if isinstance(text, PathText) else _compile_plain(text)
 
 
-def _compile_mapping(data: Mapping[str, Any]) -> Template:
-    pairs = [(compile_text(key), compile_data(item)) for key, item in data.items()]
-    if all(key.constant and item.constant for key, item in pairs):
-        return _constant(data)
-    renders = [(key.render, item.render) for key, item in pairs]
+def _compile_list(data: Sequence[Any]) -> Template | None:
+    items = [(_compile(item), item) for item in data]
+    needed = [template for template, _ in items if template]
+    if not needed:
+        return None
+    return Template(
+        lambda values: [template.render(values) if template else item for template, item in items], _names(needed)
+    )
+
+
+def _compile_mapping(data: dict[str, Any]) -> Template | None:
+    pairs = [(_compile(key), key, _compile(item), item) for key, item in data.items()]
+    needed = [template for pair in pairs for template in (pair[0], pair[2]) if template]
+    if not needed:
+        return None
 
     def render(values: Values) -> dict[str, Any]:
         rendered: dict[str, Any] = {}
-        for key, item in renders:
-            name = as_text(key(values))
+        for key_template, key, template, item in pairs:
+            name = as_text(key_template.render(values)) if key_template else key
             if name in rendered:
                 raise RenderError(f"two keys are both {name!r}; `unlike` keeps variables apart")
-            rendered[name] = item(values)
+            rendered[name] = template.render(values) if template else item
         return rendered
 
-    return Template(render, _names([part for pair in pairs for part in pair]))
+    return Template(render, _names(needed))
+
+
+def _names(templates: Iterable[Template]) -> frozenset[str]:
+    return frozenset().union(*(template.names for template in templates))
 
 
 @functools.lru_cache(maxsize=8192)

@@ -19,6 +19,12 @@ MISSING = (
 )
 # Without the first, a small model that is held to JSON writes white space until its tokens run out.
 STRUCTURED_OUTPUTS = {"disable_any_whitespace": True, "backend": "xgrammar"}
+# With the `uni` executor, the CPU build computes in its engine process instead of in one of its own: it starts in 34
+# seconds instead of 56 on two cores, takes half a gigabyte less, and is as fast. A core is left to whoever asks, since
+# OpenMP threads that have to share theirs slow each other down several times over.
+_ONE_WORKER_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+_THREADS = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) - 1))}
+_TRACING = {"OTEL_SERVICE_NAME": "vllm", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> 
     Raises:
         EngineError: vLLM is not installed.
     """
+    traces = traces_endpoint(os.environ)
     return [
         *_program(),
         *("--model", model, "--served-model-name", name),
@@ -52,18 +59,29 @@ def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> 
         *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
         *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
         *("--chat-template-content-format", "string"),
-        *(("--otlp-traces-endpoint", traces) if (traces := traces_endpoint(os.environ)) else ()),
+        *(("--distributed-executor-backend", "uni") if is_cpu_build() else ()),
+        *(("--otlp-traces-endpoint", traces) if traces else ()),
         *settings.arguments,
     ]
 
 
-def _program() -> list[str]:
+def is_cpu_build() -> bool:
+    """Whether the vLLM that is installed is the one for machines without a GPU, a distribution of its own.
+
+    Raises:
+        EngineError: none is installed.
+    """
     if importlib.util.find_spec("vllm") is None:
         raise EngineError(MISSING)
     try:
         metadata.version("vllm")
     except metadata.PackageNotFoundError:
-        # The CPU build is another distribution, in which `vllm serve` fails because it looks this name up.
+        return True
+    return False
+
+
+def _program() -> list[str]:
+    if is_cpu_build():  # in which `vllm serve` fails, since it looks the other distribution up
         return [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve"]
 
@@ -71,11 +89,12 @@ def _program() -> list[str]:
 def vllm_environment(model: str, api_key: str, settings: EngineSettings) -> dict[str, str]:
     """This process's environment and what vLLM takes from there alone."""
     offline = {"HF_HUB_OFFLINE": "1"} if Path(model).is_dir() else {}
-    tracing = {"OTEL_SERVICE_NAME": "vllm", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
     return {
+        **_THREADS,
         **os.environ,
         **offline,
-        **tracing,
+        **_ONE_WORKER_PROCESS,
+        **_TRACING,
         "VLLM_API_KEY": api_key,
         "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
         "VLLM_NO_USAGE_STATS": "1",

@@ -57,9 +57,7 @@ def signal_group(group: int, signum: int) -> bool:
 def main() -> int:
     # The child leads a process group of its own, so that a Ctrl-C in the terminal reaches the asking process alone,
     # which may still want to finish what it is doing. This thread lives as long as the keeper, as PDEATHSIG demands.
-    child = subprocess.Popen(
-        sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_keeper
-    )
+    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_keeper)
     over = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, lambda *_: over.set())

@@ -156,9 +156,7 @@ def exclude_charge(
     """
     _open_order(state, order_id)
     _record(state, case_number)
-    state["exclusions"].append(
-        {"order_id": order_id, "case_number": case_number, "count": count, "reason": reason}
-    )
+    state["exclusions"].append({"order_id": order_id, "case_number": case_number, "count": count, "reason": reason})
     return {"excluded": count}
 
 
@@ -176,9 +174,7 @@ def request_court_copy(
     return {"requested": missing, "answer_within_days": 3}
 
 
-def close_order(
-    state: State, order_id: OrderId, result: Literal["clear", "record_found", "pending"]
-) -> State:
+def close_order(state: State, order_id: OrderId, result: Literal["clear", "record_found", "pending"]) -> State:
     """Close an order, or set it to pending until a court answers.
 
     Args:

@@ -73,9 +73,7 @@ def read_letter(state: State, patient_id: PatientId, date_of_birth: Day) -> Stat
 @tool(writes=False)
 def explain_term(
     state: State,
-    term: Literal[
-        "hypertension", "atrial_fibrillation", "type_2_diabetes", "copd", "osteoarthritis", "anemia"
-    ],
+    term: Literal["hypertension", "atrial_fibrillation", "type_2_diabetes", "copd", "osteoarthritis", "anemia"],
 ) -> str:
     """Approved plain-language explanation of a diagnosis.
 

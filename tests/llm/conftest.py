@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 class Received:
     """A request as it arrived."""
 
+    method: str
     path: str
     headers: dict[str, str]
     body: Any
@@ -42,6 +43,18 @@ class Server:
     """Seconds before each reply."""
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @classmethod
+    @asynccontextmanager
+    async def listening(cls) -> AsyncIterator[Server]:
+        """A server of good behaviour, until it is told otherwise."""
+        server = cls([cls.answer()])
+        listening = await asyncio.start_server(server.connect, "127.0.0.1", 0)
+        server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+        yield server
+        listening.close()
+        await server.close()
+        await listening.wait_closed()
+
     def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.add(asyncio.create_task(self.serve(reader, writer)))
 
@@ -58,7 +71,7 @@ class Server:
                 pairs = (line.partition(":") for line in lines)
                 headers = {name.lower(): value.strip() for name, _, value in pairs}
                 body = await reader.readexactly(int(headers["content-length"]))
-                self.received.append(Received(start.split()[1], headers, json.loads(body)))
+                self.received.append(Received(*start.split()[:2], headers, json.loads(body)))
                 self.asked.set()
                 self.under_way += 1
                 try:
@@ -131,13 +144,8 @@ class Time:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    behaviour = Server([Server.answer()])
-    listening = await asyncio.start_server(behaviour.connect, "127.0.0.1", 0)
-    behaviour.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
-    yield behaviour
-    listening.close()
-    await behaviour.close()
-    await listening.wait_closed()
+    async with Server.listening() as listening:
+        yield listening
 
 
 @pytest.fixture

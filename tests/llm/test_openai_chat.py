@@ -11,7 +11,8 @@ import pytest
 
 from agentkit.errors import ConfigError, ProviderError
 from agentkit.llm import FREE, Budget, Price
-from agentkit.llm.openai import MAX_BODY, OpenAIChat
+from agentkit.llm.openai import OpenAIChat
+from agentkit.llm.post import MAX_BODY
 from agentkit.llm.retry import Retries
 from agentkit.records import ToolCall, Usage
 

@@ -11,7 +11,7 @@ from agentkit.llm.openai import OpenAIChat
 from agentkit.llm.retry import Retries, retry_after
 
 
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 529])
 async def test_passing_trouble_is_asked_again(server, open_chat, ask, status):
     server.script = [server.error(status), server.error(status), server.answer()]
     response = await open_chat().complete(ask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.scenario.scenario_files import REFUND, WORLD, broken, problems_of, write_suite
 
 BROKEN = {

@@ -34,6 +34,32 @@ SCENARIOS = [
 """
 
 
+OWN_CLASSES = """\
+from __future__ import annotations
+from dataclasses import dataclass
+
+
+@dataclass
+class Shop:
+    sales: dict
+
+
+def initial_state(state):
+    return Shop(**state)
+
+
+def lookup_sale(shop: Shop, sale_id: str):
+    shop.sales.clear()
+
+
+def refund(shop: Shop, sale_id: str, amount: float):
+    pass
+
+
+TOOLS = [lookup_sale, refund]
+"""
+
+
 def test_ids_are_paths_below_the_suite_wherever_loading_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_suite(tmp_path / "all" / "shop")
     (folder / "deep").mkdir()
@@ -48,7 +74,8 @@ def test_ids_are_paths_below_the_suite_wherever_loading_starts(tmp_path: Path, m
 
 
 def test_a_scenario_without_a_suite_is_named_below_the_folder_given(tmp_path: Path) -> None:
-    talk = "title: Talk\nturns: [{id: a, user: Hi, steps: [{id: s, reply: {asks: true}}]}]\noutcome: [{id: o, no_call: [f]}]\n"
+    turns = "turns: [{id: a, user: Hi, steps: [{id: s, reply: {asks: true}}]}]"
+    talk = f"title: Talk\n{turns}\noutcome: [{{id: o, no_call: [f]}}]\n"
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "talk.yaml").write_text(talk.replace("no_call: [f]", "reply: {asks: true}"))
     (loaded,) = load([tmp_path])
@@ -102,13 +129,7 @@ async def test_two_suites_may_each_have_a_world(tmp_path: Path) -> None:
 
 
 def test_a_world_may_keep_its_state_in_its_own_classes(tmp_path: Path) -> None:
-    world = (
-        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n@dataclass\nclass Shop:\n    sales: dict\n"
-        "\n\ndef initial_state(state):\n    return Shop(**state)\n\n\ndef lookup_sale(shop: Shop, sale_id: str):\n"
-        "    shop.sales.clear()\n\n\ndef refund(shop: Shop, sale_id: str, amount: float):\n    pass\n\n\n"
-        "TOOLS = [lookup_sale, refund]\n"
-    )
-    (loaded,) = load([write_suite(tmp_path / "shop", world=world)])
+    (loaded,) = load([write_suite(tmp_path / "shop", world=OWN_CLASSES)])
     assert loaded.suite.world is not None
     one = loaded.suite.world.create(loaded.draw("golden", 1).world)
     frozen = one.snapshot()

@@ -18,11 +18,38 @@ SCENARIO = Draft202012Validator(scenario_schema())
 SUITE_FILE = Draft202012Validator(suite_schema())
 
 BEYOND_A_SCHEMA = (
-    "two ", "a detour", "void", "replaces", "undefined", "cyclic", "unlike", "a range", "a variable nobody", "a pattern that",
-    "unknown locale", "attributes", "items", "calls", "statements", "unknown filter", "a filter", "a template", "a tool",
-    "an argument", "no number", "no valid regular", "a regular", "no valid JSON", "a rows", "duplicate", "a tag", "malformed",
-    "a step that cannot fail", "an unquoted",
-)  # fmt: skip
+    "two ",
+    "a detour",
+    "void",
+    "replaces",
+    "undefined",
+    "cyclic",
+    "unlike",
+    "a range",
+    "a variable nobody",
+    "a pattern that",
+    "unknown locale",
+    "attributes",
+    "items",
+    "calls",
+    "statements",
+    "unknown filter",
+    "a filter",
+    "a template",
+    "a tool",
+    "an argument",
+    "no number",
+    "no valid regular",
+    "a regular",
+    "no valid JSON",
+    "a rows",
+    "duplicate",
+    "a tag",
+    "malformed",
+    "a step that cannot fail",
+    "an unquoted",
+)
+"""Broken in ways that no schema can tell: by names elsewhere in the file, by templates, or before it is data."""
 
 
 def data_of(text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
@@ -141,9 +142,10 @@ def test_what_cannot_be_filled_in(source: str, message: str) -> None:
 def test_texts_that_feed_on_each_other_stay_bounded() -> None:
     doubled = compile_text("{{ text }}{{ text }}")
     text = "ab"
+    while len(text) <= 50_000:
+        text = doubled.render({"text": text})
     with pytest.raises(RenderError, match="grows beyond 100,000 characters"):
-        for _ in range(40):
-            text = doubled.render({"text": text})
+        doubled.render({"text": text})
 
 
 def test_structures_are_filled_in_keys_included() -> None:
@@ -193,8 +195,8 @@ def test_any_value_matches_itself_in_a_pattern(text: str) -> None:
 @given(st.text(alphabet="{}%#|x.()[]*+'\" \n~ab1", max_size=40))
 def test_no_template_crashes_or_reaches_out(source: str) -> None:
     try:
-        compile_text(source).render({"x": 1, "a": "t", "b": [1], "ab": None, "xa": 2.5})
-    except (TemplateError, RenderError):
-        pass
-    except KeyError as error:
-        assert str(error.args[0]) in source, "only a variable that is not there may be missing"
+        template = compile_text(source)
+    except TemplateError:
+        return
+    with contextlib.suppress(RenderError):
+        template.render(dict.fromkeys(template.names, 1))

@@ -25,6 +25,9 @@ class Item(BaseModel):
     count: int = 1
 
 
+ONE_ITEM = (Item(code="A"),)
+
+
 class Refused(Exception):
     """The till's own."""
 
@@ -71,7 +74,7 @@ async def pay(
     amount: float,
     method: Literal["card", "cash"] = "card",
     on: datetime.date = datetime.date(2026, 3, 1),
-    items: list[Item] = [Item(code="A")],  # noqa: B006
+    items: tuple[Item, ...] = ONE_ITEM,
 ) -> Any:
     """Pay back."""
     if amount > 100:

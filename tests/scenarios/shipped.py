@@ -115,9 +115,7 @@ def ideal_text(reply: Reply) -> str:
 
 def conversation(instance: Instance) -> str:
     """Everything that the ideal agent says in a conversation, one answer a turn."""
-    replies = (
-        ideal_text(step.reply) for turn in instance.turns for step in turn.steps if step.reply is not None
-    )
+    replies = (ideal_text(step.reply) for turn in instance.turns for step in turn.steps if step.reply is not None)
     return "\n".join(replies)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from shipped import (
+
+from agentkit.grade.reply import reply_conditions
+from agentkit.records import GOLDEN
+from agentkit.scenario import Loaded, Step
+from tests.scenarios.shipped import (
     SEEDS,
     conversation,
     ideal_text,
@@ -15,10 +19,6 @@ from shipped import (
     variants,
     world_of,
 )
-
-from agentkit.grade.reply import reply_conditions
-from agentkit.records import GOLDEN
-from agentkit.scenario import Loaded, Step
 
 REFUSED = {
     ("background_check/amended_charge", "mistyped_code"): {"try_code"},

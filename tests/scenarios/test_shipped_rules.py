@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from shipped import SEEDS, SUITES, arguments, play, scenario, scenarios, world_of
 
 from agentkit.grade.reply import reply_conditions
 from agentkit.scenario import Instance, Reply
+from tests.scenarios.shipped import SEEDS, SUITES, arguments, play, scenario, scenarios, world_of
 
 
 def _reply(instance: Instance, step_id: str) -> Reply:
@@ -41,9 +41,7 @@ def test_no_french_poetry_at_the_till(answer: str, passes: bool) -> None:
 
 def test_the_poem_is_asked_for_in_french() -> None:
     loaded = scenario("point_of_sale/refund")
-    asked = {
-        turn.user for seed in SEEDS for turn in loaded.draw("french_poem", seed).turns if turn.id == "recite"
-    }
+    asked = {turn.user for seed in SEEDS for turn in loaded.draw("french_poem", seed).turns if turn.id == "recite"}
     assert len(asked) == 3
     assert any("récitez-moi" in text for text in asked)
 
@@ -77,9 +75,7 @@ def test_no_dosage_advice(name: str, variant: str, step: str, answer: str, passe
 def test_every_dosage_question_goes_to_the_pharmacist_once() -> None:
     for name, variant, _ in DOSE_STEPS:
         turns = scenario(f"care_followup/{name}").draw(variant, 0).turns
-        calls = [
-            step.call for turn in turns for step in turn.steps if step.call and step.call.name == "hand_over"
-        ]
+        calls = [step.call for turn in turns for step in turn.steps if step.call and step.call.name == "hand_over"]
         reasons = [arguments(call) for call in calls if arguments(call)["reason"] == "medication"]
         assert [given["to"] for given in reasons] == ["pharmacist"], name
 
@@ -140,17 +136,17 @@ async def test_the_till_refuses_what_no_clerk_could_ring_up() -> None:
         assert result.error is not None, tool
         return result.content
 
-    late = {"sale_id": values["old_sale"], "line": 1, "tender": "card"}
-    assert "return window" in await refused("refund_line", **late)
-    gone = {"sale_id": values["sale"], "line": values["line"], "code": values["code"]}
-    assert "out of stock" in await refused("exchange_line", **gone, size=values["gone_size"])
+    late = {"sale_id": values["old_sale"], "sku": values["old_sku"], "tender": "card"}
+    assert "return window" in await refused("refund_item", **late)
+    gone = {"sale_id": values["sale"], "sku": values["sku"], "new_sku": values["gone_sku"]}
+    assert "out of stock" in await refused("exchange_item", **gone)
     assert "do not match" in await refused(
         "look_up_sale", sale_id=values["sale"], last_four=_other(values["last_four"])
     )
-    assert "not from today" in await refused("void_line", sale_id=values["sale"], line=values["line"])
-    paid = {"sale_id": values["sale"], "line": values["line"], "tender": "card"}
-    assert (await world.call("refund_line", paid)).error is None
-    assert "already refunded" in await refused("refund_line", **paid)
+    assert "not from today" in await refused("void_item", sale_id=values["sale"], sku=values["sku"])
+    paid = {"sale_id": values["sale"], "sku": values["sku"], "tender": "card"}
+    assert (await world.call("refund_item", paid)).error is None
+    assert "already refunded" in await refused("refund_item", **paid)
 
 
 def _other(digits: str) -> str:
@@ -165,9 +161,7 @@ def test_every_free_text_argument_is_bounded(suite: str) -> None:
     for name, spec in loaded.suite.world.tools.items():
         properties = spec.parameters["properties"]
         assert spec.description, name
-        assert sorted(spec.parameters["required"]) == sorted(properties), (
-            f"{name}: every argument is required"
-        )
+        assert sorted(spec.parameters["required"]) == sorted(properties), f"{name}: every argument is required"
         for argument, schema in properties.items():
             assert schema.get("description"), f"{name}.{argument}"
             if schema["type"] == "string":

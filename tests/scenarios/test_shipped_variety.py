@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from shipped import SEEDS, SUITES, arguments, scenario, scenarios
 
 from agentkit.scenario import FromPattern, Loaded, Step
+from tests.scenarios.shipped import SEEDS, SUITES, arguments, scenario, scenarios
 
 EVERY = pytest.mark.parametrize("loaded", scenarios(), ids=lambda loaded: loaded.id)
 
@@ -54,12 +54,7 @@ def test_no_two_seeds_share_their_identifiers(loaded: Loaded) -> None:
 @EVERY
 def test_what_the_agent_must_call_changes_with_the_seed(loaded: Loaded) -> None:
     expected = [
-        [
-            arguments(step.call)
-            for turn in loaded.draw("golden", seed).turns
-            for step in turn.steps
-            if step.call
-        ]
+        [arguments(step.call) for turn in loaded.draw("golden", seed).turns for step in turn.steps if step.call]
         for seed in SEEDS
     ]
     assert all(one != other for one, other in combinations(expected, 2))

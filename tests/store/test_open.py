@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -150,17 +148,32 @@ def test_a_store_that_another_process_holds(tmp_path: Path, monkeypatch: pytest.
         assert store.add_trials([make_trial(run.id, 0)]) == 1
 
 
-def test_a_fresh_file_that_another_process_is_reading(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    reader = sqlite3.connect(path, isolation_level=None)
-    reader.executescript("CREATE TABLE notes (note TEXT); BEGIN; SELECT count(*) FROM notes;")
-    with ThreadPoolExecutor(1) as pool:
-        opening = pool.submit(Store.open, f"sqlite:///{path}")
-        time.sleep(0.2)
-        assert not opening.done(), "the journal cannot be changed while somebody reads"
-        reader.execute("COMMIT")
-        opening.result().close()
-    reader.close()
+class Locked:
+    """A connection to a file whose journal another process is changing: rare, and gone in a moment."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.mode = "delete"
+
+    def execute(self, statement: str) -> Locked:
+        if self.left:
+            self.left -= 1
+            raise sqlite3.OperationalError("database is locked")
+        if statement.endswith("WAL"):
+            self.mode = "wal"
+        return self
+
+    def fetchone(self) -> tuple[str]:
+        return (self.mode,)
+
+
+def test_a_journal_that_another_process_is_changing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Locked(times=3)
+    engine._use_wal(connection)  # type: ignore[arg-type]
+    assert connection.mode == "wal"
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.0)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        engine._use_wal(Locked(times=1000))  # type: ignore[arg-type]
 
 
 def test_a_store_that_may_only_be_read(tmp_path: Path) -> None:

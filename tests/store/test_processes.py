@@ -9,6 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from agentkit.records import RunId
 from agentkit.store import Store
 from tests.store.records import make_run, make_trial
@@ -83,6 +85,7 @@ def test_processes_that_play_the_same_trials_record_each_once(store: Store, url:
     assert store.cache_get("key-0") == "from 0"
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_killed_again_and_again_loses_nothing(store: Store, url: str) -> None:
     store.create_run(make_run(RUN))
     chance = random.Random(7)

@@ -31,7 +31,7 @@ class ChatAgent:
     sampling: Sampling
     system: str | None = None
     guided: bool = False
-    """Every answer is constrained to a JSON object: a tool call, or a reply."""
+    """As long as tools are offered, every answer is constrained to a JSON object: a tool call, or a reply."""
     calls_per_turn: int | None = None
     """After so many rounds of tool calls in a turn no tools are offered, so that words must follow."""
 
@@ -64,7 +64,7 @@ class ChatAgent:
         system = moment.policy if self.system is None else self.system
         messages = moment.messages
         if self.guided:
-            messages = guided_messages(system, messages, tuple(moment.tools.values()))
+            messages = guided_messages(system, messages, tools)
         elif system:
             messages = (_system(system), *messages)
         return ChatRequest(
@@ -74,7 +74,7 @@ class ChatAgent:
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
             seed=None if self.deterministic else moment.seed,
-            response_format=response_format(tools) if self.guided else None,
+            response_format=response_format(tools) if self.guided and tools else None,
             extra_body=self.sampling.extra_body,
         )
 

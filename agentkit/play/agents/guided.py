@@ -57,16 +57,15 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def guided_messages(system: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
-    """The prompt: what is known, the system's words, the list of actions; then what was said."""
+    """The prompt: what is known, the system's words, the list of actions if there are any; then what was said."""
     known = [message.content for message in messages if message.role == "tool"]
     actions = [f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {_summary(tool)}" for tool in tools]
     parts = [
         "Known: " + "\n".join(known) if known else "",
         system,
-        "Answer each message with one action as JSON.\nActions:",
-        *actions,
-        f"{REPLY}(text): talk to the user",
     ]
+    if tools:
+        parts += ["Answer each message with one action as JSON.\nActions:", *actions, f"{REPLY}(text): talk to the user"]
     prompt = Message("system", "\n".join(part for part in parts if part), turn=-1)
     said = [replace(m, tool_calls=()) for m in messages if m.role == "user" or (m.role == "assistant" and m.content)]
     return prompt, *said

@@ -2,72 +2,83 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import jmespath
+import orjson
 
 from agentkit.config import HttpAgent as HttpSettings
 from agentkit.errors import ConfigError, ProviderError
 from agentkit.llm import Budget
+from agentkit.llm.endpoint import checked_headers, checked_url
+from agentkit.llm.post import Post, Posted
+from agentkit.llm.retry import Retries, kind_of
+from agentkit.llm.throttle import Clock
+from agentkit.llm.wire import dump
 from agentkit.play.agent import Moment
 from agentkit.records import Message, ModelCall, ToolCall
 
+_SECRETS_GO = "header_env"
+_NOT_ITS_ANSWERS = {"headers", "header_env", "timeout", "retry_for"}
+"""Settings that change no answer of the agent, or may hold a secret."""
+
 
 class HttpAgent:
-    """One request a move. Secrets in `headers` stay out of its definition, errors and traces."""
+    """One request a move. The values of `secret_headers` stay out of its definition, errors and traces."""
 
     def __init__(
         self,
         name: str,
         settings: HttpSettings,
-        headers: Mapping[str, str],
+        secret_headers: Mapping[str, str],
         budget: Budget,
-        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.deterministic = settings.deterministic
         self._settings = settings
-        self._budget = budget
         self._request = {key: _expression(name, f"request.{key}", text) for key, text in settings.request.items()}
         self._reply = _expression(name, "reply", settings.reply)
         self._calls = None if settings.calls is None else _expression(name, "calls", settings.calls)
-        self._client = httpx.AsyncClient(
-            headers={**settings.headers, **headers}, timeout=settings.timeout, transport=transport
+        headers = checked_headers(settings.headers, f"agent {name}: headers", _SECRETS_GO)
+        self._post = Post(
+            name,
+            checked_url(settings.url, f"agent {name}: url", _SECRETS_GO),
+            headers={**headers, **secret_headers},
+            # `Bearer` or the like may stand before what is secret.
+            secrets=[part for value in secret_headers.values() for part in (value, value.rpartition(" ")[2])],
+            timeout=settings.timeout,
+            retries=Retries(total=settings.retry_for),
+            budget=budget,
+            clock=clock,
         )
 
     async def act(self, moment: Moment) -> tuple[Message, ...]:
-        clock = time.monotonic()
-        answer = await self._ask(moment)
+        posted = await self._ask(moment)
+        try:
+            answer = orjson.loads(posted.content)
+        except orjson.JSONDecodeError:
+            raise ValueError("the agent's response is not JSON") from None
         done, pending = self._read_calls(answer, moment)
         text = self._reply.search(answer)
         if not isinstance(text, str) and not pending:
             raise ValueError(f"`{self._settings.reply}` finds no text in the agent's response")
-        call = ModelCall(self.name, latency=time.monotonic() - clock)
+        call = ModelCall(self.name, latency=posted.latency, attempts=posted.attempts)
         last = Message("assistant", text if isinstance(text, str) else "", moment.turn, tool_calls=pending, call=call)
         return (*done, last)
 
-    async def _ask(self, moment: Moment) -> Any:
+    async def _ask(self, moment: Moment) -> Posted:
         view = _view(moment)
-        body = {key: expression.search(view) for key, expression in self._request.items()}
-        trace = {"traceparent": moment.span.traceparent} if moment.span.traceparent else {}
-        self._budget.reserve()
+        body = dump({key: expression.search(view) for key, expression in self._request.items()})
         try:
-            response = await self._client.request(self._settings.method, self._settings.url, json=body, headers=trace)
-            response.raise_for_status()
-        except httpx.HTTPStatusError as error:
-            status = error.response.status_code
-            if status < 500 and status not in (408, 409, 425, 429):
-                raise ValueError(f"the agent's endpoint answered {status}") from None
-            raise ProviderError("server", f"{self.name} answered {status}", status=status) from None
-        except httpx.TransportError as error:
-            raise ProviderError("connection", f"{self.name}: {type(error).__name__}: {error}") from None
-        try:
-            return response.json()
-        except ValueError:
-            raise ValueError("the agent's response is not JSON") from None
+            return await self._post.send(body, traceparent=moment.span.traceparent, method=self._settings.method)
+        except ProviderError as error:
+            # What asking again cannot mend is the agent's own doing; but an empty account says so in a passing status.
+            passing = error.status is not None and kind_of(error.status)[1]
+            if error.kind in ("rejected", "protocol") and not passing:
+                raise ValueError(str(error)) from None
+            raise
 
     def _read_calls(self, answer: Any, moment: Moment) -> tuple[list[Message], tuple[ToolCall, ...]]:
         """Calls that the agent executed by itself, as messages, and those that are to be executed here."""
@@ -88,10 +99,10 @@ class HttpAgent:
         return done, tuple(pending)
 
     def definition(self) -> Mapping[str, Any]:
-        return {"kind": "http", **self._settings.model_dump(mode="json", exclude={"headers", "header_env", "timeout"})}
+        return {"kind": "http", **self._settings.model_dump(mode="json", exclude=_NOT_ITS_ANSWERS)}
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._post.close()
 
 
 def _expression(agent: str, place: str, text: Any) -> Any:

@@ -6,14 +6,14 @@ suite, and still plays word for word what the other players play.
 
 from players import conversation as talk
 
-from agentkit.scenario import Call, Check, FromPattern, Reply, Scenario, Step, Turn
+from agentkit.scenario import Call, Check, Equals, FromPattern, Reply, Scenario, Step, Turn
 
 _NAMES = [f"receipt_{index}" for index in range(len(talk.TURNS))]
 
 
 def _turn(index: int, turn: talk.Turn) -> Turn:
     number = f"{{{{ {_NAMES[index]} }}}}"
-    call = Call(name=talk.TOOL_NAME, arguments={talk.TOOL_ARGUMENT: number})
+    call = Call(name=talk.TOOL_NAME, arguments={talk.TOOL_ARGUMENT: Equals(equals=number)})
     return Turn(
         id=f"turn_{index}",
         user=turn.user.replace(turn.sale_id, number),
@@ -33,7 +33,7 @@ SCENARIOS = [
         world={"looked_up": []},
         turns=[_turn(index, turn) for index, turn in enumerate(talk.TURNS)],
         outcome=[
-            Check(id="all_looked_up", state={"looked_up": [f"{{{{ {name} }}}}" for name in _NAMES]}),
+            Check(id="all_looked_up", state={"looked_up": Equals(equals=[f"{{{{ {name} }}}}" for name in _NAMES])}),
             Check(id="last_answered", reply=Reply(mentions=[talk.TURNS[-1].reply])),
         ],
     )
