@@ -16,21 +16,19 @@ from agentkit.errors import ExitCode
 @json_option
 def command(run: str, trial: str | None, invalid: bool, store: str | None, json_file: str | None) -> int:
     """Show RUN ('last', an id or its beginning) as a table, or one of its conversations step by step."""
-    from rich.console import Console
-
-    console = Console()
     with open_store(store) as opened:
         found = opened.run(run)
         if trial is not None:
             from dataclasses import asdict
 
             from agentkit.cli.conversation import print_trial
+            from agentkit.cli.terminal import output
 
             whole = opened.trial(found.id, trial)
             if json_file is not None:
                 write_json(json_file, asdict(whole))
             if json_file != "-":
-                print_trial(whole, console)
+                print_trial(whole, output())
             return ExitCode.PASS
         from agentkit.cli.document import document, invalid_trials, summary
         from agentkit.cli.table import print_invalid, print_run

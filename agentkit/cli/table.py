@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.cli.terminal import inert, line
+from agentkit.cli.terminal import inert, line, output
 from agentkit.grade.text import shortened
 from agentkit.measure import Summary
 from agentkit.measure.group import Group
@@ -22,15 +22,11 @@ from agentkit.records import GOLDEN, Run, Trial
 _BAR = 20
 """Characters of a full bar."""
 _SUGGESTIONS = 3
-_LEAST_WIDTH = 100
-"""Columns of a table that is written to a file or a log."""
 
 
 def print_run(run: Run, summary: Summary) -> None:
     """Print steps by scenario and variant, what compounds, and what to fix first."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(_LEAST_WIDTH, console.width))
+    console = output()
     console.print(_headline(run, summary))
     if not summary.scenarios:
         console.print(line("nothing was played yet", "yellow"))
@@ -45,7 +41,7 @@ def print_run(run: Run, summary: Summary) -> None:
 
 def print_invalid(trials: Iterable[Trial]) -> None:
     """Print each invalid trial, and whose fault it was."""
-    console = Console()
+    console = output()
     for trial in trials:
         where = f"{trial.key.scenario}/{trial.key.variant} trial {trial.index}"
         console.print(line(f"{where}: {trial.fault}: {trial.reason}"))

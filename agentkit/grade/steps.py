@@ -224,7 +224,7 @@ def _verdict(
         step=step.id,
         status=Status.FAILED if broken else Status.PASSED,
         check=broken[0].check if broken else conditions[-1].check,
-        reason="; ".join(condition.reason for condition in broken or conditions),
+        reason="; ".join(condition.reason for condition in broken) or _summary(conditions),
         score=(len(conditions) - len(broken)) / len(conditions),
         turn=None if record is None else record.index,
         skill=getattr(step, "skill", None),
@@ -233,6 +233,12 @@ def _verdict(
         fault=Party.AGENT if broken else None,
         span_id=span or (None if record is None else record.span_id),
     )
+
+
+def _summary(conditions: Sequence[Condition]) -> str:
+    """Why a step passed: the last condition, which is the judge's where there is one, and how many more were met."""
+    others = f" (and {len(conditions) - 1} more)" if len(conditions) > 1 else ""
+    return f"{conditions[-1].reason}{others}"
 
 
 def _ungraded(step: Step | Check, reason: str, turn: int | None, span: str | None, expected: Any) -> StepGrade:
