@@ -9,7 +9,7 @@ from typing import Any
 
 from agentkit.grade.match import compiled
 from agentkit.grade.text import asks, mentions, shortened
-from agentkit.scenario.model import Reasoning, Reply
+from agentkit.scenario.model import Reasoning, Reply, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,10 @@ def reply_conditions(reply: Reply, text: str) -> list[Condition]:
 
 def reasoning_conditions(reasoning: Reasoning, text: str) -> list[Condition]:
     """Each condition of `reasoning`, held against the reasoning `text`."""
-    found = list(_wording(reasoning, text, "reasoning"))
-    if reasoning.max_words is not None:
-        words = len(text.split())
-        found.append(
-            Condition("reasoning.max_words", words <= reasoning.max_words, f"{words} words of {reasoning.max_words}")
-        )
-    return found
+    return list(_wording(reasoning, text, "reasoning"))
 
 
-def _wording(wanted: Reply | Reasoning, text: str, place: str) -> Iterator[Condition]:
+def _wording(wanted: Wording, text: str, place: str) -> Iterator[Condition]:
     for item in wanted.mentions:
         met = mentions(text, item)
         yield Condition(f"{place}.mentions", met, f"{'mentions' if met else 'does not mention'} {item!r}")
@@ -50,6 +44,13 @@ def _wording(wanted: Reply | Reasoning, text: str, place: str) -> Iterator[Condi
     if wanted.pattern is not None:
         met = compiled(wanted.pattern).search(text) is not None
         yield Condition(f"{place}.pattern", met, f"{'fits' if met else 'does not fit'} /{wanted.pattern}/")
+    if wanted.not_pattern is not None:
+        found = compiled(wanted.not_pattern).search(text)
+        says = f"says {shortened(found.group(), 80)!r}" if found else "says nothing like it"
+        yield Condition(f"{place}.not_pattern", found is None, f"{says}, forbidden: /{wanted.not_pattern}/")
+    if wanted.max_words is not None:
+        words = len(text.split())
+        yield Condition(f"{place}.max_words", words <= wanted.max_words, f"{words} words of {wanted.max_words}")
 
 
 def _shape(reply: Reply, text: str) -> Iterator[Condition]:

@@ -17,7 +17,7 @@ from agentkit.scenario.drawing import Drawing, VariableError
 from agentkit.scenario.expressions import Values
 from agentkit.scenario.filters import RenderError, as_text
 from agentkit.scenario.matchers import RENDERED, Pattern
-from agentkit.scenario.model import Check, Detour, Order, Persona, Reasoning, Reply, Scenario, Step, Turn
+from agentkit.scenario.model import Check, Detour, Order, Persona, Scenario, Step, Turn, Wording
 from agentkit.scenario.streams import derive
 from agentkit.scenario.template import PathText, RegexText, compile_data, is_template
 from agentkit.scenario.validation import trace
@@ -227,7 +227,7 @@ def _fields(model: BaseModel) -> Iterator[tuple[str, Any]]:
         if name not in model.model_fields_set:
             continue
         value = _written(getattr(model, name))
-        if name == "pattern" and value is not None and isinstance(model, (Pattern, Reply, Reasoning)):
+        if name in ("pattern", "not_pattern") and value is not None and isinstance(model, (Pattern, Wording)):
             value = RegexText(value)
         elif name == "state" and value is not None:
             value = {PathText(path): expected for path, expected in value.items()}

@@ -38,15 +38,24 @@ class Call(Model):
     """`exact`: no other arguments; `subset`: others may be there."""
 
 
-class Reply(Model):
-    """The agent's answer in this turn; every condition given must hold."""
+class Wording(Model):
+    """Conditions on the words of a text; every one given must hold."""
 
     mentions: list[Mention] = []
     """Each must occur, regardless of case and spacing; a list inside the list holds alternatives; a number is
     found by value (`12.5` in "$12.50")."""
     not_mentions: list[Mention] = []
+    """None of these may occur."""
     pattern: Regex | None = None
-    """Regular expression searched in the answer (template)."""
+    """Regular expression that is found in the text (template)."""
+    not_pattern: Regex | None = None
+    """Regular expression that is found nowhere in the text (template)."""
+    max_words: Annotated[StrictInt, Field(gt=0)] | None = None
+
+
+class Reply(Wording):
+    """The agent's answer in this turn; every condition given must hold."""
+
     json_schema: dict[str, Any] | None = None
     """The answer is JSON that this JSON Schema accepts."""
     asks: StrictBool | None = None
@@ -70,13 +79,8 @@ class Reply(Model):
         return schema
 
 
-class Reasoning(Model):
-    """A condition on the model's reasoning. Where the model shows none, the step is void."""
-
-    mentions: list[Mention] = []
-    not_mentions: list[Mention] = []
-    pattern: Regex | None = None
-    max_words: Annotated[StrictInt, Field(gt=0)] | None = None
+class Reasoning(Wording):
+    """Conditions on the model's reasoning. Where the model shows none, the step is void."""
 
 
 class Step(Model):

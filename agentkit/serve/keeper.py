@@ -23,41 +23,54 @@ GRACE = 10.0
 """Seconds between asking the command to end and ending it."""
 ORPHAN_GRACE = 2.0
 """Seconds that its children then have."""
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def end_with_keeper() -> None:
-    """In the child, before it starts: have the kernel end it when this keeper itself is killed (Linux only)."""
+def set_process(option: int, value: int) -> None:
+    """Linux's prctl; elsewhere nothing."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(option, value)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """Ask the child's whole process group to end, and make what is left of it after a while."""
+    """Ask the child's whole process group to end; make what is left of it after a while."""
     signal_group(child.pid, signal.SIGTERM)
-    with suppress(subprocess.TimeoutExpired):
+    try:
         child.wait(GRACE)
-    # Those of the group that outlive its leader are orphans by now, and even once they have ended they count as alive
-    # until some init has waited for them, which in a container may be never.
+    except subprocess.TimeoutExpired:
+        signal_group(child.pid, signal.SIGKILL)
+        child.wait()
     deadline = time.monotonic() + ORPHAN_GRACE
-    while signal_group(child.pid, 0) and time.monotonic() < deadline:
+    while orphans(child.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     signal_group(child.pid, signal.SIGKILL)
 
 
-def signal_group(group: int, signum: int) -> bool:
-    """Whether there was anyone to send the signal to."""
-    try:
+def signal_group(group: int, signum: int) -> None:
+    with suppress(ProcessLookupError):
         os.killpg(group, signum)
-    except ProcessLookupError:
+
+
+def orphans(group: int) -> bool:
+    """Whether processes of the group are left that this keeper took over; collects those that have ended."""
+    try:
+        while os.waitpid(-group, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
         return False
     return True
 
 
 def main() -> int:
+    set_process(PR_SET_CHILD_SUBREAPER, 1)  # to wait for the child's children once they are orphans
     # The child leads a process group of its own, so that a Ctrl-C in the terminal reaches the asking process alone,
-    # which may still want to finish what it is doing. This thread lives as long as the keeper, as PDEATHSIG demands.
-    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_keeper)
+    # which may still want to finish what it is doing. The kernel ends it when this thread, and so the keeper, is gone.
+    child = subprocess.Popen(
+        sys.argv[1:],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: set_process(PR_SET_PDEATHSIG, signal.SIGTERM),
+    )
     over = threading.Event()
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, lambda *_: over.set())

@@ -45,9 +45,9 @@ def _read_version(engine: Engine) -> str | None:
 def _version(connection: Connection) -> str | None:
     """The schema's number; None in a fresh database."""
     name = masked(connection.engine.url)
-    names = inspect(connection)
-    if not names.has_table("alembic_version"):
-        if taken := sorted(table for table in metadata.tables if names.has_table(table)):
+    tables = set(inspect(connection).get_table_names())  # one look: another process may make them all at any moment
+    if "alembic_version" not in tables:
+        if taken := sorted(tables & set(metadata.tables)):
             raise StoreError(f"{name}: it has a table {taken[0]!r} and is no store: belongs to another program")
         return None
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

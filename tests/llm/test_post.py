@@ -68,10 +68,9 @@ async def test_the_end_of_the_patience_names_who_and_where_without_secrets(serve
 
 @pytest.mark.parametrize("url", ["http://me:hunter2@host/v1", "http://host/v1?token=hunter2"])
 def test_a_url_that_holds_a_secret_is_refused(url):
-    with pytest.raises(
-        ConfigError, match="place: holds a user, password or key; .* name that in the_setting"
-    ) as caught:
+    with pytest.raises(ConfigError, match="place: holds a user, password or key") as caught:
         checked_url(url, "place", "the_setting")
+    assert str(caught.value).endswith("name that in the_setting")
     assert "hunter2" not in str(caught.value)
 
 

@@ -15,8 +15,10 @@ from agentkit.llm import Budget, ChatRequest, FakeChat, Prices
 from agentkit.play.agents import build_agent
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.agents.guided import guided_messages, read_guided, response_format
+from agentkit.play.agents.http import HttpAgent
 from agentkit.records import Message, Party, Status, Stop, ToolCall, ToolSpec, Verdict
 from agentkit.scenario import Loaded
+from tests.llm.conftest import Server, Time
 from tests.play.conftest import Play
 
 
@@ -139,6 +141,7 @@ async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tu
     ("answer", "verdict", "fault"),
     [
         ((503, {}), Verdict.INVALID, Party.INFRASTRUCTURE),
+        ((429, {"code": "insufficient_quota"}), Verdict.INVALID, Party.INFRASTRUCTURE),
         ((404, {}), Verdict.FAILURE, Party.AGENT),
         ((200, b"\xff\xfe"), Verdict.FAILURE, Party.AGENT),
         ((200, {"text": 1}), Verdict.FAILURE, Party.AGENT),
@@ -148,9 +151,65 @@ async def test_http_trouble_and_whose_fault_it_is(
     play: Play, shop: tuple[Loaded, ...], server: Any, answer: Any, verdict: Verdict, fault: Party
 ) -> None:
     server.answer = lambda body: answer
-    settings = config.HttpAgent(kind="http", url=server.url)
+    settings = config.HttpAgent(kind="http", url=server.url, retry_for=0)
     _, (trial,) = await play(built(settings, shop))
     assert (trial.verdict, trial.fault) == (verdict, fault)
+
+
+async def test_an_http_agents_passing_trouble_is_asked_again(play: Play, shop: tuple[Loaded, ...]) -> None:
+    budget = Budget()
+    async with Server.listening() as server:
+        server.script = [
+            Server.error(503),
+            Server.hang_up,
+            Server.error(429, "slow down", "retry-after-ms: 10"),
+            Server.answer({"reply": "Hello?"}),
+        ]
+        settings = config.HttpAgent(kind="http", url=server.url, method="PUT")
+        agent = HttpAgent("a", settings, {}, budget, clock=Time().clock)
+        _, (trial,) = await play(agent, budget=budget)
+        await agent.close()
+    assert trial.stop is Stop.COMPLETED
+    assert [m.call.attempts for m in trial.messages if m.call] == [4, 1, 1]
+    assert {received.method for received in server.received} == {"PUT"}
+    assert budget.totals.calls == len(server.received) == 6
+
+
+@pytest.mark.parametrize("trouble", [Server.error(500, "down"), Server.error(429, "later"), Server.hang_up])
+async def test_an_http_agents_trouble_that_outlasts_the_retries(
+    play: Play, shop: tuple[Loaded, ...], trouble: Any
+) -> None:
+    async with Server.listening() as server:
+        server.script = [trouble]
+        settings = config.HttpAgent(kind="http", url=server.url, retry_for=2)
+        agent = HttpAgent("a", settings, {}, Budget(), clock=Time().clock)
+        _, (trial,) = await play(agent)
+        await agent.close()
+    assert (trial.verdict, trial.fault) == (Verdict.INVALID, Party.INFRASTRUCTURE)
+    assert "attempts)" in trial.reason
+    assert len(server.received) > 1
+
+
+@pytest.mark.parametrize("status", [400, 503])
+async def test_an_http_agents_secrets_are_taken_out_of_what_its_server_says(
+    play: Play, shop: tuple[Loaded, ...], server: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setenv("SHOP_ACCESS", "Bearer hush-hush")  # a name that does not mean a secret
+    server.answer = lambda body: (status, {"detail": "hush-hush is nobody"})
+    settings = config.HttpAgent(kind="http", url=server.url, header_env={"Authorization": "SHOP_ACCESS"}, retry_for=0)
+    _, (trial,) = await play(built(settings, shop))
+    assert "authorization: bearer hush-hush" in server.seen[0][0]
+    assert "[redacted] is nobody" in trial.reason
+    assert "hush" not in trial.reason
+
+
+@pytest.mark.parametrize(
+    "secret", [{"url": "http://me:hunter2@host/agent"}, {"url": "http://host", "headers": {"X-Api-Key": "hunter2"}}]
+)
+def test_an_http_agents_settings_hold_no_secret(shop: tuple[Loaded, ...], secret: Any) -> None:
+    with pytest.raises(ConfigError, match=r"agent a: .*; keep the secret in .* header_env$") as caught:
+        built(config.HttpAgent(kind="http", **secret), shop)
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_secrets_of_an_http_agent_stay_out_of_its_definition(

@@ -1,6 +1,7 @@
 """How a trial ends, and whose fault it is."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -8,10 +9,16 @@ import pytest
 from agentkit.config import Limits, Sampling
 from agentkit.errors import ProviderError
 from agentkit.llm import Budget, ChatRequest, FakeChat
+from agentkit.llm.lost import lost_time, tell_lost
+from agentkit.llm.openai import OpenAIChat
+from agentkit.llm.throttle import Clock, Throttle
 from agentkit.play.agent import Moment
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.agents.function import FunctionAgent
+from agentkit.play.time_limit import TimeLimit
+from agentkit.play.trouble import TimeLimitReached
 from agentkit.records import Message, ModelCall, Party, Status, Stop, ToolCall, Usage, Verdict
+from tests.llm.conftest import Server
 from tests.play.conftest import Play
 
 
@@ -96,6 +103,120 @@ async def test_the_time_limit(play: Play) -> None:
 
     _, (trial,) = await play(agent(act), limits=Limits(seconds=0.05))
     assert (trial.verdict, trial.stop, trial.fault) == (Verdict.FAILURE, Stop.TIME_LIMIT, Party.AGENT)
+
+
+@dataclass
+class Ahead:
+    """The running event loop's clock, put forward by what is slept through it."""
+
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        real = loop.time
+        loop.time = lambda: real() + self.seconds  # type: ignore[method-assign]
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0.01)  # in which the loop ends whatever is overdue
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(asyncio.get_running_loop().time, sleep=self.sleep)
+
+
+def hosted(server: Server, ahead: Ahead) -> ChatAgent:
+    """An agent whose model is asked over HTTP."""
+    model = OpenAIChat(server.url, "tiny", clock=ahead.clock, throttle=Throttle(ahead.clock))
+    return ChatAgent("hosted", model, Sampling(temperature=0))
+
+
+SLOW_DOWN = Server.error(429, "slow down", "retry-after: 100")
+
+
+async def test_the_time_limit_is_not_used_up_by_a_providers_trouble(play: Play) -> None:
+    ahead = Ahead()
+    async with Server.listening() as server:
+        server.script = [SLOW_DOWN, SLOW_DOWN, server.answer()]
+        player = hosted(server, ahead)
+        _, (trial,) = await play(player, limits=Limits(seconds=60))
+        await player.close()
+    assert trial.stop is Stop.COMPLETED
+    assert [m.call.attempts for m in trial.messages if m.call] == [3, 1, 1]
+    assert ahead.seconds == 200
+    assert lost_time.get() is None
+
+
+async def test_an_agent_that_is_slow_after_a_providers_trouble_hits_its_time_limit(play: Play) -> None:
+    ahead = Ahead()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await ahead.sleep(40)
+        await server.answer()(writer)
+
+    async with Server.listening() as server:
+        server.script = [SLOW_DOWN, late]
+        player = hosted(server, ahead)
+        _, (trial,) = await play(player, limits=Limits(seconds=60))
+        await player.close()
+    assert (trial.verdict, trial.stop, trial.fault) == (Verdict.FAILURE, Stop.TIME_LIMIT, Party.AGENT)
+    assert "more than 60 s" in trial.reason
+    assert [m.call.attempts for m in trial.messages if m.call] == [2]
+
+
+async def test_what_one_trial_loses_is_not_given_to_another(play: Play) -> None:
+    ahead = Ahead()
+    stuck: list[str] = []
+
+    async def act(moment: Moment) -> Any:
+        if not stuck:
+            stuck.append(moment.conversation_id)
+            await asyncio.Event().wait()
+        return await player.act(moment)
+
+    async with Server.listening() as server:
+        server.script = [SLOW_DOWN, server.answer()]
+        player = hosted(server, ahead)
+        _, trials = await play(agent(act), trials=2, limits=Limits(seconds=60))
+        await player.close()
+    stops = {trial.conversation_id in stuck: trial.stop for trial in trials}
+    assert stops == {True: Stop.TIME_LIMIT, False: Stop.COMPLETED}
+
+
+async def test_the_time_limit_runs_only_while_the_agent_moves() -> None:
+    ahead, limit = Ahead(), TimeLimit(60)
+    for _ in range(2):
+        async with limit.running():
+            await ahead.sleep(25)
+        await ahead.sleep(1000)
+    with pytest.raises(TimeLimitReached):
+        async with limit.running():
+            await ahead.sleep(25)
+    async with TimeLimit(None).running():
+        await ahead.sleep(1e9)
+
+
+async def test_a_timeout_of_the_agents_own_is_not_its_time_limit() -> None:
+    with pytest.raises(TimeoutError, match="mine"):
+        async with TimeLimit(60).running():
+            raise TimeoutError("mine")
+
+
+async def test_what_a_task_loses_after_its_move_is_given_to_nobody() -> None:
+    ahead, limit = Ahead(), TimeLimit(60)
+    over = asyncio.Event()
+
+    async def stray() -> None:
+        await over.wait()
+        tell_lost(1000)
+
+    async with limit.running():
+        task = asyncio.create_task(stray())
+    over.set()
+    await task
+    with pytest.raises(TimeLimitReached):
+        async with limit.running():
+            await ahead.sleep(61)
 
 
 async def test_the_token_limit(play: Play) -> None:

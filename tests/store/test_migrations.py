@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Engine, Integer, MetaData, create_engine, inspect, text
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, create_engine, event, inspect, text
 
 from agentkit.errors import StoreError
 from agentkit.store import Store, migrate
@@ -104,6 +104,25 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, monkeypatch
     assert inspect(engine).get_table_names() == []
     engine.dispose()
     Store.open(url).close()
+
+
+@pytest.mark.parametrize("looks", range(1, 7))
+def test_another_process_may_be_quicker_at_any_moment(url: str, looks: int) -> None:
+    left = looks
+
+    def be_quicker(connection: Connection, *_: object) -> None:
+        nonlocal left
+        if not connection.get_execution_options().get("migrating"):
+            left -= 1
+            if left == 0:
+                Store.open(url).close()
+
+    event.listen(Engine, "after_cursor_execute", be_quicker)
+    try:
+        with Store.open(url) as store:
+            assert store.runs() == []
+    finally:
+        event.remove(Engine, "after_cursor_execute", be_quicker)
 
 
 def test_alembic_is_imported_only_to_migrate(url: str) -> None:

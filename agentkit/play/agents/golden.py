@@ -154,6 +154,10 @@ def wrong_reply(reply: Reply) -> str:
     """A text that misses at least one condition: forbidden words where there are such, else none of the wanted ones."""
     if reply.not_mentions:
         return f"{_one_of(reply.not_mentions[0])}."
+    if reply.not_pattern is not None:
+        return rstr.Rstr(random.Random(0)).xeger(reply.not_pattern).strip()
+    if reply.max_words is not None:
+        return " ".join(["and so on"] * reply.max_words)
     if reply.mentions or reply.pattern is not None or reply.json_schema is not None:
         return "That is all I can say." if not reply.asks else ""
     if reply.asks:

@@ -1,0 +1,28 @@
+"""One real vLLM with the embedded model for the whole session, and a place that collects the traces it sends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from agentkit.serve import Endpoint, embedded_endpoint
+from tests.serve.collector import Collector
+
+
+@pytest.fixture(scope="session")
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def embedded(collector: Collector) -> Iterator[Endpoint]:
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in [name for name in os.environ if name.startswith("OTEL_")]:
+            patch.delenv(variable)
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        with embedded_endpoint() as endpoint:
+            yield endpoint
