@@ -51,7 +51,7 @@ $(PROJECT): $(BASE)
 	touch $@
 
 demo: setup ## play the point-of-sale suite against the small model that comes with the project
-	$(BIN)/agentkit run scenarios/point_of_sale --agent demo --trials 5
+	$(BIN)/agentkit run scenarios/point_of_sale --agent demo --trials 5 --detours first --concurrency 16
 
 check: setup-dev ## format, lint, types, layers and the fast tests
 	$(BIN)/ruff format --check .

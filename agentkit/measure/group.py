@@ -153,5 +153,7 @@ def _skill_candidates(measures: Sequence[CellMeasures]) -> list[Candidate]:
             skill,
         )
         for skill, where in members.items()
-        if any((measures[cell].steps.passed[steps] < measures[cell].steps.n[steps]).any() for cell, steps in where.items())
+        if any(
+            (measures[cell].steps.passed[steps] < measures[cell].steps.n[steps]).any() for cell, steps in where.items()
+        )
     ]

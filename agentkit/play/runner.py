@@ -16,10 +16,6 @@ from agentkit.records import RunId, Trial, Verdict
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 
-_BATCH = 16
-"""Trials recorded in one transaction, at most."""
-
-
 @dataclass(slots=True)
 class Progress:
     """Where a run stands; one object, updated in place and handed to the listener after every trial."""
@@ -59,7 +55,6 @@ async def play_all(
     progress = Progress(planned=len(trials), played=len(trials) - len(missing))
     listener(progress)
     recorder = _Recorder(setting.run, store, budget, progress, listener)
-    recording = asyncio.create_task(recorder.run())
     try:
         async with asyncio.TaskGroup() as group:
             queue = iter(missing)
@@ -67,7 +62,7 @@ async def play_all(
     except ExceptionGroup as group:
         raise group.exceptions[0] from None
     finally:
-        await recorder.finish(recording)
+        await recorder.flush()
     return all(worker.result() for worker in workers)
 
 
@@ -80,12 +75,12 @@ async def _work(
             trial = await play_trial(planned, scenarios[planned.key.scenario], setting)
         except BudgetExhausted:
             return False
-        await recorder.put(trial)
+        await recorder.record(trial)
     return True
 
 
 class _Recorder:
-    """Commits finished trials in batches, on a thread, in the order in which they finished."""
+    """Commits finished trials on a thread; those that finish while a commit is under way share the next one."""
 
     def __init__(self, run: RunId, store: Store, budget: Budget, progress: Progress, listener: Listener) -> None:
         self._run = run
@@ -93,31 +88,23 @@ class _Recorder:
         self._budget = budget
         self._progress = progress
         self._listener = listener
-        self._queue: asyncio.Queue[Trial | None] = asyncio.Queue(maxsize=2 * _BATCH)
+        self._finished: list[Trial] = []
+        self._committing = asyncio.Lock()
 
-    async def put(self, trial: Trial) -> None:
-        """Hand over a finished trial; waits while the store is behind, so that memory stays flat."""
-        await self._queue.put(trial)
+    async def record(self, trial: Trial) -> None:
+        """Returns once the trial is committed, so that no more than one a worker is ever held in memory."""
+        self._finished.append(trial)
+        await asyncio.shield(self.flush())
 
-    async def finish(self, task: asyncio.Task[None]) -> None:
-        """Record what is still in the queue, even while the run is being cancelled."""
-        if not task.done():
-            await asyncio.shield(self._queue.put(None))
-        await asyncio.shield(task)
+    async def flush(self) -> None:
+        """Commit what has finished. Waits for a commit that is under way, also one whose worker was cancelled."""
+        async with self._committing:
+            batch, self._finished = self._finished, []
+            if batch:
+                await asyncio.to_thread(self._commit, batch, spent_record(self._budget.totals))
+                self._report(batch)
 
-    async def run(self) -> None:
-        while (first := await self._queue.get()) is not None:
-            batch = [first]
-            while len(batch) < _BATCH and not self._queue.empty():
-                trial = self._queue.get_nowait()
-                if trial is None:
-                    self._queue.put_nowait(None)
-                    break
-                batch.append(trial)
-            await asyncio.to_thread(self._record, batch, spent_record(self._budget.totals))
-            self._report(batch)
-
-    def _record(self, batch: Sequence[Trial], spent: Mapping[str, Any]) -> None:
+    def _commit(self, batch: Sequence[Trial], spent: Mapping[str, Any]) -> None:
         self._store.add_trials(batch)
         self._store.update_run(self._run, status="running", spent=spent)
 

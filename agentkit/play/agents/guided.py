@@ -65,7 +65,11 @@ def guided_messages(system: str, messages: Sequence[Message], tools: Sequence[To
         system,
     ]
     if tools:
-        parts += ["Answer each message with one action as JSON.\nActions:", *actions, f"{REPLY}(text): talk to the user"]
+        parts += [
+            "Answer each message with one action as JSON.\nActions:",
+            *actions,
+            f"{REPLY}(text): talk to the user",
+        ]
     prompt = Message("system", "\n".join(part for part in parts if part), turn=-1)
     said = [replace(m, tool_calls=()) for m in messages if m.role == "user" or (m.role == "assistant" and m.content)]
     return prompt, *said

@@ -1,0 +1,57 @@
+"""The run as a whole: what is recorded, and what happens when it cannot be."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from agentkit.errors import StoreError
+from agentkit.llm import Budget
+from agentkit.play.agents.scripted import ScriptedAgent
+from agentkit.play.session import play_session
+from agentkit.records import Trial
+from agentkit.scenario import Loaded
+from agentkit.store import Store
+from tests.play.conftest import Play, session_of
+
+
+async def test_trials_are_recorded_whatever_the_concurrency(play: Play) -> None:
+    one = (await play(ScriptedAgent("s", 0.7), trials=30, concurrency=1))[1]
+    many = (await play(ScriptedAgent("s", 0.7), trials=30, concurrency=16))[1]
+    assert [trial.key for trial in one] == [trial.key for trial in many]
+    assert [trial.verdict for trial in one] == [trial.verdict for trial in many]
+    assert [[m.content for m in t.messages] for t in one] == [[m.content for m in t.messages] for t in many]
+
+
+async def test_a_store_that_fails_ends_the_run_and_keeps_what_was_recorded(
+    shop: tuple[Loaded, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = ScriptedAgent("s", 0.7)
+    session = session_of(agent, shop, store, 100, 1, 0, ("golden",), None, 8)
+    add_trials, recorded = store.add_trials, 0
+
+    def full_disk(batch: Sequence[Trial]) -> int:
+        nonlocal recorded
+        if recorded >= 20:
+            raise StoreError("the disk is full")
+        recorded += add_trials(batch)
+        return recorded
+
+    monkeypatch.setattr(store, "add_trials", full_disk)
+    with pytest.raises(StoreError, match="the disk is full"):
+        async with asyncio.timeout(60):
+            await play_session(
+                session, agent, judge=None, budget=Budget(), trace_folder=tmp_path, listener=lambda progress: None
+            )
+    assert store.run("last").status == "interrupted"
+    assert len(list(store.trials(session.run.id))) == recorded >= 20
+
+
+async def test_repeats_play_one_instance_again(play: Play) -> None:
+    _, trials = await play(ScriptedAgent("s", 0.5), trials=5, repeats=3)
+    assert len(trials) == 15
+    assert len({trial.key.instance for trial in trials}) == 5
+    assert {trial.key.repeat for trial in trials} == {0, 1, 2}
+    first = [t for t in trials if t.key.instance == trials[0].key.instance]
+    assert {str(t.variables) for t in first} == {str(trials[0].variables)}
