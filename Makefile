@@ -52,6 +52,8 @@ $(PROJECT): $(BASE)
 
 demo: setup ## play the point-of-sale suite against the small model that comes with the project
 	$(BIN)/agentkit run scenarios/point_of_sale --agent demo --trials 5 --detours first --concurrency 16
+	@echo "This model was never trained to call tools: its accuracy is poor, and that is what there is to improve."
+	@echo "One conversation, with each grade and why: $(BIN)/agentkit show last --trial point_of_sale/refund/french_poem#0"
 
 check: setup-dev ## format, lint, types, layers and the fast tests
 	$(BIN)/ruff format --check .
