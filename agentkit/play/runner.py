@@ -16,6 +16,7 @@ from agentkit.records import RunId, Trial, Verdict
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 
+
 @dataclass(slots=True)
 class Progress:
     """Where a run stands; one object, updated in place and handed to the listener after every trial."""

@@ -29,6 +29,12 @@ BROKEN = {
         "turns[1].user[1]",
         "expected text, found the number 3",
     ),
+    "wrong type in a union in a union": (
+        "mentions: [refunded]",
+        "mentions: [[refunded, {}]]",
+        "turns[1].steps[1].reply.mentions[0][1]",
+        "expected text or a whole number or a number, found an empty mapping",
+    ),
     "wrong literal": ("order: strict", "order: strikt", "turns[1].order", "(did you mean 'strict'?)"),
     "no valid name": (
         "{id: stop,",

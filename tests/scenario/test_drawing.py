@@ -62,6 +62,11 @@ def test_a_variable_does_not_depend_on_the_others(seed: int, name: str) -> None:
     assert alone[name] == drawing(VARIABLES).draw(seed)[name]
 
 
+def test_variables_of_one_kind_have_streams_of_their_own() -> None:
+    variables: dict[str, Generator] = {name: Integer(integer=(0, 10**9)) for name in "abcdef"}
+    assert len(set(drawing(variables).draw(1).values())) == 6
+
+
 def test_seeds_differ() -> None:
     names = {tuple(drawing(VARIABLES).draw(seed)[key] for key in ("sale", "name", "price")) for seed in range(300)}
     assert len(names) == 300

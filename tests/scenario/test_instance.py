@@ -129,6 +129,14 @@ def test_every_wording_is_picked_sometimes(refund: Loaded) -> None:
     assert openings == {"I want to return ….", "Please refund …, bought ….", "… goes back."}
 
 
+def test_turns_pick_their_wordings_apart_from_each_other() -> None:
+    check = Check(id="c", no_call=["f"])
+    turns = [Turn(id=name, user=["0", "1"], steps=[Step(id=f"s_{name}", no_call="any")]) for name in "abc"]
+    plan = compile_plan(Scenario(title="t", turns=turns, outcome=[check]), compile_drawing({}, (), "random"))
+    said = {"".join(turn.user for turn in plan.draw("golden", seed).turns) for seed in range(200)}
+    assert len(said) == 8
+
+
 def test_an_unknown_variant(refund: Loaded) -> None:
     with pytest.raises(UsageError, match=re.escape("no variant 'poetr' (did you mean 'poetry'?)")):
         refund.draw("poetr", 1)

@@ -128,6 +128,20 @@ async def test_two_suites_may_each_have_a_world(tmp_path: Path) -> None:
     assert "world" not in sys.modules
 
 
+async def test_two_suites_of_the_same_world_share_no_globals(tmp_path: Path) -> None:
+    counting = WORLD.replace("TOOLS =", "CALLS: list[int] = []\n\n\nTOOLS =").replace(
+        'return state["sales"][sale_id]', "CALLS.append(1)\n    return len(CALLS)"
+    )
+    write_suite(tmp_path / "a", world=counting)
+    write_suite(tmp_path / "b", world=counting)
+    counts = []
+    for loaded in load([tmp_path]):
+        assert loaded.suite.world is not None
+        world = loaded.suite.world.create({})
+        counts.append((await world.call("lookup_sale", {"sale_id": "S-1"})).content)
+    assert counts == ["1", "1"]
+
+
 def test_a_world_may_keep_its_state_in_its_own_classes(tmp_path: Path) -> None:
     (loaded,) = load([write_suite(tmp_path / "shop", world=OWN_CLASSES)])
     assert loaded.suite.world is not None
@@ -221,9 +235,10 @@ def test_hidden_folders_and_caches_are_left_alone(tmp_path: Path) -> None:
 def test_the_garbage_collector_is_as_it_was(tmp_path: Path) -> None:
     import gc
 
-    with pytest.raises(SuiteError):
-        load([tmp_path / "nowhere"])
-    assert gc.isenabled()
+    for _ in range(2):
+        with pytest.raises(SuiteError):
+            load([tmp_path / "nowhere"])
+        assert gc.isenabled()
 
 
 def test_importing_and_loading_stay_light(tmp_path: Path) -> None:
