@@ -92,7 +92,7 @@ def _bar(accuracy: float | None) -> Text:
 
 def _compounding(summary: Summary) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True, min_width=12)
     for name in ("compounded", "observed success", "all steps passed", "gap: observed / compounded"):
         table.add_column(name, no_wrap=True)
     groups = {"golden path": summary.golden, "off the path": summary.off_path, "all": summary.all}
@@ -156,6 +156,7 @@ def _span(low: float, high: float) -> str:
 
 def percent(value: float) -> str:
     """`81 %`, with as many decimals as it takes not to claim certainty."""
+    value = round(value, 9)  # weights that sum to 1 only nearly do so
     for digits in range(4):
         text = f"{100 * value:.{digits}f}"
         if value in (0.0, 1.0) or float(text) not in (0.0, 100.0):

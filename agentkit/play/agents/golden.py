@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-import rstr
 
 from agentkit.grade.match import MISSING, matches
 from agentkit.grade.text import day
@@ -28,6 +27,7 @@ from agentkit.scenario.matchers import (
     SetOf,
     Subset,
 )
+from agentkit.scenario.patterns import draw
 
 _TRIES = 20
 
@@ -52,7 +52,7 @@ def fitting(matcher: Operator, schema: Mapping[str, Any], rng: random.Random) ->
         case Equals(equals=value):
             return value
         case Pattern(pattern=pattern):
-            return rstr.Rstr(rng).xeger(pattern)
+            return _drawn(pattern, rng)
         case Number(number=number):
             value = float(number)
             return int(value) if value.is_integer() and schema.get("type") == "integer" else value
@@ -85,7 +85,7 @@ def sample(schema: Mapping[str, Any], rng: random.Random, definitions: Mapping[s
         return sample(schema["anyOf"][0], rng, definitions)
     match schema.get("type"):
         case "string" if "pattern" in schema:
-            return rstr.Rstr(rng).xeger(schema["pattern"]).strip()
+            return _drawn(schema["pattern"], rng)
         case "string" if schema.get("format") == "date":
             return "2026-01-15"
         case "integer":
@@ -145,7 +145,7 @@ def golden_reply(reply: Reply) -> str:
     said = [_one_of(item) for item in reply.mentions]
     parts = ["Certainly:" if not said else f"This is about {', '.join(said)}."]
     if reply.pattern is not None:
-        parts.append(rstr.Rstr(random.Random(0)).xeger(reply.pattern).strip())
+        parts.append(_drawn(reply.pattern, random.Random(0)))
     parts.append("Is that right?" if reply.asks else "")
     return " ".join(part for part in parts if part)
 
@@ -155,7 +155,7 @@ def wrong_reply(reply: Reply) -> str:
     if reply.not_mentions:
         return f"{_one_of(reply.not_mentions[0])}."
     if reply.not_pattern is not None:
-        return rstr.Rstr(random.Random(0)).xeger(reply.not_pattern).strip()
+        return _drawn(reply.not_pattern, random.Random(0))
     if reply.max_words is not None:
         return " ".join(["and so on"] * reply.max_words)
     if reply.mentions or reply.pattern is not None or reply.json_schema is not None:
@@ -163,6 +163,13 @@ def wrong_reply(reply: Reply) -> str:
     if reply.asks:
         return "One moment, please."
     return "Anything else?" if reply.asks is False else ""
+
+
+def _drawn(pattern: str, rng: random.Random) -> str:
+    text = draw(pattern, rng)
+    if text is None:
+        raise ValueError(f"no text that fits /{pattern}/ could be made up")
+    return text
 
 
 def _one_of(item: Any) -> str:
