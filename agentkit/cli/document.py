@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,8 +36,3 @@ def document(run: Run, result: Summary) -> dict[str, Any]:
 def invalid_trials(store: Store, run: Run) -> Iterator[Trial]:
     """The trials that count neither way."""
     return store.trials(run.id, verdict=Verdict.INVALID)
-
-
-def faults(store: Store, run: Run) -> Counter[str]:
-    """How many invalid trials each party is at fault for."""
-    return Counter(str(row.fault) for row in store.grades(run.id) if row.verdict is Verdict.INVALID)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
 from agentkit.errors import ExitCode, NotJudged, UsageError, near_match
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
 )
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only scenarios with this tag. Repeatable.")
 @click.option(
-    "--max-calls", type=click.IntRange(min=0), help="Hard limit on model calls; stops cleanly, to be resumed."
+    "--max-calls",
+    type=click.IntRange(min=0),
+    help="Hard limit on model calls over all sittings; stops cleanly, to be resumed.",
 )
 @click.option(
     "--max-cost",
@@ -91,7 +94,7 @@ def command(
     limits = _HardLimits(max_calls, max_cost)
     with open_store(store) as opened:
         if resume is not None:
-            _refuse_with_resume(paths, agents, tags)
+            _refuse_with_resume(click.get_current_context())
             runs = [_resume(opened, resume, config, limits)]
         else:
             scenarios = _scenarios(paths, tags, config)
@@ -118,9 +121,12 @@ class _HardLimits:
     cost: float | None
 
 
-def _refuse_with_resume(paths: Sequence[str], agents: Sequence[str], tags: Sequence[str]) -> None:
-    if paths or agents or tags:
-        raise UsageError("--resume takes paths, agents and settings from the run itself; leave them out")
+def _refuse_with_resume(context: click.Context) -> None:
+    """A run goes on as it began: what it was told then cannot be told differently now."""
+    fixed = ("paths", "agents", "trials", "repeats", "seed", "concurrency", "detours", "tags")
+    told = [name for name in fixed if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if told:
+        raise UsageError(f"--resume takes {', '.join(told)} from the run itself; leave them out")
 
 
 def _scenarios(paths: Sequence[str], tags: Sequence[str], config: Config) -> tuple[Loaded, ...]:

@@ -96,7 +96,8 @@ def test_store_by_option_and_by_environment(cli: Cli, project: Path) -> None:
         (["run", "--tag", "order"], "did you mean 'orders'"),
         (["run", "--trials", "0"], "--trials"),
         (["run", "--resume", "nope"], "no run is recorded"),
-        (["run", "--resume", "last", "scenarios"], "--resume takes"),
+        (["run", "--resume", "last", "scenarios"], "--resume takes paths"),
+        (["run", "--resume", "last", "--seed", "3", "--trials", "5"], "--resume takes trials, seed"),
         (["show", "nope"], "no run is recorded"),
         (["show", "--store", "nonsense://x"], "nonsense"),
         (["run", "--json", "missing/folder/x.json"], "cannot be written"),
@@ -158,3 +159,25 @@ def test_hostile_text_on_the_terminal_is_inert(cli: Cli, project: Path) -> None:
     assert "\u202e" not in shown
     assert "\\x1b[2J" in shown
     assert "[red]hi" in shown
+
+
+def test_a_hard_limit_stops_cleanly_and_the_run_goes_on_later(cli: Cli) -> None:
+    stopped = cli("run", "--max-calls", "12", "--json", "-")
+    assert stopped.returncode == 0, stopped.stderr
+    document = json.loads(stopped.stdout)
+    assert document["status"] == "stopped"
+    assert document["spent"]["calls"] == 12
+    assert 0 < sum(cell["trials"] for cell in document["scenarios"]) < document["planned"] == 15
+    same = cli("run", "--resume", "last", "--max-calls", "12", "--json", "-")
+    assert json.loads(same.stdout)["spent"]["calls"] == 12
+    whole = json.loads(cli("run", "--resume", "last", "--json", "-").stdout)
+    assert whole["status"] == "finished"
+    undisturbed = json.loads(cli("run", "--json", "-").stdout)
+    assert whole["steps"] == undisturbed["steps"]
+    assert whole["all"] == undisturbed["all"]
+
+
+def test_a_limit_that_cannot_be_enforced_is_refused(cli: Cli) -> None:
+    done = cli("run", "--max-cost", "1")
+    assert done.returncode == 2
+    assert "max_cost cannot be enforced" in done.stderr

@@ -53,10 +53,12 @@ def build_agent(
             function = imported(settings.function, f"agent {name}: function")
             if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(type(function).__call__):
                 raise ConfigError(f"agent {name}: function: {settings.function} is not an `async def` function")
-            return FunctionAgent(name, function, settings.deterministic, settings.function)
+            budget.admit(name, None)
+            return FunctionAgent(name, function, settings.deterministic, settings.function, budget)
         case config.HttpAgent():
             from agentkit.play.agents.http import HttpAgent
 
+            budget.admit(name, None)
             headers = {key: config.secret(env, f"agent {name}") or "" for key, env in settings.header_env.items()}
             return HttpAgent(name, settings, headers, budget)
         case config.GraphAgent():

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agentkit.llm import Budget
 from agentkit.play.agent import Moment
 from agentkit.records import Message, ToolCall
 
@@ -26,8 +27,12 @@ class FunctionAgent:
     deterministic: bool = False
     source: str = ""
     """Where the function comes from, `module:name`."""
+    budget: Budget | None = None
+    """Counts each call of the function, since what happens inside it cannot be seen."""
 
     async def act(self, moment: Moment) -> tuple[Message, ...]:
+        if self.budget is not None:
+            self.budget.reserve()
         log = CallLog(moment)
         answer = await self.function(log.moment)
         if isinstance(answer, str):
