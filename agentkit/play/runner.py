@@ -17,6 +17,12 @@ from agentkit.scenario import Loaded
 from agentkit.store import Store
 
 
+_LINGER = 0.05
+"""Seconds for which finished trials are gathered before they are committed together."""
+_BACKLOG = 64
+"""Finished trials that may wait for the store."""
+
+
 @dataclass(slots=True)
 class Progress:
     """Where a run stands; one object, updated in place and handed to the listener after every trial."""
@@ -81,7 +87,10 @@ async def _work(
 
 
 class _Recorder:
-    """Commits finished trials on a thread; those that finish while a commit is under way share the next one."""
+    """Commits finished trials on a thread, those of a short while together: a hop to a thread costs more than a trial.
+
+    What finished less than that while before `kill -9` is not committed, and is played again on resume.
+    """
 
     def __init__(self, run: RunId, store: Store, budget: Budget, progress: Progress, listener: Listener) -> None:
         self._run = run
@@ -90,20 +99,32 @@ class _Recorder:
         self._progress = progress
         self._listener = listener
         self._finished: list[Trial] = []
-        self._committing = asyncio.Lock()
+        self._committing: asyncio.Task[None] | None = None
 
     async def record(self, trial: Trial) -> None:
-        """Returns once the trial is committed, so that no more than one a worker is ever held in memory."""
+        """Hand over a finished trial. Waits while the store is behind, so that memory stays flat.
+
+        Raises:
+            StoreError: an earlier commit failed.
+        """
         self._finished.append(trial)
-        await asyncio.shield(self.flush())
+        if self._committing is None or self._committing.done():
+            await self.flush()
+            self._committing = asyncio.create_task(self._commit_all())
+        elif len(self._finished) >= _BACKLOG:
+            await asyncio.shield(self._committing)
 
     async def flush(self) -> None:
-        """Commit what has finished. Waits for a commit that is under way, also one whose worker was cancelled."""
-        async with self._committing:
+        """Wait until everything that was handed over is committed. Raises StoreError where it cannot be."""
+        if self._committing is not None:
+            await self._committing
+
+    async def _commit_all(self) -> None:
+        while self._finished:
+            await asyncio.sleep(_LINGER)
             batch, self._finished = self._finished, []
-            if batch:
-                await asyncio.to_thread(self._commit, batch, spent_record(self._budget.totals))
-                self._report(batch)
+            await asyncio.to_thread(self._commit, batch, spent_record(self._budget.totals))
+            self._report(batch)
 
     def _commit(self, batch: Sequence[Trial], spent: Mapping[str, Any]) -> None:
         self._store.add_trials(batch)

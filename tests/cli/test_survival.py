@@ -119,3 +119,12 @@ def test_a_finished_run_has_nothing_to_resume(cli: Cli) -> None:
     first = json.loads(cli("run", "--json", "-").stdout)
     again = json.loads(cli("run", "--resume", "last", "--json", "-").stdout)
     assert again == first
+
+
+def test_an_agent_whose_code_changed_cannot_be_resumed(cli: Cli, project: Path) -> None:
+    assert cli("run").returncode == 0
+    with (project / "my_agent.py").open("a") as file:
+        file.write("\nPOLITE = True\n")
+    refused = cli("run", "--resume", "last")
+    assert refused.returncode == 2
+    assert "agent my-agent changed" in refused.stderr

@@ -167,12 +167,16 @@ async def test_an_agent_that_is_slow_after_a_providers_trouble_hits_its_time_lim
 async def test_what_one_trial_loses_is_not_given_to_another(play: Play) -> None:
     ahead = Ahead()
     stuck: list[str] = []
+    other_moved = asyncio.Event()
 
     async def act(moment: Moment) -> Any:
         if not stuck:
             stuck.append(moment.conversation_id)
-            await asyncio.Event().wait()
-        return await player.act(moment)
+            await other_moved.wait()  # which took 100 s
+            return "Hello?"
+        new = await player.act(moment)
+        other_moved.set()
+        return new
 
     async with Server.listening() as server:
         server.script = [SLOW_DOWN, server.answer()]

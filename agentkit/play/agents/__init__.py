@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import sys
@@ -54,7 +55,8 @@ def build_agent(
             if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(type(function).__call__):
                 raise ConfigError(f"agent {name}: function: {settings.function} is not an `async def` function")
             budget.admit(name, None)
-            return FunctionAgent(name, function, settings.deterministic, settings.function, budget)
+            source = _source(settings.function)
+            return FunctionAgent(name, function, settings.deterministic, source, budget)
         case config.HttpAgent():
             from agentkit.play.agents.http import HttpAgent
 
@@ -100,12 +102,19 @@ def _graph_agent(
     return GraphAgent(
         name,
         graph,
-        source=settings.graph,
+        source=_source(settings.graph),
         deterministic=settings.deterministic,
         recursion_limit=settings.recursion_limit,
         budget=budget,
         prices=prices,
     )
+
+
+def _source(reference: str) -> str:
+    """`module:name@hash` of an imported reference: the hash changes with the module's own file."""
+    file = getattr(sys.modules[reference.partition(":")[0]], "__file__", None)
+    content = Path(file).read_bytes() if file else b""
+    return f"{reference}@{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 def imported(reference: str, user: str) -> Any:

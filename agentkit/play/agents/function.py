@@ -26,7 +26,7 @@ class FunctionAgent:
     function: Function
     deterministic: bool = False
     source: str = ""
-    """Where the function comes from, `module:name`."""
+    """Where the function comes from, and what tells its versions apart: `module:name@hash`."""
     budget: Budget | None = None
     """Counts each call of the function, since what happens inside it cannot be seen."""
 
