@@ -16,7 +16,6 @@ from agentkit.records import RunId, Trial, Verdict
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 
-
 _LINGER = 0.05
 """Seconds for which finished trials are gathered before they are committed together."""
 _BACKLOG = 64

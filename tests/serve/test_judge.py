@@ -26,12 +26,13 @@ async def test_a_real_judge_gives_a_verdict_with_evidence_or_none(
     model = OpenAIChat(embedded.base_url, embedded.model, api_key_env="JUDGE_KEY", provider="vllm")
     judge = Judge(model)
     said = " ".join(message.content for message in CONVERSATION).casefold()
+    refused = ""
     for rubric in RUBRICS:
         try:
             verdict = await judge.verdict(rubric, CONVERSATION)
         except JudgeError as error:
-            assert "quotes what nobody said" in str(error) or "did not answer with a verdict" in str(error)
+            refused = str(error)
         else:
-            assert isinstance(verdict.passed, bool)
             assert verdict.quotation.casefold().strip() in said
     await model.close()
+    assert "could not be asked" not in refused
