@@ -2,8 +2,11 @@
 
 import pytest
 
+from agentkit.measure import summarize
+from agentkit.measure.rows import cells
 from agentkit.play.agents.scripted import ScriptedAgent
 from agentkit.records import Status, Verdict
+from agentkit.store import Store
 from tests.play.conftest import Play
 
 
@@ -42,3 +45,24 @@ async def test_the_same_seed_gives_the_same_trials(play: Play) -> None:
     other = [[g.status for g in trial.steps] for trial in (await play(ScriptedAgent("s", 0.7), trials=30, seed=6))[1]]
     assert one == two
     assert one != other
+
+
+async def test_the_runners_records_agree_with_the_mathematics(play: Play, store: Store) -> None:
+    """400 played trials of five independent steps at .9: the numbers are those of a binomial, and hold the truth."""
+    run, trials = await play(ScriptedAgent("s", 0.9), trials=400, seed=11)
+    summary = summarize(cells(store.grades(run.id)), deterministic=run.deterministic, seed=run.seed)
+    assert [step.step for step in summary.steps] == ["look_up", "names_item", "ship", "says_shipped", "offers_help"]
+    for figure in summary.steps:
+        counted = [g.status for trial in trials for g in trial.steps if g.step == figure.step]
+        assert (figure.reached, figure.passed) == (400, counted.count(Status.PASSED))
+        assert abs(figure.passed - 360) < 4 * (400 * 0.9 * 0.1) ** 0.5
+    compounded, together = summary.golden.compounded, summary.golden.all_steps_passed
+    assert compounded.low is not None
+    assert compounded.high is not None
+    assert compounded.low < 0.9**5 < compounded.high
+    assert together.estimate == sum(all(g.status is Status.PASSED for g in trial.steps) for trial in trials) / len(
+        trials
+    )
+    p_value = summary.golden.gap.p_value
+    assert p_value is not None
+    assert p_value > 0.001, "the coins are thrown independently"
