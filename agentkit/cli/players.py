@@ -66,6 +66,7 @@ def _embedded(stack: ExitStack, endpoint: config.ChatAgent, budget: Budget) -> C
     key = "AGENTKIT_ENGINE_KEY"  # the client takes keys from the environment only, so that no setting ever holds one
     served = stack.enter_context(embedded_endpoint(on_progress=lambda line: click.echo(line, err=True)))
     os.environ[key] = served.api_key
+    stack.callback(os.environ.pop, key, None)
     return OpenAIChat(
         served.base_url,
         served.model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from agentkit.cli.options import json_option, open_store, store_option, write_json
+from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
 from agentkit.errors import ExitCode
 
 
@@ -16,6 +16,7 @@ from agentkit.errors import ExitCode
 @json_option
 def command(run: str, trial: str | None, invalid: bool, store: str | None, json_file: str | None) -> int:
     """Show RUN ('last', an id or its beginning) as a table, or one of its conversations step by step."""
+    check_writable(json_file)
     with open_store(store) as opened:
         found = opened.run(run)
         if trial is not None:
