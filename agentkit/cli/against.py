@@ -9,12 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from agentkit.cli.document import document
-from agentkit.cli.table import percent
 from agentkit.cli.terminal import inert, line, output
 from agentkit.errors import UsageError
 from agentkit.measure import Summary
 from agentkit.measure.propagation import Cost, Propagation, StepCost, propagation
 from agentkit.measure.suite import Figure
+from agentkit.measure.wording import percent
 from agentkit.records import Run
 
 _SHOWN = 12

@@ -10,11 +10,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.cli.table import percent
 from agentkit.cli.terminal import inert, line, output
 from agentkit.measure import Summary
 from agentkit.measure.group import Group
 from agentkit.measure.suite import Figure
+from agentkit.measure.wording import percent
 from agentkit.play.regrade_run import Change, Difference
 
 _STYLES = {"passed": "green", "success": "green", "failed": "red", "failure": "red"}

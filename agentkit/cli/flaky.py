@@ -9,7 +9,6 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.cli.table import percent
 from agentkit.cli.terminal import inert, line, output
 from agentkit.measure import (
     PASSED,
@@ -25,6 +24,7 @@ from agentkit.measure import (
 )
 from agentkit.measure.cell import measure_cell
 from agentkit.measure.rows import cells
+from agentkit.measure.wording import percent
 from agentkit.records import Run
 from agentkit.store import Store
 

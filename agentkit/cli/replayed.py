@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from agentkit.cli.conversation import print_grades, print_message
-from agentkit.cli.table import percent
 from agentkit.cli.terminal import inert, line, output
 from agentkit.measure import wilson
+from agentkit.measure.wording import percent
 from agentkit.play.replay import Replay
 from agentkit.records import Status
 

@@ -19,6 +19,7 @@ from agentkit.measure.group import Group
 from agentkit.measure.priority import Priority
 from agentkit.measure.suite import Figure
 from agentkit.measure.summary import ScenarioCounts, StepFigure
+from agentkit.measure.wording import percent
 from agentkit.records import GOLDEN, Run, Trial
 
 _BAR = 20
@@ -237,13 +238,3 @@ def _caveats(run: Run, summary: Summary) -> list[str]:
 
 def _span(low: float, high: float) -> str:
     return f"{percent(low).removesuffix(' %')}–{percent(high)}"
-
-
-def percent(value: float) -> str:
-    """`81 %`, with as many decimals as it takes not to claim certainty."""
-    value = round(value, 9)  # weights that sum to 1 only nearly do so
-    for digits in range(4):
-        text = f"{100 * value:.{digits}f}"
-        if value in (0.0, 1.0) or float(text) not in (0.0, 100.0):
-            return f"{text} %"
-    return "<0.001 %" if value < 0.5 else ">99.999 %"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from agentkit.gate.difference import Difference
+from agentkit.measure import wording
 
 _NOTHING = 5e-4
 """A difference too small to be shown."""
@@ -32,8 +33,8 @@ def level(it: Difference, value: float) -> str:
 
 
 def percent(value: float) -> str:
-    text = f"{100 * value:.1f}"
-    return f"{text.removesuffix('.0')} %"
+    """`79.5 %`, `80 %`: a decimal more than elsewhere, for what is compared is close."""
+    return wording.percent(value, decimals=1)
 
 
 def change(it: Difference) -> str:

@@ -6,23 +6,15 @@ import math
 
 from markupsafe import Markup, escape
 
-from agentkit.measure import Summary
+from agentkit.measure import Summary, wording
 from agentkit.measure.group import Group
 from agentkit.measure.suite import Figure
 from agentkit.report.text import visible
 
 
 def percent(value: float | None) -> str:
-    """`81 %`, with as many decimals as it takes not to claim certainty; `–` where there is no number. The space
-    does not break."""
-    if value is None:
-        return "–"
-    value = round(value, 9)  # weights that sum to 1 only nearly do so
-    for digits in range(4):
-        text = f"{100 * value:.{digits}f}"
-        if value in (0.0, 1.0) or float(text) not in (0.0, 100.0):
-            return f"{text}\N{NO-BREAK SPACE}%"
-    return f"{'<0.001' if value < 0.5 else '>99.999'}\N{NO-BREAK SPACE}%"
+    """`81 %`, `–` where there is no number. The space does not break."""
+    return wording.percent(value, space="\N{NO-BREAK SPACE}")
 
 
 def between(low: float | None, high: float | None) -> str:
