@@ -203,6 +203,8 @@ class GateOptions(Settings):
     max_invalid: float | None = None
     accept: tuple[str, ...] = ()
     """Scenarios whose content may differ from the baseline's."""
+    accept_users: tuple[str, ...] = ()
+    """Simulated users that may differ from the baseline's."""
 
 
 class Config(Settings):
@@ -231,6 +233,24 @@ def load_config(folder: Path | None = None) -> Config:
     Raises:
         ConfigError: the file is not TOML, or a setting is unknown or of the wrong type.
     """
+    found = _find(folder)
+    return Config() if found is None else parse_config(found[1], str(found[0]))
+
+
+def rewards_folder(folder: Path | None = None) -> Path:
+    """The folder of reward functions of the project that `folder` (default: the working folder) belongs to.
+
+    Raises ConfigError as `load_config` does. The folder need not exist.
+    """
+    found = _find(folder)
+    if found is None:
+        return (folder or Path.cwd()).resolve() / Config().rewards
+    file, table = found
+    return file.parent / parse_config(table, str(file)).rewards
+
+
+def _find(folder: Path | None) -> tuple[Path, Mapping[str, Any]] | None:
+    """The nearest `pyproject.toml` with a `[tool.agentkit]` table, upwards, and that table."""
     start = (folder or Path.cwd()).resolve()
     for place in (start, *start.parents):
         file = place / FILE
@@ -242,8 +262,8 @@ def load_config(folder: Path | None = None) -> Config:
             raise ConfigError(f"{file}: not TOML: {error}") from None
         table = document.get("tool", {}).get("agentkit")
         if table is not None:
-            return parse_config(table, str(file))
-    return Config()
+            return file, table
+    return None
 
 
 def parse_config(table: Mapping[str, Any], file: str) -> Config:

@@ -4,11 +4,14 @@ AgentkitError                  something the user can act on; printed without a 
 ├── UsageError                 a wrong command, option, name or file            exit 2
 │   ├── ConfigError            `[tool.agentkit]` or an environment variable
 │   ├── SuiteError             scenario files: every problem of a suite at once
-│   └── StoreError             the store cannot be opened, or holds no such thing
+│   ├── StoreError             the store cannot be opened, or holds no such thing
+│   └── AdapterError           an adapter's folder is missing, incomplete, or not what it was published as
 ├── NotJudged                  nothing valid to judge: no data is never a pass  exit 3
 ├── BudgetExhausted            --max-calls or --max-cost was reached
 ├── ProviderError              a model endpoint failed and outlasted the retries
 ├── JudgeError                 a judge failed or answered nonsense
+├── RewardError                a reward function raised, hung, or returned what is no reward
+├── SandboxError               there is no sandbox here, so the code was not run exit 3
 ├── WorldError                 a server that holds a trial's world failed
 └── EngineError                a model server could not be started              exit 3
 """
@@ -49,6 +52,10 @@ class ConfigError(UsageError):
 
 class StoreError(UsageError):
     """The store cannot be opened, or does not hold what was asked for."""
+
+
+class AdapterError(UsageError):
+    """The folder of an adapter is missing or incomplete, or it does not hold what its name and manifest say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,16 @@ class WorldError(AgentkitError):
 
 class JudgeError(AgentkitError):
     """A judge could not be asked, or what it said cannot be used: the step is ungraded."""
+
+
+class RewardError(AgentkitError):
+    """A reward function raised, hung, or returned what is no number from 0 to 1. It is never read as a zero."""
+
+
+class SandboxError(AgentkitError):
+    """The sandbox is missing or could not be set up. Code that waits for one is never run without it."""
+
+    exit_code = ExitCode.NOT_JUDGED
 
 
 def near_match(found: str, known: Iterable[str]) -> str:

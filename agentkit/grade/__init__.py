@@ -2,6 +2,8 @@
 
 from agentkit.grade.judge import Judge, JudgeVerdict
 from agentkit.grade.match import MISSING, matches, mismatch
+from agentkit.grade.reward import Part, RewardStep, reward
+from agentkit.grade.rubric import Rubric, Scored, Unsteady, load_rubric, same_twice
 from agentkit.grade.steps import TurnRecord, grade_outcome, grade_turn, lookup, not_reached
 from agentkit.grade.struck import grade_made_again
 
@@ -9,12 +11,20 @@ __all__ = [
     "MISSING",
     "Judge",
     "JudgeVerdict",
+    "Part",
+    "RewardStep",
+    "Rubric",
+    "Scored",
     "TurnRecord",
+    "Unsteady",
     "grade_made_again",
     "grade_outcome",
     "grade_turn",
+    "load_rubric",
     "lookup",
     "matches",
     "mismatch",
     "not_reached",
+    "reward",
+    "same_twice",
 ]
