@@ -9,8 +9,9 @@ from typing import Any
 
 from agentkit.grade import MISSING, Judge, TurnRecord, grade_outcome, grade_turn, not_reached
 from agentkit.play.conversation import State
+from agentkit.play.judgement import all_steps, judge_trial
 from agentkit.play.rebuilt import Rebuilt, rebuild, span_of_turn
-from agentkit.play.trial import all_steps, judge_trial, trial_world
+from agentkit.play.trial import trial_world
 from agentkit.play.witness import Witnessed, witness
 from agentkit.records import Effect, Message, Party, Status, StepGrade, Stop, Trial, TrialKey, Verdict
 from agentkit.scenario import Check, Instance, Loaded, PlayTurn, Step, World

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from agentkit.errors import BudgetExhausted, UsageError, near_match
 from agentkit.grade.text import shortened
 from agentkit.play.conversation import Stage, State
+from agentkit.play.converse import converse
 from agentkit.play.disturbed import FaultyWorld
+from agentkit.play.judgement import judge_trial
 from agentkit.play.plan import Planned
 from agentkit.play.rebuilt import same_answer
-from agentkit.play.trial import Setting, converse, judge_trial, open_stage, trial_world
+from agentkit.play.trial import Setting, open_stage, trial_world
 from agentkit.records import Message, Party, Status, StepGrade, Stop, Trial, TrialKey, Verdict
 from agentkit.scenario import Instance, Loaded, World
 from agentkit.scenario.detours import Disturbed, ModelFault, ToolFault

@@ -6,26 +6,25 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, cast
-
-from langchain_core.runnables import RunnableConfig
+from typing import Any, Protocol
 
 from agentkit.config import Limits
-from agentkit.errors import BudgetExhausted, WorldError
-from agentkit.grade import Judge, grade_outcome, not_reached
+from agentkit.errors import WorldError
+from agentkit.grade import Judge, grade_outcome
 from agentkit.play.agent import Agent
-from agentkit.play.conversation import Conversation, Stage, State, start_state, superstep_limit, usage
+from agentkit.play.conversation import Conversation, Stage, State, usage
+from agentkit.play.converse import converse, final_state
 from agentkit.play.disturbed import FaultyWorld
+from agentkit.play.judgement import all_steps, cost_of, judge_trial
 from agentkit.play.limited import LimitedWorld
 from agentkit.play.plan import Planned, trial_seed
-from agentkit.play.trouble import agent_trouble
-from agentkit.play.user import NotRecorded, Users, UserStopped
+from agentkit.play.user import Users
 from agentkit.play.witness import Witnessed, witness
 from agentkit.records import (
+    Disturbance,
     Message,
     Party,
     RunId,
-    Status,
     StepGrade,
     Stop,
     Trial,
@@ -40,7 +39,6 @@ from agentkit.tracing import attributes as names
 
 _NO_TOOLS = PythonWorldFactory([])
 """The world of a suite that defines none."""
-_NOTHING = Witnessed()
 
 
 class Forking(Protocol):
@@ -67,6 +65,34 @@ class Setting:
     """None where whole conversations are played."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Played:
+    """A conversation that is over."""
+
+    state: State
+    world: Any
+    """The world at the end, plain JSON."""
+    harness_trouble: str
+    """What went wrong in the harness itself; '' where nothing did."""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        return self.state["messages"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Graded:
+    """What a conversation is worth."""
+
+    verdict: Verdict
+    stop: Stop
+    fault: Party | None
+    reason: str
+    steps: tuple[StepGrade, ...]
+    outcome: tuple[StepGrade, ...]
+    disturbances: tuple[Disturbance, ...]
+
+
 async def play_trial(planned: Planned, loaded: Loaded, setting: Setting) -> Trial:
     """Play and grade one trial.
 
@@ -80,56 +106,72 @@ async def play_trial(planned: Planned, loaded: Loaded, setting: Setting) -> Tria
     except NoPlaceError as error:  # in the words of this instance, while another's had one: the run goes on
         return _without_place(planned, setting, str(error), started)
     stage = await _stage(planned, loaded, disturbed, setting)
-    try:
-        state, harness_trouble = await converse(stage, setting.conversation)
-        world = await final_state(stage)
-    finally:
-        await stage.world.close()
-    outcome: tuple[StepGrade, ...] = ()
-    if not stage.trouble:
-        outcome = await grade_outcome(stage.instance.outcome, state["messages"], world, setting.judge)
-    witnessed = _NOTHING
-    if disturbed.detours:
-        witnessed = witness(disturbed, state["messages"], loaded.tools, cut=state["stop"] is not None)
-    verdict, stop, fault, reason = judge_trial(state, outcome, harness_trouble or witnessed.suppressed, stage.trouble)
-    steps = (*all_steps(stage.instance, state["grades"], reason), *witnessed.grades)
-    messages = state["messages"]
-    for grade in steps[len(state["grades"]) :]:  # the others are on their turns' spans
-        stage.span.grade(grade)
-    for grade in outcome:
-        stage.span.grade(grade, outcome=True)
-    trouble = None if stop is Stop.COMPLETED else f"agentkit.{stop}"
-    stage.span.finish(
-        verdict,
-        messages,
-        trouble,
-        fault=fault,
-        reason=reason,
-        grades=len(steps) + len(outcome),
-        disturbances=witnessed.disturbances,
-    )
+    played = await _played(stage, setting.conversation)
+    graded = await _graded(stage, played, disturbed, loaded)
+    _tell(stage, played, graded)
     return Trial(
         id=TrialId(uuid.uuid4().hex[:12]),
         run=setting.run,
         index=planned.index,
         key=planned.key,
-        verdict=verdict,
-        stop=stop,
-        messages=messages,
-        steps=steps,
-        outcome=outcome,
+        verdict=graded.verdict,
+        stop=graded.stop,
+        messages=played.messages,
+        steps=graded.steps,
+        outcome=graded.outcome,
         variables=stage.instance.variables,
-        usage=usage(messages),
-        model_calls=sum(message.call is not None for message in messages),
-        cost=cost_of(messages),
+        usage=usage(played.messages),
+        model_calls=sum(message.call is not None for message in played.messages),
+        cost=cost_of(played.messages),
         started_at=started.isoformat(timespec="milliseconds"),
         duration=time.monotonic() - clock,
         trace_id=stage.span.trace_id,
         conversation_id=stage.conversation_id,
-        fault=fault,
-        reason=reason,
-        final_state=world,
-        disturbances=witnessed.disturbances,
+        fault=graded.fault,
+        reason=graded.reason,
+        final_state=played.world,
+        disturbances=graded.disturbances,
+    )
+
+
+async def _played(stage: Stage, conversation: Conversation) -> _Played:
+    """The whole conversation; its world is closed."""
+    try:
+        state, harness_trouble = await converse(stage, conversation)
+        return _Played(state, await final_state(stage), harness_trouble)
+    finally:
+        await stage.world.close()
+
+
+async def _graded(stage: Stage, played: _Played, disturbed: Disturbed, loaded: Loaded) -> _Graded:
+    """The turns' grades are in the state already: the outcome's and the detours' join them, then the verdict."""
+    state = played.state
+    outcome: tuple[StepGrade, ...] = ()
+    if not stage.trouble:
+        outcome = await grade_outcome(stage.instance.outcome, played.messages, played.world, stage.judge)
+    witnessed = Witnessed()
+    if disturbed.detours:
+        witnessed = witness(disturbed, played.messages, loaded.tools, cut=state["stop"] is not None)
+    trouble = played.harness_trouble or witnessed.suppressed
+    verdict, stop, fault, reason = judge_trial(state, outcome, trouble, stage.trouble)
+    steps = (*all_steps(stage.instance, state["grades"], reason), *witnessed.grades)
+    return _Graded(verdict, stop, fault, reason, steps, outcome, witnessed.disturbances)
+
+
+def _tell(stage: Stage, played: _Played, graded: _Graded) -> None:
+    """End the trial's trace."""
+    for grade in graded.steps[len(played.state["grades"]) :]:  # the others are on their turns' spans
+        stage.span.grade(grade)
+    for grade in graded.outcome:
+        stage.span.grade(grade, outcome=True)
+    stage.span.finish(
+        graded.verdict,
+        played.messages,
+        None if graded.stop is Stop.COMPLETED else f"agentkit.{graded.stop}",
+        fault=graded.fault,
+        reason=graded.reason,
+        grades=len(graded.steps) + len(graded.outcome),
+        disturbances=graded.disturbances,
     )
 
 
@@ -154,12 +196,6 @@ def _without_place(planned: Planned, setting: Setting, reason: str, started: dat
         fault=Party.HARNESS,
         reason=reason,
     )
-
-
-def cost_of(messages: tuple[Message, ...]) -> float | None:
-    """US dollars of all the model calls behind these messages; None where any call's cost is not known."""
-    costs = [message.call.cost for message in messages if message.call is not None]
-    return None if None in costs else sum(cast(list[float], costs))
 
 
 async def _stage(planned: Planned, loaded: Loaded, disturbed: Disturbed, setting: Setting) -> Stage:
@@ -228,85 +264,3 @@ async def trial_world(
     world = LimitedWorld(world, tool_seconds)
     faults = [detour for detour in disturbed.detours if isinstance(detour, ToolFault)]
     return FaultyWorld(world, faults, disturbed.undisturbed.seed, await world.snapshot()) if faults else world
-
-
-async def converse(stage: Stage, conversation: Conversation, branch: State | None = None) -> tuple[State, str]:
-    """The final state, and in words what went wrong in the harness itself ('' where nothing did).
-
-    It begins with the user's first word; or at the agent's next move after a checkpoint of another conversation.
-    """
-    config: RunnableConfig = {
-        "configurable": {"thread_id": stage.conversation_id},
-        "recursion_limit": superstep_limit(stage),
-    }
-    try:
-        start = branch or await start_state(stage)
-    except WorldError as error:  # the world could not even be made: nobody need be asked anything
-        stage.trouble = str(error)
-        return State(turn=0, moves=0, messages=(), world=b"", grades=(), stop=None, reason=""), stage.trouble
-    try:
-        if branch is not None:
-            await conversation.aupdate_state(config, branch, as_node="user")
-        final = await conversation.ainvoke(None if branch else start, config, context=stage)
-        return cast(State, final), ""
-    except (BudgetExhausted, NotRecorded):
-        stage.span.finish(Verdict.INVALID, (), "agentkit.abandoned")
-        raise
-    except UserStopped as error:
-        said = cast(State, (await conversation.aget_state(config)).values or start)
-        return {**said, "stop": error.stop, "reason": str(error)}, ""
-    except Exception as error:  # a defect of ours or of a world: this trial is lost, the run goes on
-        if isinstance(error, WorldError):
-            stage.trouble = stage.trouble or str(error)
-        reached = (await conversation.aget_state(config)).values or start
-        return cast(State, reached), agent_trouble(error)[1]
-    finally:
-        assert conversation.checkpointer not in (None, True, False)
-        await conversation.checkpointer.adelete_thread(stage.conversation_id)  # type: ignore[union-attr]
-
-
-async def final_state(stage: Stage) -> Any:
-    """The world at the end, plain JSON; None where its server failed, then or before."""
-    if stage.trouble:
-        return None
-    try:
-        return await stage.world.state()
-    except WorldError as error:
-        stage.trouble = str(error)
-        return None
-
-
-def judge_trial(
-    state: State, outcome: tuple[StepGrade, ...], harness_trouble: str, tool_trouble: str = ""
-) -> tuple[Verdict, Stop, Party | None, str]:
-    """Verdict, stop, party at fault and reason."""
-    stop = state["stop"]
-    if tool_trouble:
-        return Verdict.INVALID, Stop.INVALID, Party.TOOL, tool_trouble
-    if harness_trouble:
-        return Verdict.INVALID, Stop.INVALID, Party.HARNESS, harness_trouble
-    if stop is Stop.USER_ERROR:
-        return Verdict.INVALID, stop, Party.USER, state["reason"]
-    if stop is Stop.INVALID:
-        return Verdict.INVALID, stop, Party.INFRASTRUCTURE, state["reason"]
-    if stop is not None:
-        return Verdict.FAILURE, stop, Party.AGENT, state["reason"]
-    if any(grade.status is Status.FAILED for grade in outcome):
-        return Verdict.FAILURE, Stop.COMPLETED, Party.AGENT, ""
-    ungraded = next((grade for grade in outcome if grade.status is Status.UNGRADED), None)
-    if ungraded is not None:
-        return Verdict.INVALID, Stop.COMPLETED, Party.JUDGE, f"the outcome could not be judged: {ungraded.reason}"
-    return Verdict.SUCCESS, Stop.COMPLETED, None, ""
-
-
-def all_steps(instance: Instance, grades: tuple[StepGrade, ...], reason: str) -> tuple[StepGrade, ...]:
-    """The grades, followed by the steps that were not reached or are void."""
-    graded = {grade.step for grade in grades}
-    missing = [
-        not_reached(step, f"its turn never began: {reason}", index)
-        for index, turn in enumerate(instance.turns)
-        for step in turn.steps
-        if step.id not in graded
-    ]
-    void = [not_reached(step, f"void: {why}") for step, why in instance.void]
-    return (*grades, *missing, *void)

@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 from agentkit.errors import WorldError
 from agentkit.grade import not_reached
 from agentkit.play.conversation import Stage, State, usage
+from agentkit.play.converse import converse, final_state
 from agentkit.play.disturbed import FaultyWorld
 from agentkit.play.forks.golden import NOTHING, Histories, History
 from agentkit.play.forks.shared import Moves, SharingAgent
+from agentkit.play.judgement import cost_of, judge_trial
 from agentkit.play.plan import ForkPoint, Planned
-from agentkit.play.trial import Setting, converse, cost_of, final_state, judge_trial, open_stage, trial_world
+from agentkit.play.trial import Setting, open_stage, trial_world
 from agentkit.play.trouble import agent_trouble
 from agentkit.play.witness import Witnessed, witness
 from agentkit.records import (
