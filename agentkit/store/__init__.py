@@ -3,8 +3,9 @@
 The only package that knows SQLAlchemy and Alembic. See README.md beside this file.
 """
 
+from agentkit.store.adapters import NEXT_STATES
 from agentkit.store.expenses import ExpenseRow
 from agentkit.store.grades import DetourRow, GradeRow, StepRow, grade_row
 from agentkit.store.store import DEFAULT_URL, Store
 
-__all__ = ["DEFAULT_URL", "DetourRow", "ExpenseRow", "GradeRow", "StepRow", "Store", "grade_row"]
+__all__ = ["DEFAULT_URL", "NEXT_STATES", "DetourRow", "ExpenseRow", "GradeRow", "StepRow", "Store", "grade_row"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
@@ -11,10 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from agentkit.errors import StoreError
 from agentkit.records import Run, RunId, Trial, TrialKey, Verdict
-from agentkit.store.engine import explained, masked, open_engine
+from agentkit.store.adapters import Adapters
+from agentkit.store.engine import explained, open_engine
 from agentkit.store.expenses import ExpenseRow, decided_by, expenses_from
 from agentkit.store.find import find_run, find_trial, run_number
 from agentkit.store.grades import GradeRow, grades_from
+from agentkit.store.jobs import Jobs
 from agentkit.store.migrate import migrate
 from agentkit.store.rows import read_run, run_row
 from agentkit.store.storable import json, text
@@ -33,15 +34,16 @@ class _Placed(Protocol):
 P = TypeVar("P", bound=_Placed)
 
 
-class Store:
-    """Runs and their trials in a database. Blocking, and safe to share between threads and between processes.
+class Store(Adapters, Jobs):
+    """Runs and their trials in a database, adapters and the jobs that train them. Blocking, and safe to share between
+    threads and between processes.
 
     Every method raises StoreError where the database fails or does not hold what is asked for. Each writing
     method is one transaction: once it returns, what it wrote survives the death of the process.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._numbers: dict[RunId, int] = {}
         self._writer = TrialWriter(engine)
 
@@ -68,11 +70,6 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def url(self) -> str:
-        """Where the store is, fit to be shown."""
-        return masked(self._engine.url)
 
     def create_run(self, run: Run) -> None:
         """Record a run before its first trial."""
@@ -226,11 +223,6 @@ class Store:
                     connection.execute(insert(cache).values(key=key, value=text(value)))
             except IntegrityError:
                 return
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with explained(self._engine.url), self._engine.begin() as connection:
-            yield connection
 
     def _number(self, run: RunId) -> int:
         """The number under which the run's rows are kept."""

@@ -150,3 +150,39 @@ cache = Table(
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
+adapters = Table(
+    "adapters",
+    metadata,
+    Column("adapter", Integer, primary_key=True),  # order of registration
+    Column("name", Text, nullable=False, unique=True),
+    Column("step", Text, nullable=False),
+    Column("scenarios", Json, nullable=False),
+    Column("base", Text, nullable=False),
+    Column("base_hash", Text, nullable=False),
+    Column("parents", Json, nullable=False),
+    Column("job", Text),
+    Column("path", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Column("manifest_hash", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("card", Json, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("certificate", Json),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job", Integer, primary_key=True),  # order of creation: `last` is the greatest
+    Column("id", Text, nullable=False, unique=True),
+    Column("step", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("updated_at", Text, nullable=False),
+    Column("settings", Json, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("pid", BigInteger),
+    Column("result", Json),
+)

@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 
 from agentkit.records import (
     GOLDEN,
+    Adapter,
+    AdapterName,
     Disturbance,
     Effect,
     Fork,
     ForkKind,
+    Job,
+    JobId,
     Message,
     ModelCall,
     Party,
@@ -188,3 +192,33 @@ def contents(text: st.SearchStrategy[str], **floats: bool) -> st.SearchStrategy[
 
 CLEAN = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 HOSTILE = st.text(st.characters(exclude_categories=[]) | st.sampled_from("\0\ud800\udfff\U0001f600\u202e"), max_size=20)
+
+
+def make_adapter(name: str = "refund-v1-3fa9", **changes: Any) -> Adapter:
+    values: dict[str, Any] = {
+        "name": AdapterName(name),
+        "step": "refund",
+        "scenarios": ("shop/refund",),
+        "base": "small-model",
+        "base_hash": "11" * 32,
+        "parents": (AdapterName("refund-v0-0000"),),
+        "job": JobId("job-1"),
+        "path": f".agentkit/adapters/{name}",
+        "hash": "22" * 32,
+        "manifest_hash": "33" * 32,
+        "created_at": "2025-01-01T00:00:00.000+00:00",
+        "card": {"method": "grpo", "examples": 16, "seeds": {"training": 7}},
+    }
+    return Adapter(**values | changes)
+
+
+def make_job(id: str = "job-1", **changes: Any) -> Job:
+    values: dict[str, Any] = {
+        "id": JobId(id),
+        "step": "refund",
+        "folder": f".agentkit/jobs/{id}",
+        "created_at": "2025-01-01T00:00:00.000+00:00",
+        "updated_at": "2025-01-01T00:00:00.000+00:00",
+        "settings": {"steps": 40, "rewards": ["tool_call"]},
+    }
+    return Job(**values | changes)

@@ -1,0 +1,27 @@
+"""What everything that keeps records in the store shares: the database, and transactions in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+
+from agentkit.store.engine import explained, masked
+
+
+class Database:
+    """An open database. Its methods raise StoreError where the database fails."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def url(self) -> str:
+        """Where the store is, fit to be shown."""
+        return masked(self._engine.url)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with explained(self._engine.url), self._engine.begin() as connection:
+            yield connection
