@@ -22,7 +22,7 @@ _OWN = 1_000_000
 _NOTHING_TOLD = {
     **dict.fromkeys(("alpha", "min_effect", "margin", "max_invalid")),
     **dict.fromkeys(("off_path", "cost", "latency", "non_inferiority", "population", "each"), False),
-    **dict.fromkeys(("steps", "pass_k", "safety", "accept"), ()),
+    **dict.fromkeys(("steps", "pass_k", "safety", "accept", "accept_users"), ()),
 }
 """The options of a gate, so that what the project configures holds."""
 

@@ -20,14 +20,16 @@ from agentkit.errors import Problem, UsageError, near_match
 from agentkit.gate.recorded import Key, Played, Recorded
 from agentkit.measure import FAILED, NOT_REACHED, PASSED, UNGRADED
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the file's form; raised with every change that an older agentkit cannot read."""
+_FIRST = 1
+"""Version 1 did not say who played the users."""
 
 _SIGNS: Mapping[int, str] = {PASSED: "+", FAILED: "-", NOT_REACHED: ".", UNGRADED: "?"}
 _VALUES = {sign: value for value, sign in _SIGNS.items()}
 _UNKNOWN = "~"
 _INVALID = "!"
-_TOP = ("agent", "created_at", "run", "scenarios", "schema", "seed", "versions")
+_TOP = ("agent", "created_at", "run", "scenarios", "schema", "seed", "users", "versions")
 _AGENT = ("deterministic", "hash", "name")
 _SCENARIO = ("hash", "tags", "variants")
 _VARIANT = ("skills", "steps", "trials")
@@ -69,6 +71,7 @@ def document(recorded: Recorded) -> dict[str, Any]:
         "seed": recorded.seed,
         "versions": dict(recorded.versions),
         "scenarios": scenarios,
+        "users": None if recorded.users is None else dict(recorded.users),
     }
 
 
@@ -115,10 +118,10 @@ class _Reader:
     def recorded(self, found: Any) -> Recorded:
         top = self.mapping(found, "")
         schema = top.get("schema")
-        if schema != SCHEMA:
+        if schema not in (_FIRST, SCHEMA) or isinstance(schema, bool):
             message = f"found {schema!r}, expected {SCHEMA}: write the baseline again with this version of agentkit"
             raise self.wrong("schema", message)
-        self.keys(top, "", _TOP)
+        self.keys(top, "", tuple(name for name in _TOP if name != "users" or schema != _FIRST))
         agent = self.mapping(top["agent"], "agent")
         self.keys(agent, "agent", _AGENT)
         scenarios = self.mapping(top["scenarios"], "scenarios")
@@ -147,7 +150,13 @@ class _Reader:
                 for name, version in self.mapping(top["versions"], "versions").items()
             },
             tags={name: self.texts(scenarios[name]["tags"], f"scenarios.{name}.tags") for name in sorted(scenarios)},
+            users=self.users(top.get("users")),
         )
+
+    def users(self, found: Any) -> Mapping[str, str] | None:
+        if found is None:
+            return None
+        return {name: self.text(digest, f"users.{name}") for name, digest in self.mapping(found, "users").items()}
 
     def played(self, scenario: str, variant: str, found: Any) -> Played:
         place = f"scenarios.{scenario}.variants.{variant}"

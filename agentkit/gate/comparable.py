@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agentkit.gate.pairs import Matched
 from agentkit.gate.quarantine import Quarantine
@@ -19,6 +19,7 @@ def problems_of(base: Recorded, candidate: Recorded, settings: GateSettings) -> 
     return (
         *_missing(base, candidate),
         *_changed(base, candidate, settings),
+        *users_refused(base, candidate.users, settings),
         *_steps_gone(base, candidate, settings),
         *_invalid(base, candidate, settings),
     )
@@ -41,6 +42,7 @@ def notes_on(
     accepted = [name for name in _different(base, candidate) if _accepts(settings, name)]
     if accepted:
         notes.append(f"changed since the baseline, accepted: {_names(accepted)}")
+    notes += _users_notes(base, candidate, settings)
     if left := sum(cell.left_out for cell in cells):
         notes.append(f"{left} trials have no counterpart on the other side and were left out")
     unpaired = [cell.id for cell in cells if not cell.paired]
@@ -83,6 +85,48 @@ def _accepts(settings: GateSettings, scenario: str) -> bool:
     return "*" in settings.accept or scenario in settings.accept
 
 
+def users_refused(base: Recorded, users: Mapping[str, str] | None, settings: GateSettings) -> list[str]:
+    """Why the candidate's simulated users make it incomparable: other words may well get other answers. Empty where
+    they are the baseline's, are accepted, or are not known of either side."""
+    found = _other_users(base.users, users)
+    if refused := [name for name in found if not _accepts_user(settings, name)]:
+        said = ", ".join(found[name] for name in refused[:_NAMED]) + _more(refused)
+        return [
+            f"the simulated users are not those of the baseline: {said}; accept them (--accept-user), play with the "
+            "baseline's users, or write the baseline again"
+        ]
+    return []
+
+
+def _users_notes(base: Recorded, candidate: Recorded, settings: GateSettings) -> list[str]:
+    found = _other_users(base.users, candidate.users)
+    accepted = [said for name, said in found.items() if _accepts_user(settings, name)]
+    notes = [f"simulated users that differ, accepted: {', '.join(accepted[:_NAMED])}{_more(accepted)}"] * bool(accepted)
+    if (base.users is None) != (candidate.users is None):
+        side = "the baseline" if base.users is None else "the candidate"
+        notes.append(f"{side} does not say who played its users, so whether both sides had the same is not known")
+    return notes
+
+
+def _other_users(base: Mapping[str, str] | None, candidate: Mapping[str, str] | None) -> dict[str, str]:
+    """Simulated user to how it differs; empty where one side does not say who spoke."""
+    if base is None or candidate is None:
+        return {}
+    found = {}
+    for name in sorted({*base, *candidate}):
+        if name not in candidate:
+            found[name] = f"{name} spoke in the baseline alone"
+        elif name not in base:
+            found[name] = f"{name} speaks in the candidate alone"
+        elif base[name] != candidate[name]:
+            found[name] = f"{name} has changed"
+    return found
+
+
+def _accepts_user(settings: GateSettings, name: str) -> bool:
+    return "*" in settings.accept_users or name in settings.accept_users
+
+
 def _steps_gone(base: Recorded, candidate: Recorded, settings: GateSettings) -> list[str]:
     gone = [
         step
@@ -114,5 +158,8 @@ def _invalid(base: Recorded, candidate: Recorded, settings: GateSettings) -> lis
 
 
 def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return ", ".join(names[:_NAMED]) + _more(names)
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

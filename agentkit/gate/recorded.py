@@ -87,6 +87,9 @@ class Recorded:
     versions: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Scenario id to its tags."""
+    users: Mapping[str, str] | None = None
+    """Simulated user to the hash of its definition; empty where the scenarios' own words were said, None where nobody
+    wrote down who spoke."""
 
     @property
     def invalid(self) -> int:

@@ -34,13 +34,13 @@ def recorded(
     run. A step that was void in every trial is no step.
 
     Raises:
-        UsageError: the run played forks, which are single turns: there is no outcome to gate on, and one fork counts
-            for several variants, which are then not independent.
+        UsageError: the run played forks (`refuse_forks`).
     """
+    refuse_forks(run)
     gathered: dict[tuple[str, str], _Gathered] = {}
     for trial in trials:
         if trial.fork is not None:
-            raise UsageError(f"run {run.id} played forks, single turns: a gate compares whole conversations")
+            raise _forked(run)
         row = _row(trial, spent or {})
         gathered.setdefault((row.scenario, row.variant), _Gathered()).add(row)
     return Recorded(
@@ -54,7 +54,29 @@ def recorded(
         scenarios={scenario: run.scenarios.get(scenario, "") for scenario, _ in sorted(gathered)},
         versions=dict(run.versions),
         tags={scenario: tuple((tags or {}).get(scenario, ())) for scenario, _ in sorted(gathered)},
+        users=_users(run),
     )
+
+
+def refuse_forks(run: Run) -> None:
+    """Raises UsageError where a run played forks, which are single turns: there is no outcome to gate on, and one fork
+    counts for several variants, which are then not independent."""
+    if run.settings.get("fork"):
+        raise _forked(run)
+
+
+def _forked(run: Run) -> UsageError:
+    return UsageError(
+        f"run {run.id} played forks: single turns, each from a history that was given to the agent, so that there is "
+        "no outcome to compare; expected a run of whole conversations (agentkit run without --fork). "
+        f"agentkit show {run.id} --against RUN holds forks against whole conversations of the same agent"
+    )
+
+
+def _users(run: Run) -> dict[str, str] | None:
+    """Who spoke in a run; None where it was not played here, or before that was written down."""
+    told = run.settings.get("user_hashes")
+    return {str(name): str(digest) for name, digest in told.items()} if isinstance(told, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)

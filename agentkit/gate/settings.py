@@ -56,6 +56,8 @@ class GateSettings:
     """Share of either side's trials."""
     accept: tuple[str, ...] = ()
     """Scenarios whose content may differ from the baseline's; `*` is all."""
+    accept_users: tuple[str, ...] = ()
+    """Simulated users that may differ from the baseline's; `*` is all."""
     advisory: frozenset[str] = frozenset()
     """Steps (`scenario/variant#step`) that are shown and never block, such as those of a judge without calibration."""
     seed: int = 0

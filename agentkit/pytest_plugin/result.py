@@ -121,9 +121,12 @@ def against(result: Result, baseline: Path) -> Judgement:
         near = near_match(result.id, (cell.id for cell in base.cells))
         return Judgement("could_not_judge", f"{baseline} has no {result.id}{near}")
     hashes = {id: hash for id, hash in base.scenarios.items() if id == result.loaded.id}
+    found = recorded(replace(result.run, scenarios={result.loaded.id: result.loaded.hash}), result.trials)
+    if base.users is not None and found.users is not None:  # others may have spoken in the baseline's other scenarios
+        base = replace(base, users={name: digest for name, digest in base.users.items() if name in found.users})
     verdict = gate(
         replace(base, cells=known, scenarios=hashes),
-        recorded(replace(result.run, scenarios={result.loaded.id: result.loaded.hash}), result.trials),
+        found,
         GateSettings(seed=result.run.seed),
         suspects=False,
     )

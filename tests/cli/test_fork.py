@@ -31,6 +31,26 @@ def test_a_forked_run_beside_whole_plays(cli: Cli) -> None:
     assert {"golden", "off_path", "all"} == document["propagation"]["groups"].keys()
 
 
+def test_forks_are_no_side_of_a_gate_and_what_to_do_instead_is_said(cli: Cli) -> None:
+    cli("run", "--agent", "scripted:1", "--trials", "2")
+    cli("baseline", "last")
+    cli(*FORK)
+    run = json.loads(cli("show", "last", "--json", "-").stdout)["run_id"]
+    commands = (
+        ("gate", "last"),
+        ("gate", "reports/baseline.json", "--baseline", run),
+        ("gate", "--sequential", "--resume", run),
+        ("baseline", run, "-o", "forks.json"),
+        ("report", run, "--baseline", "reports/baseline.json"),
+    )
+    for command in commands:
+        done = cli(*command)
+        assert done.returncode == 2, command
+        assert f"run {run} played forks: single turns" in done.stderr, command
+        assert "expected a run of whole conversations (agentkit run without --fork)" in done.stderr
+        assert f"agentkit show {run} --against RUN" in done.stderr
+
+
 def test_show_one_fork(cli: Cli) -> None:
     cli(*FORK)
     shown = cli("show", "last", "--trial", "orders/cancel/golden/2#0")

@@ -77,6 +77,20 @@ def test_a_changed_scenario_cannot_be_judged_unless_accepted(bare: Cli, files: P
     assert "changed since the baseline, accepted: shop/refund" in accepted.stdout
 
 
+def test_other_users_cannot_be_judged_unless_accepted(bare: Cli, files: Path) -> None:
+    write_baseline(replace(side(MOSTLY), users={"talker": "h1"}), files / "reports/baseline.json")
+    write_baseline(replace(side(MOSTLY, "same"), users={"talker": "h2"}), files / "same.json")
+    done = bare("gate", "same.json")
+    assert done.returncode == 3
+    assert "could not judge: the simulated users are not those of the baseline: talker has changed" in done.stdout
+    assert bare("gate", "same.json", "--accept-user", "taker").returncode == 3
+    accepted = bare("gate", "same.json", "--accept-user", "talker")
+    assert accepted.returncode == 0
+    assert "simulated users that differ, accepted: talker has changed" in accepted.stdout
+    configure(files, 'gate.accept_users = ["talker"]')
+    assert bare("gate", "same.json").returncode == 0
+
+
 def test_compare_tells_the_same_and_decides_nothing(bare: Cli, files: Path) -> None:
     done = bare("compare", "reports/baseline.json", "worse.json", "--markdown", "told.md")
     assert done.returncode == 0
@@ -147,7 +161,7 @@ def test_bad_files_are_named_with_what_is_wrong(bare: Cli, files: Path) -> None:
     for name, said in (
         ("smae.json", "smae.json: no such baseline (did you mean 'same.json'?)"),
         ("cut.json", "not valid JSON"),
-        ("newer.json", "newer.json: schema: found 99, expected 1"),
+        ("newer.json", "newer.json: schema: found 99, expected 2"),
     ):
         done = bare("gate", name)
         assert done.returncode == 2

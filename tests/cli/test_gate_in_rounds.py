@@ -108,6 +108,7 @@ def test_what_cannot_be_paired_is_refused_before_anything_is_played(gated: Cli, 
         ({}, ("scripted:0.9", "--step", "lok_up"), 2, "no step 'lok_up' (did you mean 'look_up'?)"),
         ({}, ("sripted",), 2, "no agent is called 'sripted'"),
         ({}, ("scripted:0.9", "--resume", "last"), 2, "--resume takes CANDIDATE from the run itself"),
+        ({}, ("scripted:0.9", "--user", "templated"), 3, "templated speaks in the candidate alone"),
         ({"seed": 99}, ("scripted:0.9",), 2, "instances are not those of its seed 99"),
     ):
         baseline.write_text(json.dumps(document | changes))

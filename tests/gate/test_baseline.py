@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,20 @@ from agentkit.errors import AgentkitError, UsageError
 from agentkit.gate import read_baseline, write_baseline
 from agentkit.gate.rows import recorded
 from agentkit.measure import NOT_REACHED, UNGRADED
-from agentkit.records import Run, RunId, Status, StepGrade, Stop, Trial, TrialId, TrialKey, Usage, Verdict
+from agentkit.records import (
+    Fork,
+    ForkKind,
+    Run,
+    RunId,
+    Status,
+    StepGrade,
+    Stop,
+    Trial,
+    TrialId,
+    TrialKey,
+    Usage,
+    Verdict,
+)
 from agentkit.store import GradeRow, StepRow
 from tests.gate.gate_records import played, record
 
@@ -26,7 +40,8 @@ def sample():
         costs=[0.00123456, np.nan, 0],
         invalid=((9, 0),),
     )
-    return record(golden, played([[1]], variant="french_poem", steps=("no_poem",)), tag="money")
+    found = record(golden, played([[1]], variant="french_poem", steps=("no_poem",)), tag="money")
+    return replace(found, users={"talker": "0123456789abcdef"})
 
 
 @pytest.fixture
@@ -51,7 +66,18 @@ def trials(content):
 
 def test_what_was_written_is_read(path):
     found, expected = read_baseline(path), sample()
-    for name in ("agent", "agent_hash", "deterministic", "seed", "run", "created_at", "scenarios", "versions", "tags"):
+    for name in (
+        "agent",
+        "agent_hash",
+        "deterministic",
+        "seed",
+        "run",
+        "created_at",
+        "scenarios",
+        "versions",
+        "tags",
+        "users",
+    ):
         assert getattr(found, name) == getattr(expected, name)
     golden = next(cell for cell in found.cells if cell.variant == "golden")
     assert golden.keys == [(3, 0), (12, 0), (281474976710655, 0)]
@@ -77,7 +103,12 @@ def test_the_file_is_stable_and_has_one_line_a_trial(path, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.update(schema=2), "schema: found 2, expected 1: write the baseline again"),
+        (lambda c: c.update(schema=3), "schema: found 3, expected 2: write the baseline again"),
+        (lambda c: c.update(schema=True), "schema: found True, expected 2"),
+        (lambda c: c.update(schema=1), "unknown key 'users'"),
+        (lambda c: c.pop("users"), "the key 'users' is required, and missing"),
+        (lambda c: c.update(users=["talker"]), "users: found ['talker'], expected a mapping"),
+        (lambda c: c.update(users={"talker": 7}), "users.talker: found 7, expected a text"),
         (lambda c: c.update(sead=1), "unknown key 'sead' (did you mean 'seed'?)"),
         (lambda c: c.pop("agent"), "the key 'agent' is required, and missing"),
         (lambda c: c["agent"].update(deterministic="no"), "agent.deterministic: found 'no', expected true or false"),
@@ -99,6 +130,27 @@ def test_a_mistake_is_named_with_its_field(path, change, said):
     message = broken(path, change)
     assert message.startswith(f"{path}: ")
     assert said in message
+
+
+def test_a_file_of_the_first_version_is_read_and_says_nothing_of_users(path):
+    content = json.loads(path.read_text())
+    del content["users"]
+    path.write_text(json.dumps(content | {"schema": 1}))
+    found = read_baseline(path)
+    assert found.users is None
+    assert [cell.keys for cell in found.cells] == [cell.keys for cell in sorted_by_key(sample())]
+    write_baseline(found, path)
+    assert json.loads(path.read_text())["users"] is None
+    assert read_baseline(path).users is None
+
+
+def sorted_by_key(found):
+    """The cells as a file has them, in the order of instance and repeat."""
+    return [replace(it, instances=it.instances[order(it)], repeats=it.repeats[order(it)]) for it in found.cells]
+
+
+def order(cell):
+    return np.lexsort((cell.repeats, cell.instances))
 
 
 def test_a_file_that_is_none_says_so(tmp_path):
@@ -155,7 +207,18 @@ def test_a_run_becomes_a_record():
     assert cell.grades.tolist() == [[1], [0], [1]]
     assert (cell.costs.tolist(), cell.seconds.tolist()) == ([0.5] * 3, [3.0] * 3)
     assert (cell.invalid, found.invalid, found.trials) == (((103, 0),), 1, 4)
-    assert (found.scenarios, found.tags) == ({"a": "x"}, {"a": ("money",)})
+    assert (found.scenarios, found.tags, found.users) == ({"a": "x"}, {"a": ("money",)}, None)
+
+
+def test_a_record_says_who_spoke_and_forks_make_none():
+    spoke = replace(RUN, settings={"user_hashes": {"talker": "h1"}, "fork": None})
+    assert recorded(spoke, [trial(0, Verdict.SUCCESS, Status.PASSED)]).users == {"talker": "h1"}
+    assert recorded(replace(RUN, settings={"user_hashes": {}}), []).users == {}
+    with pytest.raises(UsageError, match=r"run r1 played forks: single turns.*expected a run of whole conversations"):
+        recorded(replace(RUN, settings={"fork": "golden"}), [])
+    fork = Fork("golden", 0, 1, ForkKind.GOLDEN, ("golden",))
+    with pytest.raises(UsageError, match="run r1 played forks"):
+        recorded(RUN, [replace(trial(0, Verdict.OPEN, Status.PASSED), fork=fork)])
 
 
 def test_rows_of_grades_make_the_same_record_with_what_was_spent_beside():

@@ -213,6 +213,43 @@ def test_an_accepted_change_is_compared_and_noted():
         assert "changed since the baseline, accepted: shop/refund" in verdict.notes
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        ({"ann": "h1", "bob": "h2"}, {"ann": "h1", "bob": "h9"}, "bob has changed"),
+        ({"ann": "h1"}, {}, "ann spoke in the baseline alone"),
+        ({}, {"ann": "h1"}, "ann speaks in the candidate alone"),
+        ({"ann": "h1"}, {"bob": "h1"}, "ann spoke in the baseline alone, bob speaks in the candidate alone"),
+    ],
+)
+def test_other_users_are_not_compared_unless_all_of_them_are_accepted(ours, theirs, said):
+    base, candidate = (replace(record(bits(190, 200)), users=users) for users in (ours, theirs))
+    verdict = judge(base, candidate, ONLY_SUCCESS)
+    assert verdict.outcome is Outcome.NOT_JUDGED
+    assert verdict.sentence == (
+        f"could not judge: the simulated users are not those of the baseline: {said}; accept them (--accept-user), "
+        "play with the baseline's users, or write the baseline again"
+    )
+    assert judge(base, candidate, replace(ONLY_SUCCESS, accept_users=("cleo",))).outcome is Outcome.NOT_JUDGED
+    differing = tuple(name for name in ("ann", "bob") if ours.get(name) != theirs.get(name))
+    for accepted in (differing, ("*",)):
+        verdict = judge(base, candidate, replace(ONLY_SUCCESS, accept_users=accepted))
+        assert verdict.outcome is Outcome.PASS
+        assert f"simulated users that differ, accepted: {said}" in verdict.notes
+
+
+def test_where_one_side_does_not_say_who_spoke_a_note_does():
+    base = record(bits(190, 200))
+    known = replace(base, users={"ann": "h1"})
+    for sides_, named in (((base, known), "the baseline"), ((known, base), "the candidate")):
+        verdict = judge(*sides_, ONLY_SUCCESS)
+        assert verdict.outcome is Outcome.PASS
+        assert verdict.notes == (
+            f"{named} does not say who played its users, so whether both sides had the same is not known",
+        )
+    assert judge(base, base, ONLY_SUCCESS).notes == judge(known, known, ONLY_SUCCESS).notes == ()
+
+
 def test_quarantined_steps_do_not_count_and_are_never_silent():
     base, flaky = played([[1, 1]] * 100, [1] * 100), played([[1, 0]] * 100, [1] * 100)
     settings = GateSettings(success=False)

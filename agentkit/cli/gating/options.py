@@ -48,6 +48,13 @@ _OPTIONS = (
         help="It may have changed since the baseline; * is all. Repeatable.",
     ),
     click.option(
+        "--accept-user",
+        "accept_users",
+        multiple=True,
+        metavar="NAME",
+        help="A simulated user that may differ from the baseline's; * is all. Repeatable.",
+    ),
+    click.option(
         "--population", is_flag=True, help="Judge the population that the scenarios sample instead of this fixed suite."
     ),
     click.option("--calibration", metavar="FILE", help="What `agentkit calibrate` wrote [reports/judge.json]."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from agentkit.cli.progress import live_progress
 from agentkit.config import Config, agent_settings
 from agentkit.errors import NotJudged, UsageError, near_match
 from agentkit.gate import GateVerdict, Recorded
+from agentkit.gate.comparable import users_refused
+from agentkit.gate.rows import refuse_forks
 from agentkit.llm import Budget
 from agentkit.play.plan import Planned, instance_seed, plan
 from agentkit.play.runner import Progress
@@ -73,6 +75,7 @@ def begin(
     trials = pairs(gate.base, settings, chosen)
 
     def opened(cast: Any) -> Session:
+        _refuse_users(gate, cast.users.hashes())
         return open_session(settings, chosen, cast.agent, store, trials, cast.users)
 
     return _play(gate, store, settings, chosen, config, budget, opened)
@@ -82,6 +85,7 @@ def go_on(
     gate: Gate, store: Store, run: Run, config: Config, limits: tuple[int | None, float | None]
 ) -> tuple[Run, GateVerdict]:
     """Take a gate's run up again where it stopped."""
+    refuse_forks(run)
     settings = recorded_settings(run)
     scenarios = [it for it in load([Path(path) for path in settings.paths]) if it.id in run.scenarios]
     chosen, _ = _chosen(gate, scenarios)
@@ -140,6 +144,12 @@ def _chosen(gate: Gate, scenarios: Sequence[Loaded]) -> tuple[list[Loaded], tupl
             "(--accept), or write the baseline again"
         )
     return [by_id[name] for name in gate.base.scenarios], tuple((it.scenario, it.variant) for it in gate.base.cells)
+
+
+def _refuse_users(gate: Gate, users: Mapping[str, str]) -> None:
+    """Before anything is spent. Raises NotJudged where others would speak than in the baseline."""
+    if refused := users_refused(gate.base, users, gate.settings):
+        raise NotJudged(f"{refused[0]}; nothing was played")
 
 
 def _play(

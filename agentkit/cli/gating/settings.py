@@ -13,13 +13,13 @@ from agentkit.gate import GateSettings, Quarantine, Recorded, in_force, read_qua
 
 def gate_settings(config: Config, told: dict[str, Any]) -> GateSettings:
     """The settings that the configuration and the command line make; what is said on the command line comes first, and
-    steps, safety limits and accepted scenarios of both are taken together.
+    steps, safety limits, and the scenarios and users that are accepted, of both are taken together.
 
     Raises:
         UsageError: a number makes no sense, or a `--safety` cannot be read.
     """
     gate = config.gate
-    values = gate.model_dump(exclude_none=True, exclude={"baseline", "calibration", "latency", "steps", "accept"})
+    values = gate.model_dump(exclude_none=True, exclude={"baseline", "calibration", "latency", "steps"})
     if gate.latency is not None:
         values["seconds"] = gate.latency
     values |= {name: told[name] for name in ("alpha", "min_effect", "margin", "max_invalid") if told[name] is not None}
@@ -30,7 +30,7 @@ def gate_settings(config: Config, told: dict[str, Any]) -> GateSettings:
     values["steps"] = tuple(dict.fromkeys((*gate.steps, *_each(told["steps"], told["each"]))))
     values["pass_k"] = tuple(dict.fromkeys((*gate.pass_k, *told["pass_k"])))
     values["safety"] = gate.safety | dict(_limit(text) for text in told["safety"])
-    values["accept"] = (*gate.accept, *told["accept"])
+    values |= {name: (*values[name], *told[name]) for name in ("accept", "accept_users")}
     return GateSettings(**values)
 
 

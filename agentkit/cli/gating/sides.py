@@ -10,7 +10,7 @@ from pathlib import Path
 from agentkit.cli.options import open_store
 from agentkit.errors import NotJudged, UsageError, near_match
 from agentkit.gate import Recorded, read_baseline
-from agentkit.gate.rows import recorded
+from agentkit.gate.rows import recorded, refuse_forks
 from agentkit.records import Run
 from agentkit.store import Store
 
@@ -70,6 +70,7 @@ def existing(file: Path) -> Path:
 
 def read_run(store: Store, run: Run, *, unfinished: bool = False) -> Side:
     """What a run of the store says."""
+    refuse_forks(run)
     if not unfinished:
         refuse_unfinished(store, run)
     spent = {row.index: (row.cost, row.seconds) for row in store.expenses(run.id)}
