@@ -147,6 +147,20 @@ def test_the_step_for_other_systems_runs_as_it_is_documented(shop: Path) -> None
     assert (shop / "shop/reports/gate.xml").exists()
 
 
+def test_the_documented_workflow_names_an_action_that_is_there_and_inputs_that_it_has() -> None:
+    text = (ROOT / "agentkit/gate/CI.md").read_text(encoding="utf-8")
+    example = text.partition("## GitHub")[2].split("\n\n")[1]
+    steps = yaml.safe_load("\n".join(line[4:] for line in example.splitlines()))["steps"]
+    used = [step["uses"] for step in steps if "uses" in step]
+    assert used == ["actions/checkout@v4", "./.github/actions/agentkit"]
+    assert f"`{used[1].removeprefix('./')}/action.yml`" in text  # where the text says to copy it
+    action = next(step for step in steps if step.get("uses") == used[1])
+    assert set(action["with"]) <= set(ACTION["inputs"])
+    assert f"steps.{action['id']}.outputs.summary" in steps[-1]["run"]
+    assert not re.search(r"\b[A-Z]{4,}/[A-Z]{4,}\b", text)  # a placeholder that nobody fills in
+    assert not re.search(r"\$\{\{ *github\.action_path", (ROOT / "action.yml").read_text())  # one file, alone
+
+
 def test_the_action_hands_inputs_to_its_commands_as_variables_only() -> None:
     """What an input says is never part of a command's text, where it could be one."""
     for step in ACTION["runs"]["steps"]:
