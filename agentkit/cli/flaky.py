@@ -15,53 +15,31 @@ from agentkit.measure import (
     UNGRADED,
     Cell,
     FlakyStep,
-    Occasion,
     Recovered,
     compounded_with_recovery,
-    flaky_steps,
     implied_recovery,
     recovered,
 )
 from agentkit.measure.cell import measure_cell
+from agentkit.measure.history import flakiness
 from agentkit.measure.rows import cells
 from agentkit.measure.wording import percent
 from agentkit.records import Run
 from agentkit.store import Store
 
-_RUNS = 20
-"""The newest runs that are looked at."""
 _SHOWN = 20
 _HISTORY = 8
-
-
-def occasions(store: Store, run: Run, found: Sequence[Cell]) -> list[Occasion]:
-    """The run, and those of the newest runs before it that played the same scenarios, oldest first. Conditions are the
-    agent's hash and the scenario's."""
-    history = [it for it in store.runs(_RUNS) if it.id != run.id and _before(it, run)]
-    told = [
-        Occasion(it.id, f"{it.agent_hash} {it.scenarios.get(cell.scenario)}", cell)
-        for it in reversed(history)
-        for cell in cells(store.grades(it.id))
-    ]
-    return told + [Occasion(run.id, f"{run.agent_hash} {run.scenarios.get(cell.scenario)}", cell) for cell in found]
-
-
-def _before(it: Run, run: Run) -> bool:
-    alike = set(it.scenarios.items()) & set(run.scenarios.items())
-    return bool(alike) and it.created_at <= run.created_at and not it.settings.get("fork")
 
 
 def flaky_document(store: Store, run: Run) -> dict[str, Any]:
     """The `--json` document: the run's flaky steps, and recovery by scenario and variant."""
     mine = cells(store.grades(run.id))
-    ids = {step for cell in mine for step in cell.step_ids}
-    seen = occasions(store, run, mine)
-    steps = [it for it in flaky_steps(seen) if it.step in ids]
+    found = flakiness(store, run, mine)
     return {
         "run_id": run.id,
-        "runs": list(dict.fromkeys(it.run for it in seen)),
-        "repeated": _repeated(seen),
-        "flaky": [_flaky_document(it) for it in steps],
+        "runs": [it.id for it in found.runs],
+        "repeated": found.repeated,
+        "flaky": [_flaky_document(it) for it in found.steps],
         "recovery": [_recovery(cell, run) for cell in mine],
     }
 
@@ -82,12 +60,6 @@ def print_flaky(told: dict[str, Any]) -> None:
     console.print(Text("getting back after a failed step", style="bold"))
     for it in told["recovery"]:
         console.print(line(f"  {it['id']}: {it['sentence']}"))
-
-
-def _repeated(seen: Sequence[Occasion]) -> bool:
-    """Whether any instance was played twice under the same conditions."""
-    played = [(it.conditions, it.cell.id, instance) for it in seen for instance in it.cell.instances.tolist()]
-    return len(set(played)) < len(played)
 
 
 def _table(steps: Sequence[dict[str, Any]]) -> Table:

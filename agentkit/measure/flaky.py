@@ -16,7 +16,7 @@ class Occasion:
 
     run: str
     conditions: str
-    """The same text where everything is the same: the agent's hash and the scenario's."""
+    """The same text where everything is the same (`agentkit.measure.history.conditions`)."""
     cell: Cell
 
 
@@ -29,6 +29,8 @@ class Flake:
     failed: int
     flaky: int
     """Instances that both passed and failed within this run."""
+    conditions: str
+    """As of its occasion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class _Seen:
             mine.setdefault(instance, []).append(grade)
             self.results.setdefault((it.conditions, instance), []).append(grade)
         passed = int((grades == PASSED).sum())
-        self.history.append(Flake(it.run, passed, int(graded.sum()) - passed, _both(mine.values())))
+        self.history.append(Flake(it.run, passed, int(graded.sum()) - passed, _both(mine.values()), it.conditions))
 
     def counts(self) -> tuple[int, int]:
         """Flaky instances, and those graded twice or more."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from agentkit.measure import Cell, FlakyStep, Occasion, Summary, flaky_steps, summarize
+from agentkit.measure import Cell, Summary, summarize
 from agentkit.measure.detours import detour_figures
+from agentkit.measure.history import Flakiness, flakiness
 from agentkit.measure.rows import cells
 from agentkit.measure.waterfall import Fall, waterfall
 from agentkit.records import GOLDEN, Run, Verdict
@@ -44,9 +45,7 @@ class Contents:
     run: Run
     summary: Summary
     waterfalls: tuple[Waterfall, ...]
-    flaky: tuple[FlakyStep, ...]
-    repeated: bool
-    """Whether any instance was played twice, so that flakiness could show."""
+    flaky: Flakiness
     spending: Spending
     index: dict[str, Any]
     """Of all trials (`Index.document`)."""
@@ -73,8 +72,7 @@ def gather(store: Store, run: Run, *, baseline: Baseline | None = None, room: in
         run,
         summary,
         waterfalls(found, summary, run),
-        flaky_steps(_occasions(run, found)),
-        any(len(set(cell.instances.tolist())) < cell.valid for cell in found),
+        flakiness(store, run, found),
         spending.spending(),
         index.document(),
         tuple(packer.pieces),
@@ -108,7 +106,3 @@ def _waterfall(cell: Cell, run: Run) -> Waterfall:
     judged = cell.success[cell.success >= 0]
     falls = waterfall(cell, deterministic=run.deterministic, seed=run.seed)
     return Waterfall(cell.scenario, cell.variant, falls, float(judged.mean()) if len(judged) else None)
-
-
-def _occasions(run: Run, found: Sequence[Cell]) -> list[Occasion]:
-    return [Occasion(run.id, f"{run.agent_hash} {run.scenarios.get(cell.scenario)}", cell) for cell in found]

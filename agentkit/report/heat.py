@@ -11,6 +11,15 @@ from agentkit.measure.summary import ScenarioCounts, StepFigure
 from agentkit.records import GOLDEN
 
 
+def heat_of(accuracy: float | None) -> int:
+    """0 where nothing failed, to 10 where everything did, by the square root of what is lost.
+
+    A step that fails one time in ten is far from one that never does. Any failure is 1 at least.
+    """
+    lost = 0.0 if accuracy is None else 1 - accuracy
+    return 0 if lost == 0 else max(1, round(10 * sqrt(lost)))
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """One step under one detour. `figures` are more than one where a detour's own steps share a box."""
@@ -31,10 +40,7 @@ class Box:
 
     @property
     def heat(self) -> int:
-        """0 where nothing failed, to 10 where everything did, by the square root of what is lost: a step that fails one
-        time in ten is far from one that never does. Any failure is 1 at least."""
-        lost = 0.0 if self.accuracy is None else 1 - self.accuracy
-        return 0 if lost == 0 else max(1, round(10 * sqrt(lost)))
+        return heat_of(self.accuracy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from agentkit.report import charts
 from agentkit.report.baseline import Baseline, step_changes
 from agentkit.report.contents import Contents
 from agentkit.report.heat import heat_maps
+from agentkit.report.history import histories
 from agentkit.report.pack import piece
 from agentkit.report.wording import amount, plural, verdict_sentence, what_else
 
@@ -60,8 +61,10 @@ def shown(it: Contents) -> dict[str, Any]:
         "heat_maps": maps,
         "surface_chart": charts.surface_chart(summary.detours) if summary.detours else None,
         "consistency_chart": _consistency(summary),
-        "flaky": it.flaky,
-        "repeated": it.repeated,
+        "flaky": (flaky := histories(run, it.flaky)),
+        "others": any(not share.alike for step in flaky for share in step.shares),
+        "repeated": it.flaky.repeated,
+        "earlier_runs": len(it.flaky.runs) - 1,
         "spending": it.spending,
         "seconds_chart": charts.seconds_chart(it.spending.scenarios) if it.spending.all.seconds else None,
         "asked": (("Models", "model", it.spending.models), ("Tools", "tool", it.spending.tools)),

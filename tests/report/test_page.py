@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.records import Fork, ForkKind, Verdict
+from agentkit.records import Fork, ForkKind, RunId, TrialId, Verdict
 from agentkit.report import gather, render
 from agentkit.store import Store
 from tests.report.report_records import RUN, stored, trial, trials
@@ -111,6 +111,40 @@ def test_forks_are_counted_as_turns_and_found_by_every_variant_that_they_serve(t
     headline = re.search(r"<h1[^>]*>(.*?)</h1>", text)
     assert headline is not None
     assert headline[1] == "The steps compound to 88 %: 88 % on the golden path, 88 % off it"
+
+
+def test_a_flaky_step_shows_its_history_across_runs(store: Store) -> None:
+    for day, agent in ((1, RUN.agent_hash), (2, "<b>another</b>")):
+        earlier = replace(
+            RUN, id=RunId(f"earlier-{day}"), agent_hash=agent, created_at=f"2026-01-0{day}T00:00:00+00:00"
+        )
+        store.create_run(earlier)
+        store.add_trials([replace(it, id=TrialId(f"{day}{it.id}"), run=earlier.id) for it in trials(every=3)])
+    text = render(gather(store, store.run(RUN.id), room=8_000_000)).replace("\xa0", " ")
+    assert "in this run, or between it and the 2 runs before it that played these scenarios" in text
+    row = next(it for it in text.split("<tr>") if ">shop/refund/golden#refund</a>" in it)
+    shown = re.findall(
+        r'<li class="h(\d+)( other)?" title="run ([^"]+)"><strong>(\d+) %</strong> <span>(\d of \d)', row
+    )
+    assert [(run, other) for _, other, run, _, _ in shown] == [
+        ("earlier-1", ""),
+        ("earlier-2", " other"),
+        (RUN.id, ""),
+    ]
+    assert [(share, counts) for *_, share, counts in shown] == [("0", "0 of 4"), ("0", "0 of 4"), ("75", "3 of 4")]
+    assert '<time datetime="2026-01-01">2026-01-01</time>' in row
+    assert "A dashed box is a run of another agent" in text
+
+
+def test_a_step_that_is_flaky_between_runs_alone_links_to_where_it_was_played(tmp_path: Path) -> None:
+    once = [it for it in trials(every=1000) if it.key.repeat == 0 and it.index]
+    with stored(tmp_path, once) as store:
+        earlier = replace(RUN, id=RunId("earlier"), created_at="2026-01-01T00:00:00+00:00")
+        store.create_run(earlier)
+        store.add_trials([replace(it, id=TrialId(f"1{it.id}"), run=earlier.id) for it in trials(every=1)[1:12]])
+        text = render(gather(store, store.run(RUN.id), room=8_000_000))
+    assert "step=shop/refund/poem%23refund&amp;status=any" in text
+    assert "flaky" in text
 
 
 def test_all_that_is_asked_of_it_is_there(store: Store) -> None:
