@@ -20,6 +20,10 @@ JobId = NewType("JobId", str)
 
 GOLDEN = "golden"
 """The variant in which nobody leaves the golden path."""
+OWN_WORDS = ("own", "first", "none")
+"""Words that choose among the detours that a scenario defines itself: all of them, one, none."""
+CATALOGUE_WORDS = ("all", "user", "tool", "model")
+"""Words that choose from the catalogue of detours: all of it, or one party's."""
 
 
 class Party(StrEnum):

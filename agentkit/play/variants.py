@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agentkit.errors import UsageError, near_match
+from agentkit.errors import UsageError
+from agentkit.play.words import catalogue_variants, own_variants, refuse_unknown
 from agentkit.records import GOLDEN
 from agentkit.scenario import Loaded
-from agentkit.scenario.detours import (
-    CATALOGUE,
-    PARTIES,
-    CatalogueDetour,
-    NotApplicable,
-    disturb,
-    select,
-    variant_name,
-)
+from agentkit.scenario.detours import PARTIES, CatalogueDetour, NotApplicable, disturb
 
-_OWN = ("own", "none", "first")
-_PARTIES = ("all", *PARTIES)
 _SHOWN = 6
 
 
@@ -48,22 +39,15 @@ def choose_variants(scenarios: Sequence[Loaded], words: Sequence[str]) -> Varian
     Raises:
         UsageError: a word names nothing.
     """
-    own = {variant for loaded in scenarios for variant in loaded.variants if variant != GOLDEN}
-    detours: dict[str, CatalogueDetour] = {}
-    for word in words:
-        if word in own or word in _OWN:
-            continue
-        name = word.partition("@")[0]
-        if name not in CATALOGUE and name not in _PARTIES:
-            known = [*own, *_OWN, *_PARTIES, *CATALOGUE]
-            raise UsageError(f"no detour is called {name!r}{near_match(name, known)}")
-        detours |= {variant_name([detour]): detour for detour in select(word)}
+    own = {loaded.id: [variant for variant in loaded.variants if variant != GOLDEN] for loaded in scenarios}
+    refuse_unknown(words, {variant for variants in own.values() for variant in variants})
+    detours = catalogue_variants(words)
     cells: list[tuple[str, str]] = []
     without: list[tuple[str, str, str]] = []
     for loaded in scenarios:
-        cells += [(loaded.id, variant) for variant in (GOLDEN, *_own(loaded, words))]
+        cells += [(loaded.id, variant) for variant in (GOLDEN, *own_variants(own[loaded.id], words))]
         for variant, detour in detours.items():
-            why = _no_place(loaded, detour)
+            why = no_place(loaded, detour)
             if why is None:
                 cells.append((loaded.id, variant))
             else:
@@ -103,12 +87,7 @@ def cover_pairs(chosen: Variants) -> Variants:
     return replace(chosen, cells=(*alone, *dict.fromkeys(row for row in rows if row[1])))
 
 
-def _own(loaded: Loaded, words: Sequence[str]) -> Sequence[str]:
-    own = [variant for variant in loaded.variants if variant != GOLDEN]
-    return own if "own" in words else own[:1] if "first" in words else [variant for variant in own if variant in words]
-
-
-def _no_place(loaded: Loaded, detour: CatalogueDetour) -> str | None:
+def no_place(loaded: Loaded, detour: CatalogueDetour) -> str | None:
     """Why a scenario gives a detour no place; None where it does."""
     try:
         disturb(loaded.draw(GOLDEN, 0), GOLDEN, (detour,), loaded.tools)

@@ -64,6 +64,19 @@ def pytest_collect_file(file_path: Path, parent: Any) -> Any:
     return ScenarioFile.from_parent(parent, path=file_path)
 
 
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """A word that names no detour of any scenario is a mistake, not nothing to play."""
+    player = config.stash.get(PLAYER, None)
+    if player is None or hasattr(config, "workerinput"):  # a worker of xdist may not refuse: there each item fails
+        return
+    from agentkit.errors import UsageError
+
+    try:
+        player.words.refuse_unknown()
+    except UsageError as error:
+        raise pytest.UsageError(f"--agentkit-detours: {error}") from None
+
+
 @pytest.fixture
 def play_scenario(request: pytest.FixtureRequest) -> ScenarioPlayer:
     """Plays scenarios and gives their results: `play_scenario("scenarios/shop/refund.yaml").assert_passed()`."""

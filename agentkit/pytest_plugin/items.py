@@ -13,7 +13,6 @@ from agentkit.errors import AgentkitError
 from agentkit.pytest_plugin.player import Broken, player_of
 
 GOLDEN = "golden"
-_OWN = ("own", "none", "first")
 _NOT_IN_A_NAME = str.maketrans(dict.fromkeys(" -./:", "_"))
 
 
@@ -21,11 +20,11 @@ class ScenarioFile(pytest.File):
     """One file of scenarios."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        player_of(self.config).announce(self.path)
-        words = [word.strip() for word in self.config.getoption("agentkit_detours").split(",")]
+        player = player_of(self.config)
+        player.announce(self.path)
         for scenario, outline in _outlines(self.path):
             tags = {*_tags(outline), *_tags(_read(_suite(self.path)))}
-            for variant in _variants(outline, words):
+            for variant in player.words.variants(_own(outline) if outline else None):
                 name = variant if scenario is None else f"{scenario}::{variant}"
                 item = ScenarioItem.from_parent(self, name=name)
                 item.scenario, item.variant = scenario, variant
@@ -45,6 +44,10 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
         player = player_of(self.config)
+        player.words.refuse_unknown()
+        without_place = player.without_place(self.path, self.scenario, self.variant)
+        if without_place is not None:
+            pytest.skip(f"not played, for want of a place to disturb: {without_place}")
         result = player.play(self.path, self.scenario, self.variant)
         for name, value in result.properties().items():
             self.user_properties.append((name, value))
@@ -97,18 +100,11 @@ def _tags(outline: Mapping[str, Any]) -> list[str]:
     return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
 
-def _variants(outline: Mapping[str, Any], words: list[str]) -> list[str]:
-    """The golden path, and what the words name: a scenario's own detours, and those of the catalogue."""
+def _own(outline: Mapping[str, Any]) -> list[str]:
+    """Ids of the scenario's own detours."""
     detours = outline.get("detours")
-    own = [it["id"] for it in detours if isinstance(it, Mapping) and isinstance(it.get("id"), str)] if detours else []
-    chosen = own if "own" in words else own[:1] if "first" in words else [it for it in own if it in words]
-    named = [word for word in words if word.partition("@")[0] in ("all", "user", "tool", "model") or ":" in word]
-    catalogue: list[str] = []
-    if named:
-        from agentkit.scenario.detours import select, variant_name
-
-        catalogue = [variant_name([detour]) for word in named for detour in select(word)]
-    return [GOLDEN, *chosen, *dict.fromkeys(catalogue)]
+    found = detours if isinstance(detours, list) else []
+    return [it["id"] for it in found if isinstance(it, Mapping) and isinstance(it.get("id"), str)]
 
 
 def _mark(item: ScenarioItem, tag: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from agentkit.errors import AgentkitError, SuiteError, UsageError
 from agentkit.pytest_plugin import PLAYER
+from agentkit.pytest_plugin.words import Words
 from agentkit.records import GOLDEN, Run, Trial
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def player_of(config: pytest.Config) -> Player:
             floor=option("agentkit_min"),
             baseline=option("agentkit_baseline"),
             store=option("agentkit_store"),
+            detours=option("agentkit_detours"),
         )
     return config.stash[PLAYER]
 
@@ -71,6 +73,7 @@ class Player:
         floor: float | None = None,
         baseline: str | None = None,
         store: str | None = None,
+        detours: str = "own",
     ) -> None:
         if trials < 1:
             raise pytest.UsageError(f"--agentkit-trials: found {trials}, expected 1 or more")
@@ -85,6 +88,7 @@ class Player:
         self.seed = seed
         self.floor = floor
         self.baseline = baseline
+        self.words = Words(detours)
         self._store_url = store
         self._files: list[Path] = []
         self._loaded: dict[Path, tuple[Loaded, ...] | AgentkitError] = {}
@@ -129,17 +133,22 @@ class Player:
         """Play a scenario's variant. Raises AgentkitError where it cannot be played."""
         from agentkit.pytest_plugin.result import Result
 
-        found = [it for it in self.scenarios(path) if scenario is None or it.id == scenario]
-        if len(found) != 1:
-            raise UsageError(
-                f"{path}: {len(found)} scenarios here; name one of {[it.id for it in self.scenarios(path)]}"
-            )
-        (loaded,) = found
+        loaded = self._scenario(path, scenario)
         name = agent or self.agent_name or loaded.scenario.agent
         if name is None:
             raise UsageError(f"{loaded.id} names no agent: say --agentkit-agent NAME")
         played = self._play(name, loaded, variant, trials or self.trials, self.seed if seed is None else seed)
         return Result(self._runs[name], loaded, variant, played)
+
+    def without_place(self, path: Path, scenario: str | None, variant: str) -> str | None:
+        """Why the scenario gives a detour of the catalogue no place; None where it does."""
+        if ":" not in variant:
+            return None
+        from agentkit.play.variants import no_place
+        from agentkit.scenario.detours import parse_variant
+
+        loaded, (_, detours) = self._scenario(path, scenario), parse_variant(variant)
+        return next((why for detour in detours if (why := no_place(loaded, detour)) is not None), None)
 
     def judge(self, result: Result) -> Judgement:
         """Whether an item passes."""
@@ -166,6 +175,13 @@ class Player:
             self._runner.close()
             self._runner = None
         self._open.clear()
+
+    def _scenario(self, path: Path, scenario: str | None) -> Loaded:
+        known = self.scenarios(path)
+        found = [it for it in known if scenario is None or it.id == scenario]
+        if len(found) != 1:
+            raise UsageError(f"{path}: {len(found)} scenarios here; name one of {[it.id for it in known]}")
+        return found[0]
 
     def _asyncio(self) -> asyncio.Runner:
         if self._runner is None:

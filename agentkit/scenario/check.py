@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from agentkit.errors import Problem, near_match
-from agentkit.records import GOLDEN, ToolSpec
+from agentkit.records import CATALOGUE_WORDS, GOLDEN, OWN_WORDS, ToolSpec
 from agentkit.scenario.document import Document, Keys, dotted
 from agentkit.scenario.drawing import find_cycle, needed_by
 from agentkit.scenario.expressions import TemplateError
@@ -45,6 +45,11 @@ def _ids(document: Document, whole: Outline) -> Iterator[Finding]:
     for detour in whole.detours:
         if detour.id == GOLDEN:
             yield (*detour.keys, "id"), f"{GOLDEN!r} is the name of the path that nobody leaves"
+        if detour.id in (*OWN_WORDS, *CATALOGUE_WORDS):
+            yield (
+                (*detour.keys, "id"),
+                f"{detour.id!r} chooses among detours on the command line; use another name",
+            )
     if whole.turns and not whole.steps:
         yield ("turns",), "no turn has a step: there would be nothing to grade"
 

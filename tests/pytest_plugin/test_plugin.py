@@ -97,6 +97,32 @@ def test_detours_of_the_catalogue_are_items_too(run: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("word", ["second_thougths", "tool:eror", "tool@2"])
+def test_a_word_that_names_no_detour_is_refused(run: Run, word: str) -> None:
+    done = run("scenarios", "--agentkit-detours", f"none,{word}")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--agentkit-detours: " in done.stderr
+    assert word in done.stderr
+    done = run("scenarios", "--agentkit-detours", f"none,{word}", "-n", "1")
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "could not judge golden: " in done.stdout
+    assert word in done.stdout
+
+
+@pytest.mark.slow
+def test_a_detour_without_a_place_is_skipped(run: Run, project: Path) -> None:
+    (project / "scenarios" / "bare").mkdir()
+    (project / "scenarios" / "bare" / "suite.yaml").write_text("title: A shop without tools\n")
+    (project / "scenarios" / "bare" / "hello.yaml").write_text(
+        "title: A greeting\nturns:\n  - id: greet\n    user: Good morning!\n"
+        "    steps: [{id: answer, reply: {mentions: [hello]}}]\noutcome: [{id: polite, reply: {mentions: [hello]}}]\n"
+    )
+    done = run("scenarios/bare", "-v", "-rs", "--agentkit-detours", "none,tool:error")
+    assert "1 passed, 1 skipped" in done.stdout, done.stdout
+    assert "for want of a place to disturb: it has no tool" in done.stdout
+
+
+@pytest.mark.slow
 def test_a_broken_file_fails_alone_and_says_what_is_wrong(run: Run, project: Path) -> None:
     file = project / "scenarios" / "shop" / "six.yaml"
     file.write_text(file.with_name("five.yaml").read_text().replace("outcome:", "outcom:"))

@@ -56,6 +56,12 @@ BROKEN = {
     ),
     "two turns of one id": ("id: never,", "id: bye,", "detours[1].turns[0].id", "a second turn 'bye'"),
     "two detours of one id": ("id: walks_out", "id: poetry", "detours[2].id", "a second detour 'poetry'"),
+    "a detour called as a word that chooses": (
+        "id: walks_out",
+        "id: first",
+        "detours[2].id",
+        "'first' chooses among detours on the command line",
+    ),
     "a detour called golden": ("id: walks_out", "id: golden", "detours[2].id", "the path that nobody leaves"),
     "a detour that rejoins nowhere": ("rejoins: bye", "rejoins: bey", "detours[1].rejoins", "(did you mean 'bye'?)"),
     "a detour that leaves nowhere": ("leaves: ask", "leaves: asks", "detours[2].leaves", "(did you mean 'ask'?)"),

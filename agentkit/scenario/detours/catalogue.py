@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from agentkit.errors import UsageError, near_match
-from agentkit.records import GOLDEN, ToolSpec
+from agentkit.records import CATALOGUE_WORDS, GOLDEN, ToolSpec
 from agentkit.scenario.detours.base import CatalogueDetour, NotApplicable, ToolFault, UserDetour
 from agentkit.scenario.detours.model import MODEL_FAULTS
 from agentkit.scenario.detours.tool import TOOL_FAULTS
@@ -22,7 +22,7 @@ from agentkit.scenario.instance import Instance
 CATALOGUE: Mapping[str, type[CatalogueDetour]] = {
     f"{kind.party}:{kind.name}": kind for kind in (*USER_DETOURS, *TOOL_FAULTS, *MODEL_FAULTS)
 }
-PARTIES = ("user", "tool", "model")
+PARTIES = CATALOGUE_WORDS[1:]
 
 
 @dataclass(frozen=True, slots=True)
