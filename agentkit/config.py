@@ -17,6 +17,7 @@ from agentkit.errors import ConfigError, near_match
 
 FILE = "pyproject.toml"
 DEFAULT_STORE = "sqlite:///.agentkit/agentkit.db"
+DEFAULT_ADAPTERS = ".agentkit/adapters"
 
 
 class Settings(BaseModel):
@@ -57,6 +58,8 @@ class ChatAgent(Endpoint, Sampling):
     """`embedded`: start the small model that ships with the demo, and stop it afterwards; no endpoint is needed."""
     model: str = ""
     """As the endpoint names it; may be left out with an engine."""
+    adapters: tuple[str, ...] = ()
+    """With an engine: names of trained adapters whose changes the model's weights get (`agentkit adapters`)."""
     system: str | None = None
     """System prompt; left out, the suite's policy is used."""
     system_file: str | None = None
@@ -213,6 +216,8 @@ class Config(Settings):
     scenarios: str = "scenarios"
     rewards: str = "rewards"
     store: str = DEFAULT_STORE
+    adapters: str = DEFAULT_ADAPTERS
+    """Folder of the trained adapters."""
     agents: dict[str, AgentSettings] = {}
     users: dict[str, UserSettings] = {}
     """Simulated users."""
@@ -312,20 +317,43 @@ def _kind_names(settings: type[BaseModel]) -> tuple[str, ...]:
 
 def agent_settings(name: str, config: Config) -> AgentSettings:
     """The agent called `name`: one of `[tool.agentkit.agents]`, or `scripted[:accuracy]`, which is always there.
+    `demo+refund-v1-3fa9` is the agent `demo` whose model has the changes of that adapter, or of several.
 
     Raises:
-        ConfigError: there is no such agent, with the nearest name.
+        ConfigError: there is no such agent, with the nearest name, or it cannot have adapters.
     """
     if name in config.agents:
-        return config.agents[name]
+        return _served_here(name, config.agents[name])
     kind, _, accuracy = name.partition(":")
     if kind == "scripted":
         try:
             return ScriptedAgent(kind="scripted", accuracy=float(accuracy or 1.0))
         except ValueError:
             raise ConfigError(f"agent {name!r}: expected `scripted:P` with P from 0 to 1, found {accuracy!r}") from None
+    plain, plus, adapters = name.partition("+")
+    if plus and plain in config.agents:
+        return _adapted(name, config.agents[plain], tuple(adapters.split("+")))
     known = [*config.agents, "scripted"]
-    raise ConfigError(f"no agent is called {name!r} in [tool.agentkit.agents]{near_match(name, known)}")
+    raise ConfigError(f"no agent is called {plain!r} in [tool.agentkit.agents]{near_match(plain, known)}")
+
+
+def _adapted(name: str, agent: AgentSettings, adapters: tuple[str, ...]) -> AgentSettings:
+    if not isinstance(agent, ChatAgent):
+        raise ConfigError(f"agent {name!r}: only an agent of the kind 'chat' can have adapters, found {agent.kind!r}")
+    return _served_here(name, agent.model_copy(update={"adapters": agent.adapters + adapters}))
+
+
+def _served_here(name: str, agent: AgentSettings) -> AgentSettings:
+    """The agent as it is. Raises ConfigError where it names adapters that nothing here would load."""
+    if isinstance(agent, ChatAgent) and agent.adapters:
+        if agent.engine is None:
+            raise ConfigError(f'agent {name!r}: adapters need a model that is served here: `engine = "embedded"`')
+        for adapter in agent.adapters:
+            if not adapter:
+                raise ConfigError(f"agent {name!r}: expected AGENT+ADAPTER, found no adapter's name after a '+'")
+            if agent.adapters.count(adapter) > 1:
+                raise ConfigError(f"agent {name!r}: found the adapter {adapter!r} twice")
+    return agent
 
 
 def user_settings(name: str, config: Config) -> UserSettings:

@@ -134,7 +134,9 @@ def command(
             scenarios = _scenarios(paths, tags, config)
             variants = tuple(_variants(scenarios, detours, pairwise))
             runs = []
-            for name in _agents(agents, scenarios, config):
+            names = _agents(agents, scenarios, config)
+            _verify_adapters(names, config, opened)
+            for name in names:
                 settings = _settings(
                     name,
                     config,
@@ -225,6 +227,19 @@ def _agents(names: Sequence[str], scenarios: Sequence[Loaded], config: Config) -
     return chosen
 
 
+def _verify_adapters(names: Sequence[str], config: Config, store: Store) -> None:
+    """Refuse an agent whose adapter is missing or tampered with, before the first of them plays."""
+    from pathlib import Path
+
+    from agentkit.config import ChatAgent, agent_settings
+
+    for settings in (agent_settings(name, config) for name in names):
+        if isinstance(settings, ChatAgent) and settings.adapters:
+            from agentkit.serve.registered import find_adapters
+
+            find_adapters(settings.adapters, Path(config.adapters), store)
+
+
 def _users(scenarios: Sequence[Loaded], told: str | None, config: Config) -> dict[str, Any]:
     """Settings of the simulated users, by name."""
     from agentkit.play.users import chosen_users
@@ -254,7 +269,9 @@ def _play(
     from agentkit.serve.players import players
 
     budget = Budget(limits.calls, limits.cost)
-    with players(settings, scenarios, config.prices, budget, store, replay_users=replay_users) as cast:
+    with players(
+        settings, scenarios, config.prices, budget, store, adapters=config.adapters, replay_users=replay_users
+    ) as cast:
         agent, judge, users = cast
         with asyncio.Runner() as runner:  # one event loop for both: a server behind a world belongs to its loop
             forks = _plan_forks(runner, settings, scenarios, agent)
@@ -275,7 +292,9 @@ def _resume(store: Store, ref: str, config: Config, limits: _HardLimits, replay_
     settings = recorded_settings(run)
     played = [loaded for loaded in load([Path(path) for path in settings.paths]) if loaded.id in run.scenarios]
     budget = Budget(limits.calls, limits.cost, spent=spent_totals(run.spent))
-    with players(settings, played, config.prices, budget, store, replay_users=replay_users) as cast:
+    with players(
+        settings, played, config.prices, budget, store, adapters=config.adapters, replay_users=replay_users
+    ) as cast:
         agent, judge, users = cast
         with asyncio.Runner() as runner:
             forks = _plan_forks(runner, settings, played, agent)

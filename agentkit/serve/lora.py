@@ -5,6 +5,7 @@ A server that finds no module for an adapter's weights serves the base model and
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,11 +58,19 @@ def _config_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"adapter_config.json: target_modules: found {targets!r}, expected names of modules"
     if not isinstance(config.get("rank_pattern") or {}, Mapping):
         yield f"adapter_config.json: rank_pattern: found {config['rank_pattern']!r}, expected module → rank"
+    alpha = config.get("lora_alpha")
+    if not isinstance(alpha, int | float) or not 0 < alpha < math.inf:
+        yield f"adapter_config.json: lora_alpha: found {alpha!r}, expected a number above 0"
     for key in ("modules_to_save", "use_dora", "lora_bias", "trainable_token_indices", "target_parameters"):
         if config.get(key):
             yield f"adapter_config.json: {key}: found {config[key]!r}, expected a plain LoRA adapter without it"
     if config.get("bias", "none") != "none":
         yield f"adapter_config.json: bias: found {config['bias']!r}, expected 'none'"
+
+
+def lora_pairs(tensors: Mapping[str, Tensor]) -> dict[str, Pair]:
+    """The A and B of an adapter by module, of tensors that were checked."""
+    return _pairs(tensors)[0]
 
 
 def _pairs(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Pair], list[str]]:
@@ -80,7 +89,7 @@ def _pair_problems(module: str, pair: Pair, config: Mapping[str, Any]) -> Iterat
     if missing := {"A", "B"} - set(pair):
         yield f"{module}: its lora_{missing.pop()} is missing"
         return
-    rank = _rank(module, config)
+    rank = rank_of(module, config)
     for side, axis in (("A", 0), ("B", 1)):
         tensor = pair[side]
         if tensor.dtype not in FLOATS:
@@ -91,7 +100,7 @@ def _pair_problems(module: str, pair: Pair, config: Mapping[str, Any]) -> Iterat
             yield f"{module}: lora_{side}: found the rank {tensor.shape[axis]}, expected {rank} (adapter_config.json)"
 
 
-def _rank(module: str, config: Mapping[str, Any]) -> Any:
+def rank_of(module: str, config: Mapping[str, Any]) -> Any:
     """The rank that the configuration gives a module: its own, where a pattern names it."""
     for pattern, rank in (config.get("rank_pattern") or {}).items():
         if re.fullmatch(rf"(.*\.)?({pattern})", module):

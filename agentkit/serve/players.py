@@ -6,8 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import agentkit.config as config
@@ -18,6 +19,7 @@ from agentkit.llm.openai import OpenAIChat
 from agentkit.llm.retry import Retries
 from agentkit.play.agent import Agent
 from agentkit.play.agents import build_agent
+from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.session import RunSettings
 from agentkit.play.user import Users
 from agentkit.play.users import build_users
@@ -26,6 +28,7 @@ from agentkit.store import Store
 
 if TYPE_CHECKING:
     from agentkit.serve import Endpoint
+    from agentkit.serve.adapter_folder import AdapterFolder
 
 
 class Players(NamedTuple):
@@ -44,25 +47,29 @@ def players(
     budget: Budget,
     store: Store,
     *,
+    adapters: str = config.DEFAULT_ADAPTERS,
     replay_users: bool = False,
     on_progress: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> Iterator[Players]:
     """The players of a run; what was started for them is stopped at the end.
 
+    `adapters`: the folder of the trained adapters.
     `replay_users`: users say what is recorded in the store, and no model is asked for their words.
     `on_progress` is told how a model server comes up.
     """
     table = Prices.load(prices)
+    changes = _adapters(settings, Path(adapters), store)
     suites = {loaded.suite.folder: loaded.suite for loaded in scenarios}
     with ExitStack() as stack:
 
         @cache
-        def engine() -> Endpoint:
-            return _start_engine(stack, on_progress)
+        def engine(adapted: bool) -> _Served:
+            return _start_engine(stack, changes if adapted else (), on_progress)
 
         def chat_model(user: str, endpoint: config.Endpoint, budget: Budget = budget) -> ChatModel:
             if isinstance(endpoint, config.ChatAgent | config.LlmUser) and endpoint.engine == "embedded":
-                return _embedded(engine(), endpoint, budget)
+                adapted = isinstance(endpoint, config.ChatAgent) and bool(endpoint.adapters)
+                return _embedded(engine(adapted), endpoint, budget)
             if not endpoint.model:
                 raise ConfigError(f"{user}: `model` is missing")
             return OpenAIChat(
@@ -85,6 +92,8 @@ def players(
             budget=budget,
             prices=table,
         )
+        if isinstance(agent, ChatAgent) and changes:
+            agent = replace(agent, adapters={it.name: it.manifest.hash for it in changes})
         judge = None if settings.judge is None else Judge(chat_model("judge", settings.judge), store)
 
         def user_model(user: str, endpoint: config.Endpoint) -> ChatModel:
@@ -125,25 +134,43 @@ class _NeverAsked:
 
 _EMBEDDED = "vllm"
 _ENGINE_KEY = "AGENTKIT_ENGINE_KEY"
-"""The client takes keys from the environment only, so that no setting ever holds one."""
+_ADAPTED_ENGINE_KEY = "AGENTKIT_ADAPTED_ENGINE_KEY"
+"""The client takes keys from the environment only, so that no setting ever holds one; each engine has its own."""
 
 
-def _start_engine(stack: ExitStack, on_progress: Callable[[str], None]) -> Endpoint:
+class _Served(NamedTuple):
+    """A model server, and the environment variable that holds its key."""
+
+    endpoint: Endpoint
+    key: str
+
+
+def _adapters(settings: RunSettings, folder: Path, store: Store) -> tuple[AdapterFolder, ...]:
+    """The adapters of the agent under test, verified before anything is started."""
+    if not (isinstance(settings.agent_settings, config.ChatAgent) and settings.agent_settings.adapters):
+        return ()
+    from agentkit.serve.registered import find_adapters
+
+    return find_adapters(settings.agent_settings.adapters, folder, store)
+
+
+def _start_engine(stack: ExitStack, adapters: Sequence[AdapterFolder], on_progress: Callable[[str], None]) -> _Served:
     from agentkit.serve import embedded_endpoint
 
-    served = stack.enter_context(embedded_endpoint(on_progress=on_progress))
-    os.environ[_ENGINE_KEY] = served.api_key
-    stack.callback(os.environ.pop, _ENGINE_KEY, None)
-    return served
+    served = stack.enter_context(embedded_endpoint(adapters=adapters, on_progress=on_progress))
+    key = _ADAPTED_ENGINE_KEY if adapters else _ENGINE_KEY
+    os.environ[key] = served.api_key
+    stack.callback(os.environ.pop, key, None)
+    return _Served(served, key)
 
 
-def _embedded(served: Endpoint, endpoint: config.Endpoint, budget: Budget) -> ChatModel:
+def _embedded(served: _Served, settings: config.Endpoint, budget: Budget) -> ChatModel:
     return OpenAIChat(
-        served.base_url,
-        served.model,
-        api_key_env=_ENGINE_KEY,
+        served.endpoint.base_url,
+        served.endpoint.model,
+        api_key_env=served.key,
         provider=_EMBEDDED,
-        timeout=endpoint.timeout,
+        timeout=settings.timeout,
         budget=budget,
         price=FREE,
     )

@@ -61,17 +61,21 @@ def read_tensors(path: Path) -> Mapping[str, Tensor]:
     return found
 
 
-def model_tensors(folder: Path) -> Mapping[str, Tensor]:
-    """The tensors of a model by name, from all the safetensors files of its folder. `start` and `end` are within the
-    file of each.
-
-    Raises:
-        AdapterError: there is none, or one is broken.
-    """
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model's weights. Raises AdapterError where there is none."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise AdapterError(f"{folder}: expected a model's folder, found no *.safetensors file in it")
-    return {name: tensor for file in files for name, tensor in read_tensors(file).items()}
+    return files
+
+
+def model_tensors(folder: Path) -> Mapping[str, Tensor]:
+    """The tensors of a model by name. `start` and `end` are within the file of each.
+
+    Raises:
+        AdapterError: the folder has none, or a file is broken.
+    """
+    return {name: tensor for file in model_files(folder) for name, tensor in read_tensors(file).items()}
 
 
 def numbers(path: Path, tensor: Tensor) -> NDArray[np.floating[Any]]:

@@ -161,7 +161,8 @@ def _play(
     budget: Budget,
     opened: Callable[[Any], Session],
 ) -> tuple[Run, GateVerdict]:
-    with players(settings, scenarios, config.prices, budget, store) as cast, asyncio.Runner() as runner:
+    cast_of = players(settings, scenarios, config.prices, budget, store, adapters=config.adapters)
+    with cast_of as cast, asyncio.Runner() as runner:
         session = opened(cast)
         folder = Path(".agentkit") / "traces" / session.run.id
         with live_progress(session, budget) as listener:

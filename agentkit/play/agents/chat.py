@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -34,6 +34,8 @@ class ChatAgent:
     """As long as tools are offered, every answer is constrained to a JSON object: a tool call, or a reply."""
     calls_per_turn: int | None = None
     """After so many rounds of tool calls in a turn no tools are offered, so that words must follow."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Adapters in the model's weights: name → hash of what is in each."""
 
     @property
     def deterministic(self) -> bool:
@@ -95,6 +97,7 @@ class ChatAgent:
             "system": self.system,
             "guided": self.guided,
             "calls_per_turn": self.calls_per_turn,
+            **({"adapters": dict(self.adapters)} if self.adapters else {}),
         }
 
     async def close(self) -> None:
