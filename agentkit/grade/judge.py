@@ -55,42 +55,45 @@ class Judge:
 
     async def verdict(self, rubric: str, conversation: Sequence[Message]) -> JudgeVerdict:
         """The verdict on the assistant's last answer in `conversation`."""
-        transcript = _transcript(conversation)
-        body = {"rubric": rubric, "conversation": transcript}
+        said = transcript(conversation)
+        body = {"rubric": rubric, "conversation": said}
         key = "judge:" + hashlib.sha256(orjson.dumps([self.model.name, _INSTRUCTIONS, body])).hexdigest()
         if self.cache is not None and (kept := self.cache.cache_get(key)) is not None:
-            return _checked(kept, transcript)
-        text = await self._ask(orjson.dumps(body).decode())
-        verdict = _checked(text, transcript)
+            return _checked(kept, said)
+        text = await ask(self.model, _INSTRUCTIONS, orjson.dumps(body).decode(), JudgeVerdict)
+        verdict = _checked(text, said)
         if self.cache is not None:
             self.cache.cache_put(key, verdict.model_dump_json())
         return verdict
 
-    async def _ask(self, body: str) -> str:
-        request = ChatRequest(
-            messages=(Message("system", _INSTRUCTIONS), Message("user", body)),
-            temperature=0.0,
-            max_tokens=400,
-            response_format=_response_format(),
-        )
-        try:
-            return (await self.model.complete(request)).content
-        except ProviderError as error:
-            raise JudgeError(f"the judge {self.model.name} could not be asked: {error}") from error
+
+async def ask(model: ChatModel, instructions: str, body: str, form: type[BaseModel]) -> str:
+    """What a judge answers, told the JSON Schema of `form`. Raises JudgeError where it cannot be asked."""
+    request = ChatRequest(
+        messages=(Message("system", instructions), Message("user", body)),
+        temperature=0.0,
+        max_tokens=400,
+        response_format=_response_format(form),
+    )
+    try:
+        return (await model.complete(request)).content
+    except ProviderError as error:
+        raise JudgeError(f"the judge {model.name} could not be asked: {error}") from error
 
 
-def _checked(text: str, transcript: Sequence[dict[str, str]]) -> JudgeVerdict:
+def _checked(text: str, said: Sequence[dict[str, str]]) -> JudgeVerdict:
     try:
         verdict = JudgeVerdict.model_validate_json(text)
     except ValidationError:
         raise JudgeError(f"the judge did not answer with a verdict: {shortened(text, 120)}") from None
     quoted = folded(verdict.quotation)
-    if not quoted or not any(quoted in folded(line["said"]) for line in transcript):
+    if not quoted or not any(quoted in folded(line["said"]) for line in said):
         raise JudgeError(f"the judge quotes what nobody said: {shortened(verdict.quotation, 120)}")
     return verdict
 
 
-def _transcript(conversation: Sequence[Message]) -> list[dict[str, str]]:
+def transcript(conversation: Sequence[Message]) -> list[dict[str, str]]:
+    """A conversation as a judge reads it, the system prompt left out."""
     lines = []
     for message in conversation:
         calls = "".join(f"\n[calls {c.name} {orjson.dumps(c.arguments).decode()}]" for c in message.tool_calls)
@@ -99,6 +102,6 @@ def _transcript(conversation: Sequence[Message]) -> list[dict[str, str]]:
     return lines
 
 
-def _response_format() -> dict[str, Any]:
-    schema = JudgeVerdict.model_json_schema() | {"additionalProperties": False}
+def _response_format(form: type[BaseModel]) -> dict[str, Any]:
+    schema = form.model_json_schema() | {"additionalProperties": False}
     return {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -13,6 +13,8 @@ from agentkit.grade.calls import Alignment, Comparison, Normalize, align, compar
 from agentkit.grade.judge import Judge
 from agentkit.grade.match import MISSING, describe, mismatch
 from agentkit.grade.reply import Condition, reasoning_conditions, reply_conditions
+from agentkit.grade.rewarded import CHECK as REWARD
+from agentkit.grade.rewarded import moment_of, reward_condition
 from agentkit.grade.struck import Counted, counted
 from agentkit.grade.text import shortened
 from agentkit.records import Message, Party, Status, StepGrade, ToolCall, ToolSpec
@@ -34,6 +36,8 @@ class TurnRecord:
     """The world right after the turn, plain JSON."""
     span_id: str | None = None
     """Of the turn's `invoke_agent` span: where a step that nothing met is graded."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """The instance's, for rewards that grade a reply."""
 
     @property
     def own(self) -> tuple[Message, ...]:
@@ -89,7 +93,7 @@ async def grade_turn(
         if step.call is not None:
             grades.append(_grade_call(step, step.call, place[step.id], alignment, made, record, normalize))
         elif step.reply is not None:
-            grades.append(await _grade_reply(step, step.reply, record, judge))
+            grades.append(await _grade_reply(step, step.reply, record, judge, tools))
         elif step.state is not None:
             grades.append(_verdict(step, record, state_conditions(step.state, record.state), step.state))
         elif step.no_call is not None:
@@ -141,16 +145,27 @@ def _grade_call(
     )
 
 
-async def _grade_reply(step: Step, reply: Reply, record: TurnRecord, judge: Judge | None) -> StepGrade:
+async def _grade_reply(
+    step: Step, reply: Reply, record: TurnRecord, judge: Judge | None, tools: Mapping[str, ToolSpec]
+) -> StepGrade:
     answer = _answer(record.own)
     conditions = reply_conditions(reply, answer)
+    expected = reply.model_dump(exclude_defaults=True)
     span = next((m.span_id for m in reversed(record.own) if m.role == "assistant" and m.span_id), record.span_id)
+    if reply.reward is not None and all(condition.met for condition in conditions):
+        try:
+            moment = moment_of(
+                reply, step, record.messages, answer, state=record.state, tools=tools, variables=record.variables
+            )
+            conditions.append(await reward_condition(reply, moment, judge))
+        except JudgeError as error:
+            return _ungraded(step, str(error), record.index, span, expected, REWARD)
     if reply.judge is not None and all(condition.met for condition in conditions):
         try:
             conditions.append(await _judged(reply.judge, record.messages, judge))
         except JudgeError as error:
             return _ungraded(step, str(error), record.index, span, reply.judge)
-    return _verdict(step, record, conditions, reply.model_dump(exclude_defaults=True), shortened(answer), span)
+    return _verdict(step, record, conditions, expected, shortened(answer), span)
 
 
 def _grade_no_call(step: Step, alignment: Alignment, made: _Made, record: TurnRecord) -> StepGrade:
@@ -218,7 +233,14 @@ async def _grade_check(check: Check, messages: Sequence[Message], state: Any, ju
     else:
         assert check.reply is not None, "the loader admits only checks with exactly one kind"
         expected = check.reply.model_dump(exclude_defaults=True)
-        conditions = reply_conditions(check.reply, _answer(messages))
+        answer = _answer(messages)
+        conditions = reply_conditions(check.reply, answer)
+        if check.reply.reward is not None and all(condition.met for condition in conditions):
+            try:
+                moment = moment_of(check.reply, None, messages, answer, state=state, tools={}, variables={})
+                conditions.append(await reward_condition(check.reply, moment, judge))
+            except JudgeError as error:
+                return _ungraded(check, str(error), None, None, expected, REWARD)
         if check.reply.judge is not None and all(condition.met for condition in conditions):
             try:
                 conditions.append(await _judged(check.reply.judge, messages, judge))
@@ -281,11 +303,13 @@ def _summary(conditions: Sequence[Condition]) -> str:
     return f"{conditions[-1].reason}{others}"
 
 
-def _ungraded(step: Step | Check, reason: str, turn: int | None, span: str | None, expected: Any) -> StepGrade:
+def _ungraded(
+    step: Step | Check, reason: str, turn: int | None, span: str | None, expected: Any, check: str = "reply.judge"
+) -> StepGrade:
     return StepGrade(
         step=step.id,
         status=Status.UNGRADED,
-        check="reply.judge",
+        check=check,
         reason=reason,
         turn=turn,
         skill=getattr(step, "skill", None),

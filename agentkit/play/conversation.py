@@ -161,7 +161,8 @@ async def _tools(state: State, runtime: _Runtime) -> dict[str, Any]:
 async def _grade(state: State, runtime: _Runtime) -> Command[Literal["user", "__end__"]]:
     """Every step of the turn is graded, on the span that met it."""
     stage, turn, span = runtime.context, state["turn"], runtime.context.turn_span
-    record = TurnRecord(turn, stage.instance.turns[turn], state["messages"], await stage.world.state(), span.span_id)
+    played, world = stage.instance, await stage.world.state()
+    record = TurnRecord(turn, played.turns[turn], state["messages"], world, span.span_id, played.variables)
     grades = await grade_turn(record, stage.world.normalized, stage.judge, stage.world.tools)
     _close(span, grades, record.own)
     over = state["stop"] is not None or turn + 1 == len(stage.instance.turns)

@@ -70,7 +70,7 @@ class Grader:
         for index in range(played):
             so_far = tuple(message for message in trial.messages if message.turn <= index)
             span = span_of_turn(index, [message for message in so_far if message.turn == index], spans)
-            record = TurnRecord(index, instance.turns[index], so_far, None, span)
+            record = TurnRecord(index, instance.turns[index], so_far, None, span, instance.variables)
             grades += await self._turn(record, idle, rebuilt, trial.final_state)
         final = trial.final_state if trial.final_state is not None else rebuilt.final
         outcome: tuple[StepGrade, ...] = ()

@@ -23,6 +23,7 @@ from agentkit.scenario.instance import DrawError, Instance, Piece, Plan, compile
 from agentkit.scenario.model import ID_PATTERN, Scenario
 from agentkit.scenario.modules import ModuleProblem, load_module
 from agentkit.scenario.rehearsal import rehearse
+from agentkit.scenario.reward_steps import source_behind
 from agentkit.scenario.rows import Row, read_rows
 from agentkit.scenario.suite import SUITE_FILE, Suite, find_folder, load_suite
 from agentkit.scenario.validation import validate
@@ -48,7 +49,8 @@ class Loaded:
     suite: Suite
     file: Path
     hash: str
-    """SHA-256 of all that makes the scenario what it is: its content, its rows, and the suite's world and policy."""
+    """SHA-256 of all that makes the scenario what it is: its content, its rows, the suite's world and policy, and the
+    rewards that grade its replies."""
     plan: Plan = field(repr=False)
     uses: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict, repr=False)
     """Variant → the detours of the catalogue that are at work in it."""
@@ -236,6 +238,8 @@ class _Loader:
         rows, problems = self.rows_of(source)
         tools = None if not suite.sound else suite.world.tools if suite.world else {}
         problems += check(document, rows[0].keys() if rows else (), tools)
+        rewards, mistaken = source_behind(document)
+        problems += mistaken
         self.problems += problems
         if not _ID.fullmatch(source.id):
             message = f"{source.id!r} cannot be an id: letters, digits, `_`, `-` and `.` make a file's or folder's name"
@@ -257,7 +261,7 @@ class _Loader:
         plan = compile_plan(scenario, drawing)
         uses = _uses(scenario)
         self.problems += rehearse(document, plan, suite.world, uses)
-        self.loaded[source.id] = Loaded(scenario, suite, source.path, _hash(document, suite, rows), plan, uses)
+        self.loaded[source.id] = Loaded(scenario, suite, source.path, _hash(document, suite, rows, rewards), plan, uses)
 
     def rows_of(self, source: _Source) -> tuple[tuple[Row, ...], list[Problem]]:
         given = source.document.data.get("rows")
@@ -300,10 +304,12 @@ def _shown(folder: Path) -> Path:
         return folder
 
 
-def _hash(document: Document, suite: Suite, rows: Sequence[Row]) -> str:
+def _hash(document: Document, suite: Suite, rows: Sequence[Row], rewards: bytes) -> str:
     digest = sha256()
     for part in (_canonical(document.data), suite.fingerprint, _canonical(rows) if rows else b""):
         digest.update(sha256(part).digest())
+    if rewards:
+        digest.update(sha256(rewards).digest())
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ expected there, and where the conversation rejoins. Strings marked *template* ma
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -15,13 +15,16 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    StrictFloat,
     StrictInt,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from agentkit.scenario.filters import as_text
 from agentkit.scenario.matchers import RENDERED, Matcher, Mention, Regex
+from agentkit.scenario.rewards import read_references
 from agentkit.scenario.server import ServerWorld
 from agentkit.scenario.template import texts
 from agentkit.scenario.variables import Variable
@@ -76,6 +79,26 @@ class Reply(Wording):
     """Whether the answer asks a question."""
     judge: Template | None = None
     """Rubric for the LLM judge, in one or two sentences that can be answered with yes or no."""
+    reward: str | None = None
+    """Rewards of the project's `rewards` folder that grade the answer: `module`, `module:part,part`, or several of
+    these joined by `+`."""
+    at_least: Annotated[StrictFloat, Field(gt=0, le=1)] | None = None
+    """What the rewards must come to, as the share of their points; left out, all of them (1)."""
+    golden: Template | None = None
+    """A right answer, word for word: what the scripted agent says, and what rewards and training may compare with."""
+
+    @field_validator("reward")
+    @classmethod
+    def _names_rewards(cls, reward: str | None) -> str | None:
+        if reward is not None:
+            read_references(reward)
+        return reward
+
+    @model_validator(mode="after")
+    def _has_what_to_hold_against(self) -> Self:
+        if self.at_least is not None and self.reward is None:
+            raise ValueError("`at_least` says how much a `reward` must give, and there is no `reward`")
+        return self
 
     @field_validator("json_schema")
     @classmethod

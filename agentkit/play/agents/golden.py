@@ -110,7 +110,9 @@ def _altered(value: Any, rng: random.Random) -> Any:
 
 
 def golden_reply(reply: Reply) -> str:
-    """A text that meets every condition of `reply` but the judge's."""
+    """A text that meets every condition of `reply` but the judge's, and a reward's where the scenario says how."""
+    if reply.golden is not None:
+        return reply.golden
     if reply.json_schema is not None:
         return orjson.dumps(sample(reply.json_schema, random.Random(0), reply.json_schema.get("$defs", {}))).decode()
     said = [_one_of(item) for item in reply.mentions]

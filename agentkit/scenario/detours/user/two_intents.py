@@ -113,7 +113,10 @@ def _forbidden(turn: PlayTurn) -> set[str]:
 
 def _go_together(one: Reply, two: Reply) -> bool:
     """Whether a text can meet both, each given for a text of its own."""
-    if any(reply.max_words or reply.json_schema for reply in (one, two)) or {one.asks, two.asks} == {True, False}:
+    if any(reply.max_words or reply.json_schema or reply.reward for reply in (one, two)) or {one.asks, two.asks} == {
+        True,
+        False,
+    }:
         return False
     return _can_say(one, two) and _can_say(two, one)
 
