@@ -83,7 +83,8 @@ async def test_a_perfect_agent_passes_every_step_of_the_shipped_suites(
     effects = Counter((it.detour, it.effect) for trial in trials for it in trial.disturbances)
     assert not [key for key in effects if key[1] is Effect.SUPPRESSED]
     struck = {detour for detour, effect in effects if effect is Effect.TRIGGERED}
-    assert struck == {*FAULTS} - {"tool:stale"}  # on these golden paths nothing is read that was written before
+    assert struck | {"tool:stale"} == {*FAULTS}
+    assert dose < 1 or "tool:stale" in struck  # on one golden path alone something is read that was written before
     passed = {g.step for trial in trials for g in trial.steps if g.status is Status.PASSED}
     assert passed >= STEPS
 

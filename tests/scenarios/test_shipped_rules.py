@@ -177,3 +177,17 @@ async def test_two_trials_share_nothing() -> None:
     before = await (await world_of(loaded, instance)).state()
     await play(loaded, instance)
     assert await (await world_of(loaded, instance)).state() == before
+
+
+async def test_who_believes_what_was_true_before_the_move_offers_the_wrong_slot() -> None:
+    loaded = scenario("care_followup/move_follow_up")
+    for seed in SEEDS:
+        instance = loaded.draw("golden", seed)
+        world = await world_of(loaded, instance)
+        calls = [step.call for turn in instance.turns for step in turn.steps if step.call is not None]
+        stale = await world.call("find_slots", arguments(calls[-1]))
+        for call in calls[:-1]:
+            await world.call(call.name, arguments(call))
+        fresh = await world.call("find_slots", arguments(calls[-1]))
+        assert _passes(instance, "offer_freed_one", f"Free: {fresh.content}")
+        assert not _passes(instance, "offer_freed_one", f"Free: {stale.content}")
