@@ -1,0 +1,130 @@
+"""`agentkit adapters`: the trained adapters, what each was measured to do, and whether its folder is what it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.errors import AdapterError, ExitCode, UsageError, near_match
+
+if TYPE_CHECKING:
+    from agentkit.records import Adapter
+    from agentkit.store import Store
+    from agentkit.tune.registry import Left
+
+_ACTIONS = ("retire", "register")
+
+
+@click.command("adapters")
+@click.argument("words", nargs=-1, metavar="[NAME | retire NAME | register NAME]")
+@store_option
+@json_option
+def command(words: tuple[str, ...], store: str | None, json_file: str | None) -> int:
+    """List the trained adapters, or show NAME (or a beginning of it) in full and verify its folder.
+
+    \b
+    retire NAME     it serves nobody any more; its folder stays
+    register NAME   enter a folder that was published and is not in the registry
+
+    Exits with 1 where NAME's folder is missing, or is not what was registered.
+    """
+    check_writable(json_file)
+    from agentkit.config import load_config
+
+    folder = Path(load_config().adapters)
+    with open_store(store) as opened:
+        match words:
+            case ():
+                return _list(opened, folder, json_file)
+            case (name,) if name not in _ACTIONS:
+                return _show(opened, opened.adapter(name), json_file)
+            case ("retire", name):
+                from agentkit.records import AdapterState
+
+                changed = opened.set_adapter_state(opened.adapter(name).name, AdapterState.RETIRED)
+            case ("register", name):
+                from agentkit.tune.registry import register
+
+                changed = register(opened, _unregistered(opened, folder, name))
+            case (action, *names):
+                if action in _ACTIONS:
+                    raise UsageError(
+                        f"{action}: found {len(names)} names, expected one: agentkit adapters {action} NAME"
+                    )
+                raise UsageError(
+                    f"found {' '.join(words)!r}, expected one NAME, or `retire NAME` or `register NAME`"
+                    f"{near_match(action, _ACTIONS)}"
+                )
+    if json_file is not None:
+        write_json(json_file, row(changed))
+    if json_file != "-":
+        click.echo(f"{changed.name} is {changed.state}")
+    return ExitCode.PASS
+
+
+def _list(store: Store, folder: Path, json_file: str | None) -> int:
+    from agentkit.cli.adapter_table import print_adapters
+    from agentkit.tune.registry import left_behind
+
+    found, left = store.adapters(), left_behind(store, folder)
+    if json_file is not None:
+        document = {"adapters": [row(it) for it in found], "not_registered": [_left_row(it) for it in left]}
+        write_json(json_file, document)
+    if json_file != "-":
+        print_adapters(found, left)
+    return ExitCode.PASS
+
+
+def _show(store: Store, adapter: Adapter, json_file: str | None) -> int:
+    from agentkit.cli.adapter_table import print_adapter
+    from agentkit.tune.registry import check_registered
+
+    problem = ""
+    try:
+        check_registered(adapter)
+    except AdapterError as error:
+        problem = str(error)
+    if json_file is not None:
+        write_json(json_file, row(adapter) | {"card": adapter.card, "verified": not problem, "problem": problem})
+    if json_file != "-":
+        print_adapter(adapter, problem)
+    return ExitCode.FAIL if problem else ExitCode.PASS
+
+
+def _unregistered(store: Store, folder: Path, name: str) -> Path:
+    """The folder that is to be registered: by its name, or by a path."""
+    path = folder / name
+    if not path.is_dir():
+        from agentkit.tune.registry import left_behind
+
+        known = [left.path.name for left in left_behind(store, folder)]
+        raise UsageError(f"{folder}: no adapter is called {name!r} there{near_match(name, known)}")
+    return path
+
+
+def row(adapter: Adapter) -> dict[str, Any]:
+    """An adapter in the `--json` documents."""
+    return {
+        "name": adapter.name,
+        "step": adapter.step,
+        "scenarios": list(adapter.scenarios),
+        "state": adapter.state.value,
+        "base": adapter.base,
+        "base_hash": adapter.base_hash,
+        "parents": list(adapter.parents),
+        "job": adapter.job,
+        "path": adapter.path,
+        "present": Path(adapter.path).is_dir(),
+        "hash": adapter.hash,
+        "manifest_hash": adapter.manifest_hash,
+        "created_at": adapter.created_at,
+        "examples": adapter.card.get("examples"),
+        "certificate": adapter.certificate,
+    }
+
+
+def _left_row(left: Left) -> dict[str, str]:
+    return {"path": str(left.path), "problem": left.problem}
