@@ -56,6 +56,8 @@ def command(run: str, baseline: str | None, output: str | None, max_mb: float, s
     click.echo(f"{target}: {len(text) / 1e6:.1f} MB, {len(contents.index['trials']['index']):,} conversations")
     if contents.left_out:
         click.echo(f"{contents.left_out:,} of them without what was said: --max-mb gives more room")
+    if contents.beside is not None and contents.beside.left_out:
+        click.echo(f"{contents.beside.left_out:,} of the baseline's conversations found no room: --max-mb gives more")
     return ExitCode.PASS
 
 
@@ -88,6 +90,7 @@ def baseline_of(run: Run, name: str, store: str | None) -> Baseline:
         verdict=verdict.document(),
         summary=_summary(base.recorded, cells),
         outcomes=outcomes(cells, [played.repeats.tolist() for played in base.recorded.cells if played.steps]),
+        stored=base.run.id if base.run is not None else None,
     )
 
 

@@ -44,7 +44,8 @@ def notes_on(
         notes.append(f"changed since the baseline, accepted: {_names(accepted)}")
     notes += _users_notes(base, candidate, settings)
     if left := sum(cell.left_out for cell in cells):
-        notes.append(f"{left} trials have no counterpart on the other side and were left out")
+        trials, were = ("1 trial has", "was") if left == 1 else (f"{left} trials have", "were")
+        notes.append(f"{trials} no counterpart on the other side and {were} left out")
     unpaired = [cell.id for cell in cells if not cell.paired]
     if unpaired and len(unpaired) < len(cells):
         notes.append(f"not played with the baseline's seeds, so compared without pairs: {_names(unpaired)}")

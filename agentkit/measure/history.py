@@ -31,7 +31,8 @@ class Flakiness:
 
 def flakiness(store: Store, run: Run, found: Sequence[Cell]) -> Flakiness:
     """Of a run whose cells are `found`."""
-    earlier = [it for it in reversed(store.runs(RUNS)) if it.id != run.id and _before(it, run)]
+    earlier = [it for it in store.runs(RUNS) if it.id != run.id and _before(it, run)]
+    earlier.sort(key=lambda it: (it.created_at, it.id))
     seen = [_occasion(it, cell) for it in earlier for cell in cells(store.grades(it.id))]
     seen += [_occasion(run, cell) for cell in found]
     known = {step for cell in found for step in cell.step_ids}

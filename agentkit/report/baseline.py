@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit.measure import FAILED, PASSED, Cell, Summary
-from agentkit.records import TrialKey
+from agentkit.records import RunId, TrialKey
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +23,8 @@ class Baseline:
     summary: Summary
     outcomes: Mapping[TrialKey, bool | None]
     """Success of each of its trials, None where it was invalid or could not be judged."""
+    stored: RunId | None = None
+    """The run of the store whose conversations can be shown; None where the baseline is a file, which has none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from agentkit.measure.rows import cells
 from agentkit.measure.waterfall import Fall, waterfall
 from agentkit.records import GOLDEN, Run, Verdict
 from agentkit.report.baseline import Baseline
+from agentkit.report.beside import Beside, beside
 from agentkit.report.conversations import Packer
 from agentkit.report.index import Index
 from agentkit.report.spending import Spending, SpendingTally
@@ -54,10 +55,13 @@ class Contents:
     left_out: int
     """Conversations that found no room in the file."""
     baseline: Baseline | None = None
+    beside: Beside | None = None
+    """The baseline's conversations, where it is a run."""
 
 
 def gather(store: Store, run: Run, *, baseline: Baseline | None = None, room: int) -> Contents:
-    """Read a run. Conversations take up to about `room` bytes of the file, failures first."""
+    """Read a run. Conversations take up to about `room` bytes of the file, failures first; those of a baseline that is
+    a run of the store come after all of them."""
     found = cells(store.grades(run.id))
     summary = summarize(found, deterministic=run.deterministic, seed=run.seed)
     if any(":" in cell.variant for cell in found):
@@ -68,16 +72,19 @@ def gather(store: Store, run: Run, *, baseline: Baseline | None = None, room: in
             spending.add(trial)
             index.add(trial, packer.add(trial))
     packer.close()
+    left_out = packer.left_out
+    other = beside(store, baseline.stored, index, packer) if baseline and baseline.stored else None
     return Contents(
         run,
         summary,
         waterfalls(found, summary, run),
         flakiness(store, run, found),
         spending.spending(),
-        index.document(),
+        index.document() | ({"beside": other.index} if other else {}),
         tuple(packer.pieces),
-        packer.left_out,
+        left_out,
         baseline,
+        other,
     )
 
 

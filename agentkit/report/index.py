@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from agentkit.records import Trial, TrialKey, Verdict
@@ -20,12 +21,21 @@ class Index:
         self._cells: dict[tuple[str, str], dict[str, int]] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._rows: list[tuple[Any, ...]] = []
+        self._played: dict[TrialKey, tuple[str, Mapping[str, str]]] = {}
+
+    def played(self, key: TrialKey) -> tuple[str, Mapping[str, str]] | None:
+        """How a trial that was added ended with the baseline and here (`SF`: it got worse), and its steps' marks; None
+        where the baseline did not play it."""
+        return self._played.get(key)
 
     def add(self, trial: Trial, place: int | None) -> None:
         key = trial.key
         cell = key.scenario, key.variant
         steps = self._cells.setdefault(cell, {})
         marks = {steps.setdefault(it.step, len(steps)): MARKS[it.status] for it in trial.steps}
+        before = self._of_baseline(key)
+        if before != " ":
+            self._played[key] = before + _VERDICTS[trial.verdict], {it.step: MARKS[it.status] for it in trial.steps}
         self._rows.append(
             (
                 trial.index,
@@ -43,7 +53,7 @@ class Index:
                 trial.reason[:300] if trial.verdict is Verdict.INVALID else None,
                 place,
                 list(trial.fork.serves) if trial.fork else None,
-                self._of_baseline(key),
+                before,
             )
         )
 

@@ -37,6 +37,7 @@ SCRIPTS = (
     "trials",
     "chat",
     "grades",
+    "beside",
     "reader",
     "routes",
     "main",
@@ -52,7 +53,7 @@ FAULT_OF = {
 }
 
 _HERE = Path(__file__).parent
-_MOST_MAPS, _MOST_STEPS, _MOST_FLAKY, _MOST_INVALID = 30, 400, 20, 200
+_MOST_MAPS, _MOST_STEPS, _MOST_FLAKY, _MOST_INVALID, _MOST_TURNED = 30, 400, 20, 200, 12
 
 
 def render(contents: Contents) -> str:
@@ -108,6 +109,7 @@ def _environment() -> Environment:
         most_steps=_MOST_STEPS,
         most_flaky=_MOST_FLAKY,
         most_invalid=_MOST_INVALID,
+        most_turned=_MOST_TURNED,
     )
     return made
 

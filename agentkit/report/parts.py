@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -70,6 +70,8 @@ def shown(it: Contents) -> dict[str, Any]:
         "asked": (("Models", "model", it.spending.models), ("Tools", "tool", it.spending.tools)),
         "sides": _sides(baseline.summary, summary) if baseline else (),
         "paired": _paired(it) if baseline else None,
+        "turned": [(name, _turned(it, ends)) for name, ends in (("Got worse", "SF"), ("Got better", "FS"))],
+        "beside_left_out": it.beside.left_out if it.beside else 0,
         "changes": changes,
         "changes_chart": charts.changes_chart(changes) if any(change.change for change in changes) else None,
         "invalid": (invalid := _invalid(it)),
@@ -77,7 +79,7 @@ def shown(it: Contents) -> dict[str, Any]:
         "left_out": it.left_out,
         "spent": _spent(run.spent),
         "settings": _settings(run.settings),
-        "facts": piece("facts", {"run": run.id, "agent": run.agent, "level": summary.level}),
+        "facts": piece("facts", _facts(it)),
         "steps": piece("steps", _steps(summary, baseline)),
         "index": piece("index", it.index),
         "pieces": it.pieces,
@@ -153,6 +155,35 @@ def _paired(it: Contents) -> dict[str, int] | None:
         return None
     same = ends["S", "S"] + ends["F", "F"]
     return {"worse": ends["S", "F"], "better": ends["F", "S"], "same": same}
+
+
+def _turned(it: Contents, ends: str) -> list[dict[str, Any]]:
+    """The conversations that ended otherwise than with the baseline, `SF` or `FS`, with the steps that failed here."""
+    trials, found = it.index["trials"], it.index["cells"]
+    rows = [
+        row for row, pair in enumerate(zip(trials["base"], trials["verdict"], strict=True)) if "".join(pair) == ends
+    ]
+    return [
+        {
+            "index": trials["index"][row],
+            "cell": "{} · {}".format(*found[trials["cell"][row]]),
+            "failed": _failed(found[trials["cell"][row]][2], trials["steps"][row]),
+        }
+        for row in rows
+    ]
+
+
+def _failed(steps: Sequence[str], marks: str) -> list[str]:
+    return [step for step, mark in zip(steps, marks, strict=False) if mark == "-"]
+
+
+def _facts(it: Contents) -> dict[str, Any]:
+    """What the script is told beside the lists: of the baseline its run, and whether its conversations are here."""
+    facts: dict[str, Any] = {"run": it.run.id, "agent": it.run.agent, "level": it.summary.level}
+    if it.baseline is not None:
+        base = it.baseline
+        facts["baseline"] = {"run": base.run, "agent": base.agent, "conversations": it.beside is not None}
+    return facts
 
 
 def _invalid(it: Contents) -> list[dict[str, Any]]:

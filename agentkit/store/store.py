@@ -176,6 +176,17 @@ class Store(Adapters, Jobs):
 
         return self._stream(read)
 
+    def trials_at(self, run: RunId, places: Sequence[int]) -> Iterator[Trial]:
+        """Whole trials by their places in a run, in the order given, a few of them in memory at a time; places at which
+        nothing was recorded are passed over."""
+        number, t = self._number(run), trials.c
+        for start in range(0, len(places), CHUNK):
+            chunk = places[start : start + CHUNK]
+            query = select(trials).where(t.run == number, t.trial.in_(chunk))
+            with self._transaction() as connection:
+                found = {it.index: it for it in whole_trials(connection, run, connection.execute(query).all())}
+            yield from (found[place] for place in chunk if place in found)
+
     def grades(self, run: RunId) -> Iterator[GradeRow]:
         """What the statistics need of each trial of a run, in its order."""
         number = self._number(run)

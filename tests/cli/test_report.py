@@ -37,6 +37,11 @@ def test_against_a_baseline_the_page_says_what_the_gate_says(cli: Cli, project: 
     assert '<p class="outcome fail">Fail</p>' in text
     assert "Against the baseline" in text
     assert f"scripted:1.0, run {base}" in text
+    assert '"conversations":true' in text
+    assert "Got worse: " in text
+    assert cli("baseline", base).returncode == 0
+    assert cli("report", "--baseline", "reports/baseline.json", "-o", "file.html").returncode == 0
+    assert "The baseline is a file, which holds no conversations" in (project / "file.html").read_text(encoding="utf-8")
 
 
 def test_mistakes_are_told_before_any_work(cli: Cli, project: Path) -> None:

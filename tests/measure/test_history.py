@@ -61,8 +61,8 @@ def test_another_agent_scenario_or_user_makes_no_step_flaky(store: Store, change
 
 
 def test_runs_of_another_agent_are_in_the_history_of_a_flaky_step(store: Store) -> None:
-    add(store, 1, every=5)
     add(store, 2, every=1, agent_hash="another")
+    add(store, 1, every=5)  # as where it was imported later
     three = add(store, 3, every=1000)
     step = found(store, three).steps[0]
     assert [it.run for it in step.history] == ["run-01", "run-02", "run-03"]

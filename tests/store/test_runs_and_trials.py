@@ -192,6 +192,13 @@ class TestStreaming:
         ]
         assert list(store.trials(RUN, variant="golden")) == []
 
+    def test_whole_trials_by_their_places_come_in_the_order_asked_for(self, store: Store) -> None:
+        played = trials(*range(40))
+        store.add_trials(played)
+        wanted = [*range(39, 0, -2), 99, 0]
+        assert list(store.trials_at(RUN, wanted)) == [played[place] for place in wanted if place != 99]
+        assert list(store.trials_at(RUN, [])) == []
+
     def test_a_reader_may_stop_midway_and_a_writer_go_on(self, store: Store) -> None:
         store.add_trials(trials(*range(40)))
         reader = store.trials(RUN)

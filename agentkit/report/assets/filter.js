@@ -28,10 +28,16 @@ function wanted(trial, filter, said) {
     (!filter.verdict || trial.verdict === filter.verdict) &&
     (!filter.scenario || trial.scenario === filter.scenario) &&
     (!filter.variant || trial.variant === filter.variant) &&
-    (!filter.against || againstBase(trial) === filter.against) &&
+    (!filter.against || isAgainst(trial, filter.against)) &&
     (!filter.step || stepIs(trial, filter.step, filter.status)) &&
     (said ? said.has(trial.row) : !words.length || has(trial.words, words))
   );
+}
+
+/** `steps`: those that ended the same, and have a step with another grade. */
+function isAgainst(trial, wish) {
+  const ended = againstBase(trial);
+  return wish === "steps" ? ended === "same" && conversations.beside.has(pairKey(trial)) : ended === wish;
 }
 
 function againstBase(trial) {

@@ -42,7 +42,7 @@ function gradeBlock(talk, grade) {
   ];
   return h(
     "div",
-    { class: `grade ${status.replace(" ", "-")}`, id: `grade:${grade.step}`, tabindex: "-1" },
+    { class: `grade ${status.replace(" ", "-")}`, id: `${talk.side ?? ""}grade:${grade.step}`, tabindex: "-1" },
     name,
     failed || grade.status === "?" ? [h("p", {}, long(...reason)), inside] : folded(talk, grade, reason, inside),
     failed && grade.fault && grade.fault !== "agent"

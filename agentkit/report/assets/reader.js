@@ -1,6 +1,6 @@
 // One conversation, whole.
 
-const reading = { trial: null, from: 0 };
+const reading = { trial: null, from: 0, alone: false };
 
 async function read(number, step) {
   const trial = conversations.byNumber.get(number);
@@ -8,9 +8,7 @@ async function read(number, step) {
   const again = reading.trial === trial;
   reading.trial = trial;
   if (!again) {
-    const talk = await conversation(trial);
-    if (reading.trial !== trial) return undefined;
-    byId("reader").replaceChildren(...pageOf(trial, talk));
+    if (!(await fill(trial))) return undefined;
   }
   if (byId("reader").hidden) reading.from = window.scrollY;
   byId("report").hidden = true;
@@ -22,6 +20,17 @@ async function read(number, step) {
     byId("reader").querySelector("h1").focus({ preventScroll: true });
   }
   return undefined;
+}
+
+/** The conversation's page, with the baseline's beside it where the file holds that; false where another was opened. */
+async function fill(trial) {
+  const other = besideOf(trial);
+  const [talk, base] = await Promise.all([conversation(trial), other ? conversation(other) : null]);
+  if (reading.trial !== trial) return false;
+  const pair = talk && base;
+  byId("reader").classList.toggle("paired", Boolean(pair) && !reading.alone);
+  byId("reader").replaceChildren(...pageOf(trial, talk, pair ? { ...base, side: "base" } : null));
+  return true;
 }
 
 /** Back to the report, where it was left. */
@@ -38,12 +47,39 @@ function close() {
   }
 }
 
-function pageOf(trial, talk) {
-  const head = headOf(trial, talk);
+function pageOf(trial, talk, base) {
+  const head = headOf(trial, talk, base);
   if (!talk) {
     const text = `This file had no room for what was said: agentkit show ${facts.run} --trial ${trial.number} prints it.`;
     return [head, h("p", { class: "notice" }, text)];
   }
+  if (base && !reading.alone) return [head, ...pairBlocks(base, talk), ...pairEnds(base, talk)];
+  const it = partsOf(talk);
+  const blocks = [...it.turns.keys()]
+    .sort((a, b) => a - b)
+    .map((turn) =>
+      h(
+        "section",
+        { class: "turn" },
+        h("h2", {}, turnTitle(turn)),
+        saidOf(talk, it.turns.get(turn), it.failed),
+        marginOf(talk, it.gradesOf(turn), "Grades"),
+      ),
+    );
+  return [
+    head,
+    ...blocks,
+    it.later.length ? endOf("Not reached", "", marginOf(talk, it.later)) : "",
+    talk.outcome.length
+      ? endOf("Outcome", "What held at the end, as a customer would judge it.", marginOf(talk, talk.outcome))
+      : "",
+  ];
+}
+
+const turnTitle = (turn) => (turn < 0 ? "Before" : `Turn ${turn + 1}`);
+
+/** A conversation by turns, the steps that failed by the place of their message, and the grades of no turn. */
+function partsOf(talk) {
   const failed = new Map();
   for (const grade of [...talk.steps, ...talk.outcome]) {
     if (grade.status !== "-") continue;
@@ -54,27 +90,13 @@ function pageOf(trial, talk) {
   talk.messages.forEach((message, place) =>
     turns.set(message.turn, [...(turns.get(message.turn) ?? []), [message, place]]),
   );
-  const numbers = [...turns.keys()].sort((a, b) => a - b);
-  const blocks = numbers.map((turn) => {
-    const title = turn < 0 ? "Before" : `Turn ${turn + 1}`;
-    const grades = talk.steps.filter((grade) => grade.turn === turn);
-    return h(
-      "section",
-      { class: "turn" },
-      h("h2", {}, title),
-      saidOf(talk, turns.get(turn), failed),
-      marginOf(talk, grades, "Grades"),
-    );
-  });
-  const later = talk.steps.filter((grade) => !turns.has(grade.turn));
-  return [
-    head,
-    ...blocks,
-    later.length ? endOf("Not reached", "", marginOf(talk, later)) : "",
-    talk.outcome.length
-      ? endOf("Outcome", "What held at the end, as a customer would judge it.", marginOf(talk, talk.outcome))
-      : "",
-  ];
+  return {
+    talk,
+    failed,
+    turns,
+    gradesOf: (turn) => talk.steps.filter((grade) => grade.turn === turn),
+    later: talk.steps.filter((grade) => !turns.has(grade.turn)),
+  };
 }
 
 /** The message in which a step failed: where its span says, else its call in that turn, else the agent's last word. */
@@ -90,7 +112,7 @@ function placeOf(talk, grade) {
 const endOf = (title, text, margin) =>
   h("section", { class: "turn" }, h("h2", {}, title), h("p", { class: "faint" }, text), margin);
 
-function headOf(trial, talk) {
+function headOf(trial, talk, base) {
   const at = conversations.list.rows.indexOf(trial);
   const step = (by) => conversations.list.rows[at + by];
   const move = (by, name) => {
@@ -113,7 +135,6 @@ function headOf(trial, talk) {
     ["at fault", trial.verdict === "I" ? trial.fault : null],
   ].filter(([, value]) => value !== null && value !== undefined && value !== "");
   const reason = talk ? textOf(talk, talk.reason) : [trial.reason ?? "", 0];
-  const base = { S: "succeeded with the baseline", F: "failed with the baseline" }[trial.base];
   return h(
     "header",
     { class: "head" },
@@ -124,6 +145,13 @@ function headOf(trial, talk) {
       move(-1, "Previous"),
       move(1, "Next"),
       trial.failed.length ? h("button", { type: "button", onclick: nextFailed }, "Next failed step") : "",
+      base
+        ? h(
+            "button",
+            { type: "button", "aria-pressed": String(!reading.alone), onclick: turnBeside },
+            "Baseline beside",
+          )
+        : "",
       at < 0 ? "" : h("span", { class: "count" }, `${count(at + 1)} of ${count(conversations.list.rows.length)}`),
     ),
     h(
@@ -140,7 +168,7 @@ function headOf(trial, talk) {
       bits.map(([name, value]) => h("span", {}, `${name} `, h("code", {}, shown(String(value))))),
     ),
     reason[0] ? h("p", { class: "notice" }, long(...reason)) : "",
-    base ? h("p", { class: "bits" }, `The same conversation ${base}.`) : "",
+    besideHead(trial, talk),
     talk?.fork
       ? h(
           "p",
@@ -158,6 +186,13 @@ function headOf(trial, talk) {
           h("pre", { class: "text" }, long(pretty(textOf(talk, talk.variables)[0]))),
         ),
   );
+}
+
+/** Show the baseline beside, or this run alone. */
+async function turnBeside() {
+  reading.alone = !reading.alone;
+  if (await fill(reading.trial)) byId("reader").querySelector("button[aria-pressed]").focus({ preventScroll: true });
+  announce(reading.alone ? "this run alone" : "the baseline beside");
 }
 
 function plannedBlock(talk) {
@@ -179,7 +214,7 @@ function mark(step) {
   const element = stepElement(step);
   if (!element) return;
   element.classList.add("here");
-  const said = element.closest(".turn").querySelector(".failed-here");
+  const said = element.closest(".side, .turn").querySelector(".failed-here");
   (element.getBoundingClientRect().height ? element : said).scrollIntoView({ block: "center" });
   element.focus({ preventScroll: true });
 }

@@ -12,9 +12,18 @@ const AGAINST_CHOICES = [
   ["worse", "got worse"],
   ["better", "got better"],
   ["same", "ended the same"],
+  ["steps", "ended the same, other grades"],
 ];
 
-const conversations = { trials: [], byNumber: new Map(), list: null, filter: {}, said: null, asked: 0 };
+const conversations = {
+  trials: [],
+  byNumber: new Map(),
+  beside: new Map(),
+  list: null,
+  filter: {},
+  said: null,
+  asked: 0,
+};
 
 /** Rows from the columns of the index. */
 function rowsOf(index) {
@@ -56,6 +65,7 @@ async function showConversations() {
   const index = await source.index();
   conversations.trials = rowsOf(index);
   conversations.byNumber = new Map(conversations.trials.map((trial) => [trial.number, trial]));
+  if (index.beside) conversations.beside = new Map(rowsOf(index.beside).map((trial) => [pairKey(trial), trial]));
   const some = (name) => conversations.trials.some((trial) => trial[name]);
   const columns = [
     { name: "#", class: "n", value: (trial) => trial.number, cell: numberCell },
@@ -94,7 +104,7 @@ async function showConversations() {
   const names = (field) => [...new Set(conversations.trials.map((trial) => trial[field]))].sort();
   choices("scenario-filter", [["", "all scenarios"], ...names("scenario").map((name) => [name, name])]);
   choices("variant-filter", [["", "all variants"], ...names("variant").map((name) => [name, name])]);
-  if (byId("against-filter")) choices("against-filter", AGAINST_CHOICES);
+  if (byId("against-filter")) choices("against-filter", index.beside ? AGAINST_CHOICES : AGAINST_CHOICES.slice(0, -1));
   listen();
   await filterBy({});
 }
