@@ -1,0 +1,217 @@
+"""Completions as the server would write them, many for each prompt, each prompt computed once.
+
+Sampling follows the served request: the same grammar (xgrammar, no white space between JSON tokens), the same frequency
+penalty, the same limit. Prompts of a batch are read once. All completions of a prompt are then written side by
+side, one token of each at a time, in one row behind it: each sees the prompt and its own tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+import xgrammar
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+
+_READ_TOKENS = 8192
+"""Prompt tokens that are read at once, padding included: more need more memory and are no faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How an answer is written."""
+
+    temperature: float = 1.0
+    """0 picks the likeliest token."""
+    max_tokens: int = 100
+    frequency_penalty: float = 0.0
+    """Taken from a token's logit for each time that it was written before, as OpenAI defines it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer."""
+
+    ids: tuple[int, ...]
+    """With the end-of-text token, where it came to one."""
+    free: tuple[bool, ...]
+    """Of each token: whether the grammar left a choice."""
+    logprobs: tuple[float, ...]
+    """Of each token, under the distribution that it was drawn from."""
+    finished: bool
+    """False where the limit cut it."""
+
+
+class Generator:
+    """Writes completions with a model. Schemas are compiled once for all calls."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ends: Sequence[int]) -> None:
+        self._model = model
+        self._ends = tuple(ends)
+        self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
+        vocabulary = model.config.get_text_config().vocab_size
+        self._vocabulary = vocabulary
+        info = xgrammar.TokenizerInfo.from_huggingface(
+            tokenizer, vocab_size=vocabulary, stop_token_ids=list(self._ends)
+        )
+        compiler = xgrammar.GrammarCompiler(info, max_threads=2)
+        self._compiled = lru_cache(maxsize=64)(
+            lambda schema: compiler.compile_json_schema(schema, any_whitespace=False)
+        )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        schemas: Sequence[Mapping[str, Any] | None],
+        samples: int,
+        decoding: Decoding,
+        seed: int,
+    ) -> list[list[Completion]]:
+        """`samples` completions of each prompt, in order. `schemas`: the JSON Schema that each answer is held to."""
+        draw = torch.Generator().manual_seed(seed)
+        found: list[list[Completion]] = [[] for _ in prompts]
+        was_training = self._model.training
+        self._model.eval()
+        try:
+            for batch in _batches(prompts):
+                rows = self._write([prompts[i] for i in batch], [schemas[i] for i in batch], samples, decoding, draw)
+                for place, index in enumerate(batch):
+                    found[index] = rows[place * samples : (place + 1) * samples]
+        finally:
+            self._model.train(was_training)
+        return found
+
+    def _write(
+        self,
+        prompts: Sequence[Sequence[int]],
+        schemas: Sequence[Mapping[str, Any] | None],
+        samples: int,
+        decoding: Decoding,
+        draw: torch.Generator,
+    ) -> list[Completion]:
+        cache, logits, seen = self._read(prompts)
+        logits = logits.repeat_interleave(samples, 0)
+        writers = [_Writer(self._matcher(schema)) for schema in schemas for _ in range(samples)]
+        counts = torch.zeros_like(logits) if decoding.frequency_penalty else None
+        bitmask = xgrammar.allocate_token_bitmask(len(writers), self._vocabulary)
+        position = seen.sum(1, keepdim=True)
+        visible = seen[:, None, None, :].bool().expand(-1, 1, samples, -1)
+        own = torch.eye(samples, dtype=torch.bool)[None, None].expand(len(prompts), 1, -1, -1)
+        for _ in range(decoding.max_tokens):
+            chosen = self._choose(logits, counts, bitmask, writers, decoding, draw)
+            if all(writer.done for writer in writers):
+                break
+            if counts is not None:
+                counts.scatter_add_(1, chosen[:, None], torch.ones_like(chosen[:, None], dtype=counts.dtype))
+            visible = torch.cat([visible, own], -1)
+            output = self._model(
+                input_ids=chosen.view(len(prompts), samples),
+                attention_mask=visible,
+                position_ids=position.expand(-1, samples),
+                past_key_values=cache,
+                use_cache=True,
+            )
+            logits, position = output.logits.flatten(0, 1).float(), position + 1
+        return [writer.completion() for writer in writers]
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
+        """Keys and values of the prompts, the logits after each, and the mask of what is no padding (on the left)."""
+        width = max(map(len, prompts))
+        ids = torch.tensor([[self._pad] * (width - len(prompt)) + list(prompt) for prompt in prompts])
+        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        cache = DynamicCache(config=self._model.config)
+        output = self._model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return cache, output.logits[:, -1].float(), mask
+
+    def _choose(
+        self,
+        logits: torch.Tensor,
+        counts: torch.Tensor | None,
+        bitmask: torch.Tensor,
+        writers: Sequence[_Writer],
+        decoding: Decoding,
+        draw: torch.Generator,
+    ) -> torch.Tensor:
+        """The next token of each row; rows that are done get padding."""
+        if counts is not None:
+            logits = logits - decoding.frequency_penalty * counts
+        held = [row for row, writer in enumerate(writers) if writer.fill(bitmask, row)]
+        if held:
+            xgrammar.apply_token_bitmask_inplace(logits, bitmask, indices=held)
+        scores = (
+            logits.log_softmax(-1) if decoding.temperature == 0 else (logits / decoding.temperature).log_softmax(-1)
+        )
+        chosen = scores.argmax(-1) if decoding.temperature == 0 else _drawn(scores, draw)
+        logprobs = scores.gather(1, chosen[:, None])[:, 0].tolist()
+        free = ((scores > float("-inf")).sum(-1) > 1).tolist()
+        for row, writer in enumerate(writers):
+            if writer.done:
+                chosen[row] = self._pad
+            else:
+                writer.take(int(chosen[row]), logprobs[row], free[row], self._ends)
+        return chosen
+
+    def _matcher(self, schema: Mapping[str, Any] | None) -> xgrammar.GrammarMatcher | None:
+        if schema is None:
+            return None
+        return xgrammar.GrammarMatcher(self._compiled(json.dumps(schema)))
+
+
+class _Writer:
+    """One completion under way."""
+
+    def __init__(self, matcher: xgrammar.GrammarMatcher | None) -> None:
+        self._matcher = matcher
+        self._ids: list[int] = []
+        self._free: list[bool] = []
+        self._logprobs: list[float] = []
+        self.done = False
+
+    def fill(self, bitmask: torch.Tensor, row: int) -> bool:
+        """Write which tokens may follow; False where all may."""
+        if self._matcher is None or self.done:
+            return False
+        return bool(self._matcher.fill_next_token_bitmask(bitmask, row))
+
+    def take(self, token: int, logprob: float, free: bool, ends: Sequence[int]) -> None:
+        self._ids.append(token)
+        self._free.append(free)
+        self._logprobs.append(logprob)
+        self.done = token in ends
+        if self._matcher is not None and not self._matcher.accept_token(token):
+            raise RuntimeError(f"the grammar allowed token {token} and does not accept it")
+
+    def completion(self) -> Completion:
+        return Completion(tuple(self._ids), tuple(self._free), tuple(self._logprobs), self.done)
+
+
+def _drawn(scores: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+    """One token a row by its probability: the greatest of log-probabilities with Gumbel noise."""
+    noise = torch.empty_like(scores).exponential_(generator=draw).log_().neg_()
+    return (scores + noise).argmax(-1)
+
+
+def _batches(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Places of prompts that are read together: of like length, so that little is padding."""
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    batches: list[list[int]] = []
+    for index in order:
+        width = len(prompts[index])
+        if batches and width * (len(batches[-1]) + 1) <= _READ_TOKENS:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
