@@ -1,0 +1,3 @@
+from tests.sandbox.bubblewrap import sandbox
+
+__all__ = ["sandbox"]
