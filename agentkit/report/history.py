@@ -50,7 +50,7 @@ class StepHistory:
 
 def histories(run: Run, found: Flakiness) -> tuple[StepHistory, ...]:
     """Of every flaky step of the run that is reported."""
-    dates = {it.id: it.created_at[:10] for it in found.runs}
+    dates: dict[str, str] = {it.id: it.created_at[:10] for it in found.runs}
     made = []
     for step in found.steps:
         own = conditions(run, step.step.rpartition("#")[0].rpartition("/")[0])
