@@ -25,6 +25,8 @@ _STYLES: Mapping[AdapterState, str] = {
     AdapterState.LIVE: "bold green",
     AdapterState.RETIRED: "dim",
 }
+_NAME = 44
+"""Characters of a name that is not broken into two lines, to be copied."""
 
 
 class Measured(NamedTuple):
@@ -83,11 +85,20 @@ def measured(certificate: Mapping[str, Any] | None) -> Measured:
 def _table(found: Sequence[Adapter]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("adapter", "step", "state", "examples", "before → after", "verdict", "age"):
-        right = name in ("examples", "age")
-        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=name in ("state", "age"))
+        table.add_column(
+            name,
+            justify="right" if name in ("examples", "age") else "left",
+            overflow="fold",
+            no_wrap=name in ("state", "before → after", "age"),
+            min_width=max(min(len(it.name), _NAME) for it in found) if name == "adapter" else None,
+        )
     for it in found:
         told = measured(it.certificate)
-        figures = "not measured" if it.certificate is None else f"{told.before} → {told.after}\n{_change(told)}"
+        figures = (
+            "not measured"
+            if it.certificate is None
+            else f"{told.before} → {told.after}\n{_change(told)}".replace(" (", "\n(")
+        )
         state = Text(it.state.value, style=_STYLES[it.state])
         if not Path(it.path).is_dir():
             state.append("\nfolder is missing", style="bold red")

@@ -24,9 +24,10 @@ from agentkit.serve.model_hash import content_hash
 PROGRAM = (sys.executable, "-P", "-m", "agentkit.tune.merge")
 """Called with the base model's folder, those of the adapters, and the one to write, which is not there yet."""
 _SOURCE = Path(__file__).parents[1] / "tune" / "merge.py"
-_SHARES = (0.5, 1.5)
-"""How much of the adapters' changes may be found in merged weights: 0 is none of them, 1 all, 2 all of them twice.
-Rounding to half precision takes a little."""
+_SHARES = (0.1, 1.5)
+"""How much of the adapters' changes may be found in merged weights: 0 is none of them, 1 all, 2 all of them twice."""
+_WHOLE = 0.8
+"""Below this it is told that rounding took some: half precision has no room for changes far smaller than a weight."""
 _LINES = 15
 """Of what the program said, that an error shows."""
 
@@ -62,7 +63,12 @@ def merged_model(
         if on_progress is not None:
             on_progress(f"merging {', '.join(adapter.name for adapter in adapters)} into {folder}")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _make(base, adapters, folder)
+        share = _make(base, adapters, folder)
+        if share < _WHOLE and on_progress is not None:
+            on_progress(
+                f"only {share:.0%} of what the adapters change is left in the merged weights: the rest was too small "
+                "for their precision and was rounded away"
+            )
     return folder
 
 
@@ -73,8 +79,8 @@ def _program_hash() -> str:
         raise EngineError(f"adapters cannot be merged: {_SOURCE.name} is missing from this installation") from None
 
 
-def _make(base: Path, adapters: Sequence[AdapterFolder], folder: Path) -> None:
-    """Merge into a folder beside the final one, attest what came of it, and rename."""
+def _make(base: Path, adapters: Sequence[AdapterFolder], folder: Path) -> float:
+    """Merge into a folder beside the final one, attest it, and rename. Gives how much of the changes is in it."""
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:80]}-"))
     try:
         made = draft / "model"
@@ -91,6 +97,7 @@ def _make(base: Path, adapters: Sequence[AdapterFolder], folder: Path) -> None:
         except OSError:
             if not folder.is_dir():  # else another process was first, with the same content
                 raise
+        return share
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -86,6 +86,15 @@ def test_a_merge_that_did_nothing_or_too_much_is_refused(
     assert cached(tmp_path) == []
 
 
+def test_changes_that_were_rounded_away_are_told(
+    base: Path, one: AdapterFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMPY_MERGE_TIMES", "0.4")
+    said: list[str] = []
+    merged_model(base, [one], on_progress=said.append)
+    assert "only 40% of what the adapters change is left in the merged weights" in said[1]
+
+
 def test_a_program_that_fails_is_quoted(
     base: Path, one: AdapterFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
