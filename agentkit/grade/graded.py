@@ -38,8 +38,9 @@ def graded(
             raise JudgeError(found.reason)
         return found.score if in_parts else found.status is Status.PASSED
 
+    here = sys._getframe(1).f_globals["__name__"]  # the file of rewards that asks for it, whose part it is
     grade.__doc__ = f"The scenario's own grade of the step{', in parts' if in_parts else ''}."
-    return mark(grade, points=points, seconds=seconds, module=sys._getframe(1).f_globals["__name__"])
+    return mark(grade, points=points, seconds=seconds, module=here)
 
 
 async def grade_step(step: RewardStep, order: Order = "any") -> StepGrade | None:

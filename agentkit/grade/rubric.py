@@ -130,10 +130,9 @@ def _unsteady(part: Part, steps: Sequence[RewardStep]) -> Unsteady | None:
     return None
 
 
-def _frozen(step: RewardStep) -> bytes:
+def _frozen(step: RewardStep) -> str:
     """The mutable things in a step, as they are now."""
-    arguments = [call.arguments for call in step.calls]
-    return orjson.dumps([step.world, dict(step.variables), arguments], default=repr, option=orjson.OPT_NON_STR_KEYS)
+    return repr([step.world, dict(step.variables), [call.arguments for call in step.calls]])
 
 
 def load_rubric(reference: str, folder: Path | None = None) -> Rubric:

@@ -257,7 +257,7 @@ def writing(step):
     return 1
 """
     )
-    step = RewardStep((), "x", world={})
+    step = RewardStep((), "x", world={}, variables={"large": 10**40})
     found = same_twice(load_rubric("one", folder), [step])
     assert [it.part for it in found] == ["counting", "writing"]
     assert "gives 1.0 and then 0.0" in found[0].found

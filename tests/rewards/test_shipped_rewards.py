@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
-from agentkit.errors import RewardError
+from agentkit.config import rewards_folder
+from agentkit.errors import RewardError, SandboxError
 from agentkit.grade import Judge, RewardStep, same_twice, use_judge
 from agentkit.llm import ChatRequest, FakeChat
 from agentkit.records import Message, ToolCall
@@ -296,6 +297,12 @@ def test_tests_that_are_none_are_the_users_mistake_and_no_zero() -> None:
     assert "tests_pass" not in of_code(answer(RIGHT, None))
 
 
+def test_without_a_sandbox_code_is_refused_and_gets_no_zero(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SandboxError, match="apt-get install bubblewrap"):
+        of_code(answer(RIGHT))
+
+
 def judging(passed: bool, better: str = "A") -> Judge:
     def said(request: ChatRequest) -> str:
         body = orjson.loads(request.messages[-1].content)
@@ -374,8 +381,6 @@ def test_a_rubric_of_several_files_takes_what_applies(find_sale: RewardStep) -> 
 
 
 def test_the_shipped_rewards_are_those_of_this_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agentkit.config import rewards_folder
-
     monkeypatch.chdir(ROOT)
     assert rewards_folder() == ROOT / "rewards"
     assert Path(rubric("cost").parts[0].place.split(":")[0]) == Path("rewards/cost.py")
