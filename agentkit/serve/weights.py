@@ -22,7 +22,12 @@ _LONGEST_HEADER = 100_000_000
 """Bytes; as the library has it."""
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2}
 _BYTES |= {"I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1, "F8_E5M2": 1}
-FLOATS = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+FLOATS: Mapping[str, np.dtype[Any]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "BF16": np.dtype("<u2"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +85,11 @@ def model_tensors(folder: Path) -> Mapping[str, Tensor]:
 
 def numbers(path: Path, tensor: Tensor) -> NDArray[np.floating[Any]]:
     """The numbers of a tensor of floats (`FLOATS`), flat."""
-    raw = np.fromfile(path, FLOATS[tensor.dtype], math.prod(tensor.shape), offset=tensor.start)
+    raw: NDArray[Any] = np.fromfile(path, FLOATS[tensor.dtype], math.prod(tensor.shape), offset=tensor.start)
     if tensor.dtype != "BF16":
         return raw
-    return (raw.astype(np.uint32) << 16).view(np.float32)  # the upper half of a 32-bit float
+    upper = raw.astype(np.uint32) << np.uint32(16)  # half of a 32-bit float
+    return upper.view(np.float32)
 
 
 def _guess(path: Path, size: int) -> str:

@@ -9,13 +9,9 @@ import pytest
 from tests.tune.small_lora import write_base, write_lora
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture
-def base(tmp_path: Path) -> Path:
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path / "cache"))
     return write_base(tmp_path / "base")
 
 
