@@ -249,7 +249,8 @@ class Player:
         )
         store = self._stack.enter_context(Store.open(self._store_url or config.store))
         budget = Budget()
-        agent, judge, users = self._stack.enter_context(players(settings, known, config.prices, budget, store))
+        cast = players(settings, known, config.prices, budget, store, adapters=config.adapters)
+        agent, judge, users = self._stack.enter_context(cast)
         run = open_session(settings, [], agent, store, users=users).run
         self._runs[name] = run
         tracing = Tracing.open(run_id=run.id, folder=Path(".agentkit") / "traces" / run.id)
