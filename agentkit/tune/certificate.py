@@ -1,0 +1,291 @@
+"""The proof that a training helped and harmed nothing else: plays before and after, and one verdict.
+
+**promote**: the target step is shown to be better, and nothing else lost the margin or more. **refuse**: something is
+shown to be worse. **inconclusive**: neither, or too little is known. **stopped**: the audit of the rewards or of the
+training stopped the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from agentkit.errors import ExitCode, UsageError
+from agentkit.gate import Difference, GateSettings, Judged, Matched, Recorded
+from agentkit.gate.comparable import notes_on, problems_of
+from agentkit.gate.judged import judge_difference
+from agentkit.gate.metric import Metric
+from agentkit.gate.settings import Criterion, select
+from agentkit.records import GOLDEN
+from agentkit.tune.credit import credit_of, seeds_of
+from agentkit.tune.general import General
+from agentkit.tune.others import Other, judge_others
+from agentkit.tune.paired import (
+    Compared,
+    compare,
+    compare_compounded,
+    interval_document,
+    outcome_members,
+    pairs_of,
+    step_members,
+)
+from agentkit.tune.seeds import OfSeed, OverSeeds, Trained
+from agentkit.tune.words import inconclusive_reasons, refusals, sentence
+
+SCHEMA = 1
+"""Of the document; it rises when a key changes its meaning or goes."""
+
+
+class Promotion(StrEnum):
+    """What a certificate says."""
+
+    PROMOTE = "promote"
+    REFUSE = "refuse"
+    INCONCLUSIVE = "inconclusive"
+    STOPPED = "stopped"
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return {
+            Promotion.PROMOTE: ExitCode.PASS,
+            Promotion.REFUSE: ExitCode.FAIL,
+            Promotion.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+            Promotion.STOPPED: ExitCode.NOT_JUDGED,
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateSettings:
+    """How much must be shown. Raises `UsageError` where a number makes no sense."""
+
+    alpha: float = 0.05
+    """One-sided, of each claim that something was not made worse; the target's interval holds 1 - alpha."""
+    margin: float = 0.10
+    """Drop that must be ruled out for the whole conversation and for every other step, in rate points."""
+    min_effect: float = 0.02
+    """A rare step that is shown to be worse by no more than this does not count."""
+    min_gain: float = 0.0
+    """Least gain at the target step, in rate points."""
+    min_pairs: int = 100
+    """Pairs with which a step is judged by the margin alone."""
+    general_margin: float = 0.15
+    """Net share of the general prompts that may be lost; more refuses."""
+    ask_general: bool = True
+    """Whether a certificate without general prompts can promote nothing."""
+    allow_thin: bool = False
+    """Whether steps with too few pairs, alone and together, may stay open."""
+    max_invalid: float = 0.10
+    """Share of either run's trials."""
+    accept: tuple[str, ...] = ()
+    """Scenarios whose content may differ between the runs; `*` is all."""
+    accept_users: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.gate()
+        if not 0 <= self.min_gain < 1 or not 0 <= self.general_margin < 1:
+            raise UsageError(
+                f"min_gain {self.min_gain}, general_margin {self.general_margin}: expected 0 or more and less than 1"
+            )
+        if self.min_pairs < 1:
+            raise UsageError(f"min_pairs: found {self.min_pairs}, expected 1 or more")
+
+    def gate(self) -> GateSettings:
+        """The gate's settings that say the same."""
+        return GateSettings(
+            alpha=self.alpha,
+            min_effect=self.min_effect,
+            margin=self.margin,
+            mode="non_inferiority",
+            max_invalid=self.max_invalid,
+            accept=self.accept,
+            accept_users=self.accept_users,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A number of the whole conversation: shown with a two-sided interval, judged one-sided by the margin."""
+
+    compared: Compared
+    judged: Judged | None
+    """None for what is shown only: the golden path and off it, apart."""
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON."""
+        verdict = {"outcome": self.judged.outcome.value, "reason": self.judged.reason} if self.judged else {}
+        return self.compared.document() | verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The verdict with everything it rests on."""
+
+    verdict: Promotion
+    sentence: str
+    reasons: tuple[str, ...]
+    """Why, the most important first."""
+    step: str
+    """The target as it was named."""
+    steps: tuple[str, ...] = ()
+    """`scenario/variant#step` of the target."""
+    target: Compared | None = None
+    """None for a job that was stopped."""
+    end_to_end: Mapping[str, Whole] = field(default_factory=dict)
+    """`success`, `compounded`, and of the latter `golden` and `off_path` where both were played."""
+    others: tuple[Other, ...] = ()
+    general: General | None = None
+    credit: Mapping[str, Difference] = field(default_factory=dict)
+    """What `warm_start` (warm less base) and `reinforcement` (tuned less warm) each did to the target step."""
+    seeds: tuple[OfSeed, ...] = ()
+    over_seeds: Mapping[str, OverSeeds] = field(default_factory=dict)
+    """Mean over training seeds: `gain`, and `reinforcement` where each has a warm start."""
+    notes: tuple[str, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Of data, rewards, base model and adapter."""
+    before: str = ""
+    """Agent and run."""
+    after: str = ""
+    settings: CertificateSettings = field(default_factory=CertificateSettings)
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON: no NaN, None where a number does not exist."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict.value,
+            "exit_code": int(self.verdict.exit_code),
+            "sentence": self.sentence,
+            "reasons": list(self.reasons),
+            "target": self._target(),
+            "end_to_end": {name: it.document() for name, it in self.end_to_end.items()},
+            "others": [it.document() for it in self.others],
+            "general": None if self.general is None else self.general.document(),
+            "credit": {name: interval_document(it) for name, it in self.credit.items()},
+            "seeds": [it.document() for it in self.seeds],
+            "over_seeds": {name: it.document() for name, it in self.over_seeds.items()},
+            "notes": list(self.notes),
+            "hashes": dict(self.hashes),
+            "before": self.before,
+            "after": self.after,
+            "settings": {name: getattr(self.settings, name) for name in self.settings.__slots__},
+        }
+
+    def _target(self) -> dict[str, Any]:
+        if self.target is None:
+            empty = {"before": None, "after": None, "difference": None, "held_out": 0}
+            return {"step": self.step, **empty, "steps": []}
+        held_out = {"held_out": self.target.instances, "steps": list(self.steps)}
+        return {"step": self.step, **self.target.document(), **held_out}
+
+
+def certify(
+    target: str,
+    before: Recorded,
+    after: Recorded,
+    *,
+    warm: Recorded | None = None,
+    seeds: Sequence[Trained] = (),
+    general: General | None = None,
+    hashes: Mapping[str, str],
+    settings: CertificateSettings | None = None,
+    seen: Collection[int] = (),
+    notes: Sequence[str] = (),
+) -> Certificate:
+    """Judge a trained agent (`after`) by the plays of the one it was trained from (`before`), pair by pair.
+
+    `target` names the step as the gate does: `refund`, `shop/refund/golden#refund`, `skill:refund`, a pattern. `warm`
+    is the same agent after the warm start only. `seeds` holds every fresh training seed, the certified one among them
+    where it is one. `seen` are the instances of training and validation, of which none may be played here.
+
+    Raises UsageError where the target is no step, a run is compared with itself, no pairs were played, or an instance
+    was seen in training.
+    """
+    chosen = settings or CertificateSettings()
+    asked = chosen.gate()
+    cells = pairs_of(before, after)
+    _refuse_seen(after, seen)
+    steps = select(cells, target)
+    level = 1 - chosen.alpha
+    found = compare(f"step {target}", step_members(cells, steps), seed=chosen.seed, level=level)
+    others = judge_others(cells, steps, asked, chosen.min_pairs)
+    problems = problems_of(before, after, asked)
+    if before.agent_hash == after.agent_hash:
+        problems += (f"both runs played the same agent ({before.agent_hash[:12]}): there is nothing to prove",)
+    end_to_end = _end_to_end(cells, chosen)
+    refused = refusals(found, end_to_end, others, general, chosen)
+    unknown = inconclusive_reasons(found, end_to_end, others, general, chosen)
+    verdict = Promotion.PROMOTE
+    if problems or (unknown and not refused):
+        verdict = Promotion.INCONCLUSIVE
+    elif refused:
+        verdict = Promotion.REFUSE
+    reasons = (*problems, *refused, *unknown)
+    of_seeds, over, said = seeds_of(before, seeds, warm, steps, seed=chosen.seed, level=level)
+    return Certificate(
+        verdict,
+        sentence(verdict.value, found, reasons, chosen),
+        reasons,
+        target,
+        steps,
+        found,
+        end_to_end,
+        others,
+        general,
+        credit_of(before, warm, after, steps, seed=chosen.seed, level=level),
+        of_seeds,
+        over,
+        (*notes, *said, *notes_on(before, after, cells, asked, ())),
+        dict(hashes),
+        f"{before.agent} ({before.run})",
+        f"{after.agent} ({after.run})",
+        chosen,
+    )
+
+
+def stopped(step: str, reasons: Sequence[str], *, hashes: Mapping[str, str]) -> Certificate:
+    """The certificate of a job that was stopped by the audit: nothing was proved, and why. Raises UsageError without a
+    reason."""
+    if not reasons:
+        raise UsageError(f"{step}: a job that was stopped says why, and no reason was given")
+    return Certificate(
+        Promotion.STOPPED, f"stopped: {reasons[0]}", tuple(reasons), step, hashes=dict(hashes)
+    )  # fmt: skip
+
+
+def _refuse_seen(after: Recorded, seen: Collection[int]) -> None:
+    known = set(seen)
+    for cell in after.cells:
+        if leaked := sorted(known & set(cell.instances.tolist())):
+            raise UsageError(
+                f"{cell.id}: instance {leaked[0]} and {len(leaked) - 1} others were seen in training or validation; "
+                "a certificate rests on held-out instances only"
+            )
+
+
+def _end_to_end(cells: Sequence[Matched], settings: CertificateSettings) -> dict[str, Whole]:
+    asked, shown = settings.gate(), 1 - settings.alpha
+    one_sided, seed = 1 - 2 * settings.alpha, settings.seed
+    golden, off = [it for it in cells if it.variant == GOLDEN], [it for it in cells if it.variant != GOLDEN]
+    success, product = "success end to end", "compounded accuracy"
+    found = {
+        "success": Whole(
+            compare(success, outcome_members(cells), seed=seed, level=shown),
+            _whole(compare(success, outcome_members(cells), seed=seed, level=one_sided), asked),
+        ),
+        "compounded": Whole(
+            compare_compounded(product, cells, seed=seed, level=shown),
+            _whole(compare_compounded(product, cells, seed=seed, level=one_sided), asked),
+        ),
+    }
+    if golden and off:
+        for name, some, words in (("golden", golden, "on the golden path"), ("off_path", off, "off the golden path")):
+            found[name] = Whole(compare_compounded(f"{product} {words}", some, seed=seed, level=shown), None)
+    return found
+
+
+def _whole(it: Compared, asked: GateSettings) -> Judged:
+    criterion = Criterion(Metric("steps", it.name, (), ()), asked.min_effect, asked.margin, True)
+    return judge_difference(criterion, it.difference, it.difference.p_value, 1.0, asked)
