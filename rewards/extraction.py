@@ -7,11 +7,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 from agentkit.grade import RewardStep, reward
 
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*?)\n\s*```\s*\Z", re.DOTALL)
+DEEPEST = 50
+"""Levels of nesting beyond which a text is no document."""
 
 
 @reward(points=5)
@@ -50,10 +52,14 @@ def nothing_invented(step: RewardStep) -> float | None:
 
 
 def _object(text: str) -> dict[str, Any] | None:
-    fenced = _FENCE.match(text)
+    inside = text.strip()
+    if inside.startswith("```") and inside.endswith("```"):
+        inside = inside[3:-3].removeprefix("json")
+    if max(accumulate((it in "[{") - (it in "]}") for it in inside), default=0) > DEEPEST:
+        return None
     try:
-        found = json.loads(fenced[1] if fenced else text)
-    except (ValueError, RecursionError):
+        found = json.loads(inside)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 

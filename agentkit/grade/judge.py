@@ -7,7 +7,8 @@ failed. Verdicts are cached by content, so that grading the same conversation ag
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -96,10 +97,22 @@ def transcript(conversation: Sequence[Message]) -> list[dict[str, str]]:
     """A conversation as a judge reads it, the system prompt left out."""
     lines = []
     for message in conversation:
-        calls = "".join(f"\n[calls {c.name} {orjson.dumps(c.arguments).decode()}]" for c in message.tool_calls)
+        calls = "".join(f"\n[calls {c.name} {_written(c.arguments)}]" for c in message.tool_calls)
         if message.role != "system":
-            lines.append({"who": message.role, "said": message.content + calls})
+            lines.append({"who": message.role, "said": sendable(message.content + calls)})
     return lines
+
+
+def sendable(text: str) -> str:
+    """`text` without lone surrogates, which a model can write in JSON and nobody can send."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _written(arguments: Mapping[str, Any] | None) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except orjson.JSONEncodeError:  # what Python reads as JSON is more than others do: lone surrogates, endless numbers
+        return json.dumps(arguments, separators=(",", ":"))
 
 
 def _response_format(form: type[BaseModel]) -> dict[str, Any]:

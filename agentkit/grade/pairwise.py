@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agentkit.errors import JudgeError
-from agentkit.grade.judge import Judge, ask, transcript
+from agentkit.grade.judge import Judge, ask, sendable, transcript
 from agentkit.grade.text import folded, shortened
 from agentkit.records import Message
 
@@ -47,7 +47,7 @@ async def preference(judge: Judge, criterion: str, conversation: Sequence[Messag
 
 
 async def _choice(judge: Judge, criterion: str, conversation: Sequence[Message], a: str, b: str) -> Choice:
-    said = transcript(conversation)
+    said, a, b = transcript(conversation), sendable(a), sendable(b)
     body = {"criterion": criterion, "conversation": said, "A": a, "B": b}
     key = "pair:" + hashlib.sha256(orjson.dumps([judge.model.name, _INSTRUCTIONS, body])).hexdigest()
     texts = [a, b, *(line["said"] for line in said)]

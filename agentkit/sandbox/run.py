@@ -24,6 +24,8 @@ from agentkit.sandbox.watch import memory_of
 
 _EVERY = 0.02
 """Seconds between two looks at the memory."""
+_FAREWELL = 2.0
+"""Seconds that bubblewrap has to end after what it ran was killed."""
 _START = 10.0
 """Seconds that the sandbox may take to be set up."""
 
@@ -147,11 +149,12 @@ def _until_over(
 
 def _kill(process: subprocess.Popen[bytes], first: int | None) -> None:
     """End everything inside: with the first process of its namespace, the kernel ends all others."""
-    if process.poll() is None:
-        if first is not None:
-            with suppress(ProcessLookupError):
-                os.kill(first, signal.SIGKILL)
-        process.kill()
+    if process.poll() is None and first is not None:
+        with suppress(ProcessLookupError):
+            os.kill(first, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_FAREWELL)  # bubblewrap has a child to bury, and then goes itself
+    process.kill()
     process.wait()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from agentkit.grade import (
     preference,
     use_judge,
 )
+from agentkit.grade import rubric as rubrics
 from agentkit.llm import ChatRequest, FakeChat
 from agentkit.play.agents.golden import golden_reply
 from agentkit.records import Message, Party, Status, ToolCall, ToolSpec
@@ -310,3 +313,14 @@ async def test_equal_answers_are_a_tie_and_nonsense_is_none() -> None:
     assert await preference(never, "x", [], "Same  text", "same text") == 0.5
     with pytest.raises(JudgeError, match="did not answer with a choice"):
         await preference(Judge(FakeChat(lambda request: "A, I think")), "x", [], "one", "two")
+
+
+def test_the_example_of_the_readme_does_what_it_says(project: Path) -> None:
+    readme = (Path(rubrics.__file__).parent / "README.md").read_text()
+    example = re.search(r"`rewards/refund.py`\n\n```python\n(.*?)```", readme, re.DOTALL)
+    assert example is not None
+    (project / "graders" / "refund.py").write_text(example[1])
+    step = replace(call_step(sale_id="S-1"), world={"sales": {"S-1": {}}})
+    scored = load_rubric("refund").score(step)
+    assert scored.parts == {"as_the_scenario_says": 0.0, "well_formed": 1.0, "sale_exists": 1.0}
+    assert f'# {scored.total:.2f}, {{"as_the_scenario_says": 0.0, "well_formed": 1.0' in readme

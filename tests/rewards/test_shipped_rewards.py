@@ -368,6 +368,41 @@ def test_cost_says_nothing_where_nothing_is_known() -> None:
     assert rubric("cost").score(longer).parts == {"no_longer_than_golden": 0.5}
 
 
+HOSTILE = (
+    "",
+    "\ud800",
+    "\x00\x1b[31m",
+    "```json\n" + "\n" * 50_000,
+    "```python\n" * 2_000,
+    "?" * 50_000,
+    " " * 50_000 + "x",
+    "[" * 5_000 + "]" * 5_000,
+    '{"a":' + "[" * 900 + "]" * 900 + "}",
+    '{"a": ' + "9" * 5_000 + ', "b": 1e999, "c": "\\ud800", "d": ٣}',
+    '{"total": -1e999, "seller": {"x": [{}]}, "items": [[1], {"y": null}], "paid": "٣.٣"}',
+)
+ARGUMENTS: tuple[Any, ...] = (
+    None,
+    {},
+    {"sale_id": ["x"], "last_four": {"y": float("nan")}},
+    {"sale_id": "\ud800", "n": 10**400},
+)
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("name", ["tool_call", "extraction", "reply", "code", "judge", "reasoning", "cost"])
+def test_whatever_a_model_writes_is_scored(name: str, find_sale: RewardStep, confirm: RewardStep) -> None:
+    more: dict[str, Any] = {"golden": GOLDEN.decode(), "tokens": 7, "variables": {"tests": TESTS}}
+    hostile = [replace(confirm, completion=text, reply=text, reasoning=text, **more) for text in HOSTILE] + [
+        replace(find_sale, calls=(ToolCall("1", "look_up_sale", given),), **more) for given in ARGUMENTS
+    ]
+    with use_judge(judging(True)):
+        for step in hostile:
+            total = rubric(name).score(step).total
+            assert total is None or 0 <= total <= 1
+            assert total != 1 or name in ("cost", "judge", "reasoning")
+
+
 def test_a_rubric_of_several_files_takes_what_applies(find_sale: RewardStep) -> None:
     scored = rubric("tool_call+reply+cost").score(replace(find_sale, tokens=30))
     assert scored.total == 1
