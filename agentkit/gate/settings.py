@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -136,7 +136,26 @@ def step_metric(cells: Sequence[Matched], name: str, chosen: Sequence[str]) -> M
     return steps(cells, chosen, name)
 
 
-def select(cells: Sequence[Matched], selector: str) -> tuple[str, ...]:
+class Selectable(Protocol):
+    """The steps of one scenario and variant, as far as a selector looks at them."""
+
+    @property
+    def id(self) -> str:
+        """`scenario/variant`."""
+        ...
+
+    @property
+    def steps(self) -> tuple[str, ...]: ...
+    @property
+    def skills(self) -> tuple[str | None, ...]:
+        """Of each step."""
+        ...
+
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+
+
+def select(cells: Sequence[Selectable], selector: str) -> tuple[str, ...]:
     """The steps (`scenario/variant#step`) that a selector names, one at least."""
     kind, _, name = selector.partition(":")
     every = [(cell, step, skill) for cell in cells for step, skill in zip(cell.steps, cell.skills, strict=True)]

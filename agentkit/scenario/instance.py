@@ -92,9 +92,12 @@ class _TurnPlan:
     steps: tuple[Piece, ...]
     detour: str | None
 
+    def picked(self, seed: int) -> int:
+        """Place of the wording that a seed picks."""
+        return derive(seed, "wording", self.id) % len(self.wordings) if len(self.wordings) > 1 else 0
+
     def play(self, seed: int, values: Values) -> PlayTurn:
-        pick = derive(seed, "wording", self.id) % len(self.wordings) if len(self.wordings) > 1 else 0
-        user = as_text(self.wordings[pick](values))
+        user = as_text(self.wordings[self.picked(seed)](values))
         return PlayTurn(self.id, user, self.order, tuple(step(values) for step in self.steps), self.detour)
 
 
@@ -136,6 +139,22 @@ class Plan:
             void=tuple((step(values), reason) for step, reason in plan.void),
             persona=self.persona(values),
         )
+
+    def wording(self, variant: str, turn: str, seed: int) -> tuple[int, int]:
+        """Which of a turn's wordings the seed picks, from 0, and how many there are. Raises KeyError for a turn that
+        the variant does not have."""
+        plan = self._turn(variant, turn)
+        return plan.picked(seed), len(plan.wordings)
+
+    def worded(self, variant: str, turn: str, wording: int, values: Values) -> str:
+        """A turn in one of its wordings. Raises KeyError as `wording`, DrawError where it cannot be filled in."""
+        return as_text(self._turn(variant, turn).wordings[wording](values))
+
+    def _turn(self, variant: str, turn: str) -> _TurnPlan:
+        for plan in self.variants[variant].turns:
+            if plan.id == turn:
+                return plan
+        raise KeyError(turn)
 
     def pieces(self) -> list[Piece]:
         """Every part that is filled in, once."""

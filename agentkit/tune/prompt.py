@@ -1,7 +1,7 @@
 """A frozen prompt: the conversation up to one step, exactly as the model is served it, and what is known of the answer.
 
-Prompts stand in `prompts.jsonl` of a job, one a line. The trainer reads nothing else of the scenarios, so that a job can
-be sent to another machine.
+Prompts stand in `prompts.jsonl` of a job, one a line. The trainer reads nothing else of the scenarios, so that a job
+can be sent to another machine.
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class Prompt(BaseModel):
     history: tuple[Message, ...]
     """The same conversation as it was recorded; the last message is the user's or a tool's."""
     expected: Step
+    around: tuple[Step, ...] = ()
+    """The call steps of its turn and `expected`, in order: what one of them expects is no extra call to another. Empty
+    where `expected` stands alone."""
     order: Order = "subset"
     tools: dict[str, ToolSpec] = {}
     """What the world offers, by name."""
@@ -77,11 +80,13 @@ class Prompt(BaseModel):
         """What the scenario's own grader says of an answer: the very code that graded the run."""
         record = TurnRecord(
             index=self.turn,
-            turn=PlayTurn(id=self.step, user="", order=self.order, steps=(self.expected,)),
+            turn=PlayTurn(id=self.step, user="", order=self.order, steps=self.around or (self.expected,)),
             messages=(*self.history, self._message(text)),
             state=self.world,
+            variables=self.variables,
         )
-        return (await grade_turn(record, self._normalized, None, self.tools))[0]
+        grades = await grade_turn(record, self._normalized, None, self.tools)
+        return next(grade for grade in grades if grade.step == self.expected.id)
 
     def reward_step(self, text: str, tokens: int | None = None) -> RewardStep:
         """An answer as reward functions see it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,7 @@ from agentkit.config import Sampling
 from agentkit.llm import ChatModel, ChatRequest, ChatResponse
 from agentkit.play.agent import Moment
 from agentkit.play.agents.guided import guided_messages, read_guided, response_format
-from agentkit.records import Message
+from agentkit.records import Message, ToolSpec
 
 _TRACED = ("temperature", "top_p", "max_tokens", "seed")
 
@@ -42,7 +42,9 @@ class ChatAgent:
         return self.sampling.temperature == 0
 
     async def act(self, moment: Moment) -> tuple[Message, ...]:
-        request = self._request(moment)
+        request = self.request(
+            moment.messages, turn=moment.turn, tools=moment.tools, policy=moment.policy, seed=moment.seed
+        )
         span = moment.span.chat(
             model=self.model.name,
             provider=self.model.provider,
@@ -59,24 +61,26 @@ class ChatAgent:
         span.finish(message, response.call)
         return (message,)
 
-    def _request(self, moment: Moment) -> ChatRequest:
-        made = sum(bool(m.tool_calls) for m in moment.messages if m.turn == moment.turn)
+    def request(
+        self, messages: Sequence[Message], *, turn: int, tools: Mapping[str, ToolSpec], policy: str, seed: int
+    ) -> ChatRequest:
+        """What the model is asked for the next move, after `messages`, in a turn (index from 0)."""
+        made = sum(bool(m.tool_calls) for m in messages if m.turn == turn)
         may_call = self.calls_per_turn is None or made < self.calls_per_turn
-        tools = tuple(moment.tools.values()) if may_call else ()
-        system = moment.policy if self.system is None else self.system
-        messages = moment.messages
+        offered = tuple(tools.values()) if may_call else ()
+        system = policy if self.system is None else self.system
         if self.guided:
-            messages = guided_messages(system, messages, tools)
+            messages = guided_messages(system, messages, offered)
         elif system:
             messages = (_system(system), *messages)
         return ChatRequest(
-            messages=messages,
-            tools=() if self.guided else tools,
+            messages=tuple(messages),
+            tools=() if self.guided else offered,
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
-            seed=None if self.deterministic else moment.seed,
-            response_format=response_format(tools) if self.guided and tools else None,
+            seed=None if self.deterministic else seed,
+            response_format=response_format(offered) if self.guided and offered else None,
             extra_body=self.sampling.extra_body,
         )
 

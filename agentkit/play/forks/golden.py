@@ -19,7 +19,7 @@ from agentkit.play.agents.scripted import ScriptedAgent
 from agentkit.play.conversation import Conversation, Stage, State, start_state, superstep_limit
 from agentkit.play.trial import trial_world
 from agentkit.play.trouble import agent_trouble
-from agentkit.records import Status, StepGrade, ToolCall, TrialKey, Verdict
+from agentkit.records import Message, Status, StepGrade, ToolCall, TrialKey, Verdict
 from agentkit.scenario import Loaded
 from agentkit.scenario.detours import Disturbed
 from agentkit.tracing import Tracing
@@ -45,6 +45,8 @@ class History:
     """The golden agent's tool calls, by turn."""
     moves: tuple[int, ...]
     """The golden agent's moves, by turn."""
+    messages: tuple[Message, ...] = ()
+    """All that was said, what tools answered included."""
     trouble: str = ""
     """Why the play ended before its time, in words."""
 
@@ -131,5 +133,6 @@ class Histories:
             grades=end["grades"],
             calls=tuple(tuple(call for message in own for call in message.tool_calls) for own in said),
             moves=tuple(len(own) for own in said),
+            messages=end["messages"],
             trouble=trouble or end["reason"],
         )

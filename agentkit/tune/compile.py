@@ -1,0 +1,274 @@
+"""From a run's failures at a step to frozen prompts for training and validation, and conversations that are held out.
+
+Recorded failures come first, each with all that the agent really said before; then as many fresh instances as are
+wanted, with what an agent that does everything right would have said before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field
+
+from agentkit.config import ChatAgent as ChatSettings
+from agentkit.errors import AgentkitError, UsageError
+from agentkit.llm import ChatModel, ChatRequest, ChatResponse, Prices
+from agentkit.llm.budget import Budget
+from agentkit.play.agents import build_agent
+from agentkit.play.agents.chat import ChatAgent
+from agentkit.play.conversation import build_conversation
+from agentkit.play.forks.golden import Histories
+from agentkit.records import Run, Trial
+from agentkit.scenario import Instance, Loaded, NoPlaceError
+from agentkit.tune.failures import Failure, failures, recorded_due
+from agentkit.tune.moment import Due, NoPrompt, golden_due, place_of, prompt_of
+from agentkit.tune.prompt import Prompt, Split
+from agentkit.tune.split import (
+    Fresh,
+    Frozen,
+    HeldOut,
+    TurnWording,
+    Values,
+    found_in,
+    has_wording,
+    leaks,
+    turn_wording,
+    values_of,
+    words_of,
+)
+from agentkit.tune.target import Target, TargetStep, chat_settings
+
+_TRIES = 40
+"""Fresh instances of a variant that may fail in a row before it is given up."""
+_SHOWN = 3
+
+
+class CompileSettings(Frozen):
+    """How much data is made, and from which seed."""
+
+    train: Annotated[int, Field(gt=0)] = 16
+    """Training prompts at most, all different."""
+    recorded: Annotated[int, Field(ge=0)] | None = None
+    """Of these, recorded failures at most; None: as many as there are."""
+    validation: Annotated[int, Field(gt=0)] = 16
+    held_out: Annotated[int, Field(gt=0)] = 120
+    """Conversations, over all variants together, each an instance of its own."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The data of a job."""
+
+    target: Target
+    prompts: tuple[Prompt, ...]
+    """Training first, then validation."""
+    held_out: tuple[HeldOut, ...]
+    wordings: tuple[TurnWording, ...]
+    values: tuple[Values, ...]
+    left_out: Mapping[str, int]
+    """Why moments gave no prompt → how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Never:
+    """The model of an agent that only says what it would ask."""
+
+    name: str
+    provider: str = "openai"
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        raise AgentkitError(f"{self.name} is not there to be asked: requests are only written down here")
+
+    async def close(self) -> None:
+        return None
+
+
+def silent_agent(run: Run) -> ChatAgent:
+    """The run's agent, able to say what it would ask its model, and nothing else. Raises UsageError as
+    `chat_settings`."""
+
+    def model(user: str, endpoint: Any) -> ChatModel:
+        return _Never(endpoint.model or user)
+
+    settings: ChatSettings = chat_settings(run)
+    agent = build_agent(
+        run.agent, settings, tools={}, policy="", chat_model=model, budget=Budget(), prices=Prices.load({})
+    )
+    assert isinstance(agent, ChatAgent)
+    return agent
+
+
+async def compile_prompts(
+    target: Target,
+    run: Run,
+    trials: Iterable[Trial],
+    scenarios: Sequence[Loaded],
+    agent: ChatAgent,
+    settings: CompileSettings,
+) -> Compiled:
+    """The data of a job for `target`. Equal arguments give equal data.
+
+    Raises:
+        UsageError: no prompt can be made, or not enough instances are different enough; says why.
+    """
+    compiler = _Compiler(target, run, list(trials), scenarios, agent, settings)
+    try:
+        return await compiler.compiled()
+    finally:
+        await compiler.close()
+
+
+class _Compiler:
+    """One compilation under way."""
+
+    def __init__(
+        self,
+        target: Target,
+        run: Run,
+        trials: Sequence[Trial],
+        scenarios: Sequence[Loaded],
+        agent: ChatAgent,
+        settings: CompileSettings,
+    ) -> None:
+        self._target = target
+        self._trials = trials
+        self._agent = agent
+        self._settings = settings
+        self._known = {it.id: it for it in scenarios if it.id in {step.scenario for step in target.steps}}
+        self._histories = Histories(build_conversation())
+        self._fresh = Fresh(settings.seed, (trial.key.instance for trial in trials))
+        self._values = {it.id: values_of(it, settings.seed) for it in self._known.values()}
+        self._wordings: dict[tuple[str, str], TurnWording] = {}
+        self._prompts: list[Prompt] = []
+        self._requests: set[bytes] = set()
+        self._texts: list[str] = []
+        self._left_out: Counter[str] = Counter()
+
+    async def compiled(self) -> Compiled:
+        settings = self._settings
+        await self._recorded(min(settings.train, settings.train if settings.recorded is None else settings.recorded))
+        await self._golden(Split.TRAIN, settings.train)
+        await self._golden(Split.VALIDATION, settings.validation)
+        held_out = self._held_out()
+        wordings, values = tuple(self._wordings.values()), tuple(self._values.values())
+        if found := leaks(self._prompts, held_out, self._known, values, wordings):
+            raise AgentkitError(f"the splits are not apart, which is a defect here: {'; '.join(found[:_SHOWN])}")
+        return Compiled(self._target, tuple(self._prompts), held_out, wordings, values, dict(self._left_out))
+
+    async def close(self) -> None:
+        await self._histories.close()
+        for loaded in self._known.values():
+            if loaded.suite.world is not None:
+                await loaded.suite.world.close()
+
+    async def _recorded(self, wanted: int) -> None:
+        """The run's own failures, every variant in turn."""
+        for failure in _in_turns(failures(self._trials, self._target)):
+            if len(self._prompts) == wanted:
+                return
+            try:
+                await self._add(await self._failed(failure), Split.TRAIN)
+            except (NoPrompt, NoPlaceError) as reason:
+                self._left_out[f"recorded failure: {reason}"] += 1
+
+    async def _failed(self, failure: Failure) -> Due:
+        loaded = self._known[failure.step.scenario]
+        instance = loaded.draw(failure.step.variant, failure.trial.key.instance)
+        self._check_wording(loaded, failure.step, instance)
+        history = await self._histories.of(loaded, failure.step.variant, failure.trial.key.instance)
+        return await recorded_due(failure, loaded, history.messages)
+
+    async def _golden(self, split: Split, wanted: int) -> None:
+        """Fresh instances until there are enough, each of the variant that has the fewest prompts so far."""
+        made = Counter(_cell(it) for it in self._prompts if it.split is split)
+        vain: Counter[str] = Counter()
+        while made.total() < wanted:
+            able = [step for step in self._target.steps if vain[step.id] < _TRIES]
+            if not able:
+                raise UsageError(self._too_few(f"{made.total()} of {wanted} prompts for {split} could be made"))
+            step = min(able, key=lambda it: (made[it.id], it.id))
+            try:
+                await self._add(await self._played(step, next(self._fresh), split), split)
+            except (NoPrompt, NoPlaceError) as reason:
+                self._left_out[f"fresh instance: {reason}"] += 1
+                vain[step.id] += 1
+            else:
+                made[step.id] += 1
+                vain[step.id] = 0
+
+    async def _played(self, step: TargetStep, at: int, split: Split) -> Due:
+        """The step's moment in a golden play of a fresh instance."""
+        loaded = self._known[step.scenario]
+        instance = loaded.draw(step.variant, at)
+        self._check_wording(loaded, step, instance)
+        if split is not Split.TRAIN:
+            self._check_values(loaded, instance)
+        history = await self._histories.of(loaded, step.variant, at)
+        if wrong := history.wrong_before(place_of(instance, step.step)[0]):
+            raise NoPrompt(wrong)
+        return golden_due(loaded, instance, step.step, history.messages)
+
+    async def _add(self, due: Due, split: Split) -> None:
+        prompt = await prompt_of(due, self._agent, split, self._settings.seed)
+        request = orjson.dumps({**prompt.request, "seed": None}, option=orjson.OPT_SORT_KEYS)
+        if request in self._requests:
+            raise NoPrompt("the same request is there already")
+        self._requests.add(request)
+        self._prompts.append(prompt)
+        self._texts.append(words_of(prompt))
+
+    def _held_out(self) -> tuple[HeldOut, ...]:
+        """Conversations of instances that share nothing with any prompt, every variant in turn."""
+        found: list[HeldOut] = []
+        cells = sorted({(it.scenario, it.variant) for it in self._target.steps})
+        vain: Counter[tuple[str, str]] = Counter()
+        while len(found) < self._settings.held_out:
+            able = [cell for cell in cells if vain[cell] < _TRIES]
+            if not able:
+                raise UsageError(self._too_few(f"{len(found)} of {self._settings.held_out} conversations to hold out"))
+            held = Counter((it.scenario, it.variant) for it in found)
+            scenario, variant = cell = min(able, key=lambda it: (held[it], it))
+            at = next(self._fresh)
+            try:
+                self._check_values(self._known[scenario], self._known[scenario].draw(variant, at))
+            except (NoPrompt, NoPlaceError) as reason:
+                self._left_out[f"held-out instance: {reason}"] += 1
+                vain[cell] += 1
+            else:
+                found.append(HeldOut(scenario=scenario, variant=variant, instance=at))
+                vain[cell] = 0
+        return tuple(found)
+
+    def _check_wording(self, loaded: Loaded, step: TargetStep, instance: Instance) -> None:
+        turn = instance.turns[place_of(instance, step.step)[0]].id
+        if (loaded.id, turn) not in self._wordings:
+            self._wordings[loaded.id, turn] = turn_wording(loaded, step.variant, turn, self._settings.seed)
+        if has_wording(loaded, instance, self._wordings[loaded.id, turn]):
+            raise NoPrompt(f"turn {turn} has the wording that is held out")
+
+    def _check_values(self, loaded: Loaded, instance: Instance) -> None:
+        if found_in(self._values[loaded.id].identifiers(instance.variables), self._texts) is not None:
+            raise NoPrompt("one of its identifiers stands in another split's prompt")
+
+    def _too_few(self, what: str) -> str:
+        reasons = "; ".join(f"{reason} ({count} times)" for reason, count in self._left_out.most_common(_SHOWN))
+        return f"{self._target.name}: {what}: {reasons}"
+
+
+def _cell(prompt: Prompt) -> str:
+    return f"{prompt.scenario}/{prompt.variant}#{prompt.step}"
+
+
+def _in_turns(found: Sequence[Failure]) -> Iterator[Failure]:
+    """The first of every variant, then the second of every variant, and so on."""
+    seen: Counter[str] = Counter()
+    ranked: list[tuple[int, int, Failure]] = []
+    for place, failure in enumerate(found):
+        ranked.append((seen[failure.step.id], place, failure))
+        seen[failure.step.id] += 1
+    yield from (failure for _, _, failure in sorted(ranked, key=lambda it: it[:2]))
