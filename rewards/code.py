@@ -16,9 +16,9 @@ from agentkit.sandbox import SandboxLimits, run_sandboxed
 
 from .tests_of_code import RUNNER, WORKER
 
-LIMITS = SandboxLimits(seconds=15)
-SECONDS = 2
-"""What one test may take."""
+LIMITS = SandboxLimits(seconds=60)
+SECONDS = 5
+"""What one test may take. Leave room: a slow moment of the machine must not look like a wrong solution."""
 _BLOCK = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 _COMPILE = "import sys; compile(sys.stdin.read(), 'solution.py', 'exec')"
 
@@ -29,14 +29,14 @@ def one_block(step: RewardStep) -> float:
     return _code(step) is not None
 
 
-@reward(points=10, seconds=60)
+@reward(points=10, seconds=150)
 def compiles(step: RewardStep) -> float:
     """It is Python. Even that is found out in the sandbox: some texts crash the compiler."""
     code = _code(step)
     return code is not None and run_sandboxed(_COMPILE, stdin=code, limits=LIMITS).ok
 
 
-@reward(points=20, seconds=60)
+@reward(points=20, seconds=150)
 def tests_pass(step: RewardStep) -> float | None:
     """The share of the tests that pass; one that the solution does not let run has failed."""
     tests = step.variables.get("tests")

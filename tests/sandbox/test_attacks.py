@@ -16,7 +16,10 @@ from agentkit.sandbox import SandboxLimits, SandboxResult, run_sandboxed
 
 pytestmark = pytest.mark.usefixtures("sandbox")
 
-SHORT = SandboxLimits(seconds=3)
+SHORT = SandboxLimits(seconds=30)
+"""Far more than honest work takes, also where others keep the machine busy."""
+ENDED = SandboxLimits(seconds=4)
+"""For what would never end: time enough to begin."""
 
 
 def attack(code: str, limits: SandboxLimits = SHORT, **given: object) -> SandboxResult:
@@ -69,7 +72,7 @@ try:
 except OSError as error:
     print(made, error.strerror)
 """,
-        SandboxLimits(seconds=5, processes=12),
+        SandboxLimits(seconds=30, processes=12),
     )
     made, reason = result.stdout.split(maxsplit=1)
     assert 4 < int(made) < 12
@@ -82,16 +85,18 @@ except OSError as error:
     assert attack("import subprocess; print(subprocess.run(['echo', 'hi'], capture_output=True).stdout)").ok
 
 
+@pytest.mark.slow
 def test_an_endless_loop_is_ended() -> None:
     began = time.monotonic()
-    result = attack("print('begun', flush=True)\nwhile True: pass", SandboxLimits(seconds=1))
-    assert (result.timed_out, result.killed_by, result.exit_code) == (True, "wall time: 1 s", None)
+    result = attack("print('begun', flush=True)\nwhile True: pass", ENDED)
+    assert (result.timed_out, result.killed_by, result.exit_code) == (True, "wall time: 4 s", None)
     assert result.signal == "SIGKILL"
     assert result.stdout == "begun\n"
-    assert 1 <= result.seconds < 3
-    assert time.monotonic() - began < 5
+    assert 4 <= result.seconds < 12
+    assert time.monotonic() - began < 20
 
 
+@pytest.mark.slow
 def test_one_that_will_not_be_ended_by_signals_is_ended() -> None:
     code = """
 import signal, time
@@ -103,14 +108,19 @@ for number in range(1, 65):
 while True:
     time.sleep(1)
 """
-    assert attack(code, SandboxLimits(seconds=1)).killed_by == "wall time: 1 s"
+    assert attack(code, ENDED).killed_by == "wall time: 4 s"
 
 
 def test_a_memory_hog_meets_the_limit() -> None:
-    result = attack("held = []\nwhile True: held.append(bytearray(10_000_000))", SandboxLimits(memory=200_000_000))
+    result = attack(
+        "held = []\nwhile True: held.append(bytearray(10_000_000))", SandboxLimits(seconds=30, memory=200_000_000)
+    )
     assert "MemoryError" in result.stderr
     assert result.exit_code == 1
-    assert attack("print(len(bytearray(50_000_000)))", SandboxLimits(memory=200_000_000)).stdout == "50000000\n"
+    assert (
+        attack("print(len(bytearray(50_000_000)))", SandboxLimits(seconds=30, memory=200_000_000)).stdout
+        == "50000000\n"
+    )
 
 
 @pytest.mark.slow
@@ -124,9 +134,9 @@ for _ in range(6):
         os._exit(0)
 time.sleep(30)
 """
-    result = attack(code, SandboxLimits(seconds=20, memory=200_000_000))
+    result = attack(code, SandboxLimits(seconds=29, memory=200_000_000))
     assert result.killed_by == "memory: 200 MB for all processes together"
-    assert result.seconds < 15
+    assert result.seconds < 28
 
 
 def test_memory_that_belongs_to_no_process_cannot_be_had() -> None:
@@ -155,7 +165,7 @@ for folder in ("/tmp", "/dev/shm"):
     except OSError as error:
         print(folder, written, errno.errorcode[error.errno])
 """
-    result = attack(code, SandboxLimits(disk=5_000_000))
+    result = attack(code, SandboxLimits(seconds=30, disk=5_000_000))
     lines = [line.split() for line in result.stdout.splitlines()]
     assert [(folder, reason) for folder, _, reason in lines] == [("/tmp", "ENOSPC"), ("/dev/shm", "ENOSPC")]
     assert all(int(written) <= 5 for _, written, _ in lines)
@@ -271,7 +281,7 @@ except OSError as error:
 """
     with socket.create_connection(("127.0.0.1", listener), timeout=1):
         pass  # from here it can be reached
-    result = attack(code, SandboxLimits(seconds=10))
+    result = attack(code, SandboxLimits(seconds=60))
     assert len(result.stdout.splitlines()) == 4
     assert "connected" not in result.stdout
 
@@ -313,7 +323,7 @@ print("all written", file=__import__("sys").stderr)
 """
     tracemalloc.start()
     try:
-        result = attack(code, SandboxLimits(seconds=30))
+        result = attack(code, SandboxLimits(seconds=120))
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -336,12 +346,13 @@ if os.fork() == 0:
 import time; time.sleep(0.5)
 print("done")
 """
-    result = attack(code, SandboxLimits(seconds=10))
+    result = attack(code, SandboxLimits(seconds=40))
     assert (result.stdout, result.exit_code) == ("done\n", 0)
-    assert result.seconds < 8
+    assert result.seconds < 30
     assert mark not in _command_lines()
 
 
+@pytest.mark.slow
 def test_what_is_killed_leaves_nobody_behind() -> None:
     mark = f"left-{os.getpid()}-{time.time_ns()}"
     code = f"""
@@ -350,7 +361,7 @@ subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "{mark}"]
 print("begun", flush=True)
 time.sleep(60)
 """
-    result = attack(code, SandboxLimits(seconds=1))
+    result = attack(code, ENDED)
     assert (result.timed_out, result.stdout) == (True, "begun\n")
     assert mark not in _command_lines()
 
@@ -358,7 +369,7 @@ time.sleep(60)
 def test_sandboxes_do_not_disturb_each_other() -> None:
     results: list[SandboxResult] = []
     code = "import os, time; print(os.getpid()); os.fork(); os.fork(); time.sleep(0.3)"
-    limits = SandboxLimits(seconds=20, processes=8)
+    limits = SandboxLimits(seconds=60, processes=8)
     threads = [threading.Thread(target=lambda: results.append(attack(code, limits))) for _ in range(6)]
     for thread in threads:
         thread.start()
