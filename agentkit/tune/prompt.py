@@ -116,10 +116,14 @@ class Prompt(BaseModel):
         return {name: schema["default"] for name, schema in properties.items() if "default" in schema} | dict(arguments)
 
 
-def write_prompts(prompts: Iterable[Prompt], file: Path) -> None:
+def prompt_lines(prompts: Iterable[Prompt]) -> bytes:
     """One JSON object a line, keys in order, so that equal prompts give equal bytes."""
-    lines = [orjson.dumps(prompt.model_dump(mode="json", exclude_unset=True)) for prompt in prompts]
-    file.write_bytes(b"\n".join(lines) + b"\n" if lines else b"")
+    return b"".join(orjson.dumps(prompt.model_dump(mode="json", exclude_unset=True)) + b"\n" for prompt in prompts)
+
+
+def write_prompts(prompts: Iterable[Prompt], file: Path) -> None:
+    """Write the file that `read_prompts` reads."""
+    file.write_bytes(prompt_lines(prompts))
 
 
 def read_prompts(file: Path, split: Split | None = None) -> Sequence[Prompt]:

