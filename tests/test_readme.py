@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).parents[1] / "README.md"
 COMMAND = [sys.executable, "-c", "from agentkit.cli import main; main()"]
 
@@ -16,6 +18,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line[2:]) for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
+@pytest.mark.slow
 def test_every_command_of_the_readme_runs(tmp_path: Path) -> None:
     folder, ran = tmp_path, 0
     for words in commands():

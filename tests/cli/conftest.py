@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,11 +28,18 @@ class Done:
 Cli = Callable[..., Done]
 
 
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `agentkit new` writes, by the real command in a real process. Not to be written to."""
+    folder = tmp_path_factory.mktemp("new")
+    subprocess.run([*COMMAND, "new", "shop"], cwd=folder, check=True, capture_output=True)
+    return folder / "shop"
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """What `agentkit new` writes, by the real command in a real process."""
-    subprocess.run([*COMMAND, "new", "shop"], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path / "shop"
+def project(new_project: Path, tmp_path: Path) -> Path:
+    """A new project of the test's own."""
+    return shutil.copytree(new_project, tmp_path / "shop")
 
 
 @pytest.fixture

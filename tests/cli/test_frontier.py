@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from agentkit.gate.frontier import Offer, choose
 from tests.cli.conftest import Cli
 from tests.cli.judged_runs import record_run
@@ -57,6 +59,7 @@ def test_agents_side_by_side(bare: Cli, tmp_path: Path) -> None:
     assert (other.returncode, "did not play the same: shop/chat" in other.stderr) == (3, True)
 
 
+@pytest.mark.slow
 def test_flaky_steps_have_a_history_and_recovery_is_shown(cli: Cli) -> None:
     for seed in ("0", "0", "1"):
         cli("run", "--agent", "scripted:0.7", "--trials", "6", "--repeats", "3", "--detours", "none", "--seed", seed)

@@ -28,6 +28,7 @@ def test_a_report_is_written_where_asked_and_else_in_reports(cli: Cli, project: 
     assert done.stdout.startswith(f"reports/{file.name}: ")
 
 
+@pytest.mark.slow
 def test_against_a_baseline_the_page_says_what_the_gate_says(cli: Cli, project: Path) -> None:
     played(cli, "1.0")
     base = cli("runs").stdout.split()[0]

@@ -38,6 +38,7 @@ def test_the_json_document(cli: Cli, project: Path) -> None:
     assert json.loads(again.stdout) == document
 
 
+@pytest.mark.slow
 def test_five_steps_at_ninety_percent_compound_to_what_they_must(cli: Cli) -> None:
     done = cli("run", "--agent", "scripted:0.9", "--detours", "none", "--trials", "400", "--json", "-")
     compounded = json.loads(done.stdout)["golden"]["compounded"]

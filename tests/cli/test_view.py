@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import COMMAND, Cli
 
 
+@pytest.mark.slow
 def test_it_prints_its_address_answers_and_ends_cleanly(tmp_path: Path) -> None:
     arguments = ["view", "--port", "0", "--no-open"]
     with subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stdout=-1, stderr=-1, text=True) as process:

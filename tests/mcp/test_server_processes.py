@@ -22,6 +22,7 @@ from tests.mcp.conftest import PlaySuite, children, recorded_suite
 COMMAND = [sys.executable, "-c", "from agentkit.cli import main; main()"]
 
 
+@pytest.mark.slow
 async def test_a_warm_pool_hands_each_server_to_one_trial(tmp_path: Path) -> None:
     suite = await recorded_suite(tmp_path / "shop", warm=3)
     factory = load([suite])[0].suite.world
@@ -55,6 +56,7 @@ async def test_a_server_that_died_while_it_waited_is_not_handed_out(tmp_path: Pa
     await factory.close()
 
 
+@pytest.mark.slow
 async def test_killed_midway(tmp_path: Path, play_suite: PlaySuite) -> None:
     """`kill -9` of servers while trials are played: those trials are invalid, the others are played."""
     suite = await recorded_suite(tmp_path / "shop", warm=2)

@@ -156,6 +156,7 @@ async def test_http_trouble_and_whose_fault_it_is(
     assert (trial.verdict, trial.fault) == (verdict, fault)
 
 
+@pytest.mark.slow
 async def test_an_http_agents_passing_trouble_is_asked_again(play: Play, shop: tuple[Loaded, ...]) -> None:
     budget = Budget()
     async with Server.listening() as server:

@@ -112,7 +112,7 @@ async def test_a_hopeless_agent_fails_every_step_of_the_shipped_suites(
 @pytest.mark.parametrize("step", sorted(STEPS))
 async def test_the_fault_s_own_step_has_an_accuracy_of_its_own(play: Play, step: str) -> None:
     fault = step.replace("_", ":", 1)
-    for accuracy, number, least, most in ((0.0, 5, 0, 0), (0.5, 50, 12, 38)):
+    for accuracy, number, least, most in ((0.0, 5, 0, 0), (0.5, 20, 4, 16)):
         agent = ScriptedAgent("s", 1.0, {step: accuracy})
         _, trials = await play(agent, trials=number, variants=(f"{fault}@1",))
         grades = Counter(g.status for trial in trials for g in trial.steps if g.step == step)

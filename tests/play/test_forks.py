@@ -118,6 +118,7 @@ async def test_what_follows_several_detours_is_sampled_once_for_all_of_them(fork
         assert {it.reached for it in found.summary.steps} == {12}
 
 
+@pytest.mark.slow
 async def test_what_counts_in_several_variants_widens_the_interval_of_their_mean(fork: Any) -> None:
     few = (await fork(ScriptedAgent("s", 0.7), trials=30, variants=OWN)).summary
     quadrature = (few.golden.compounded, few.off_path.compounded)

@@ -33,6 +33,7 @@ def run(project: Path) -> Run:
     return run_
 
 
+@pytest.mark.slow
 def test_scenarios_are_items(run: Run, project: Path) -> None:
     done = run("scenarios", "-v", "--junitxml", "junit.xml")
     assert done.returncode == 0, done.stdout

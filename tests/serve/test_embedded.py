@@ -54,6 +54,7 @@ def test_two_at_once_agree_and_leave_nothing_else(source: Path, models: Path) ->
     assert list(models.iterdir()) == [one]
 
 
+@pytest.mark.slow
 def test_another_source_is_another_folder(source: Path, models: Path) -> None:
     folder = embedded_model()
     with source.open("ab") as file:

@@ -106,6 +106,7 @@ def test_a_server_that_dies_is_explained_by_its_log(behave: Callable[[str], None
     assert_gone(pids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", ["mute", "other"])
 def test_a_server_that_never_serves_our_model_is_given_up(
     behave: Callable[[str], None], pids: Path, behaviour: str
@@ -119,6 +120,7 @@ def test_a_server_that_never_serves_our_model_is_given_up(
     assert_gone(pids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_the_process_that_started_it(pids: Path, how: signal.Signals) -> None:
     program = PROGRAM.format(fake=str(FAKE))

@@ -125,6 +125,7 @@ def test_another_process_may_be_quicker_at_any_moment(url: str, looks: int) -> N
         event.remove(Engine, "after_cursor_execute", be_quicker)
 
 
+@pytest.mark.slow
 def test_alembic_is_imported_only_to_migrate(url: str) -> None:
     code = "import sys, agentkit.store as s; s.Store.open(sys.argv[1]); print('alembic' in sys.modules)"
     said = [

@@ -76,6 +76,7 @@ def test_threads_share_a_store(store: Store) -> None:
     assert list(store.trials(RUN)) == [make_trial(RUN, i) for i in range(100)]
 
 
+@pytest.mark.slow
 def test_processes_that_play_the_same_trials_record_each_once(store: Store, url: str, tmp_path: Path) -> None:
     store.create_run(make_run(RUN))
     go = tmp_path / "go"

@@ -171,6 +171,7 @@ def test_an_absent_collector_costs_one_warning_without_secrets(
     assert "logs records" in warning.getMessage()
 
 
+@pytest.mark.slow
 def test_a_mute_collector_does_not_hold_up_the_end(
     play: Callable[[], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from agentkit.web.drawing import Drawer
 
 
+@pytest.mark.slow
 def test_calls_from_many_threads_go_to_one_process_which_is_started_again_where_it_dies() -> None:
     drawer = Drawer()
     try:

@@ -25,6 +25,7 @@ def test_a_run_in_progress_shows_how_far_it_is(client: httpx.Client, store: Stor
     assert "–" in row["range"]
 
 
+@pytest.mark.slow
 def test_the_report_is_that_of_now(client: httpx.Client, store: Store, add_run: AddRun) -> None:
     add_run("20260101-aa", played=12, status="running")
     page = client.get("/run/20260101")
@@ -35,6 +36,7 @@ def test_the_report_is_that_of_now(client: httpx.Client, store: Store, add_run: 
     assert "still to be played" not in client.get("/run/last").text
 
 
+@pytest.mark.slow
 def test_run_against_run_is_judged_as_the_gate_judges(client: httpx.Client, add_run: AddRun) -> None:
     add_run("good", every=1000)
     add_run("bad", every=1, status="interrupted")
@@ -126,6 +128,7 @@ def test_it_listens_on_loopback_alone_and_every_answer_is_guarded(client: httpx.
         assert headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.slow
 def test_hostile_names_are_texts_wherever_they_stand(client: httpx.Client, add_run: AddRun) -> None:
     text = "".join(PAYLOADS)
     for n in range(2):

@@ -54,6 +54,7 @@ async def test_every_value_that_the_golden_steps_need_stays_in_the_words(style: 
     assert needed > 500
 
 
+@pytest.mark.slow
 async def test_equal_seeds_give_equal_words_and_different_ones_sound_different() -> None:
     user = TemplatedUser("t")
     for loaded in SHIPPED:
@@ -163,6 +164,7 @@ async def test_a_detours_words_are_said_as_they_are_by_a_templated_user(tmp_path
     )
 
 
+@pytest.mark.slow
 async def test_good_paraphrases_set_off_no_check_of_a_user_played_by_a_model() -> None:
     """What is said in another way, with every value kept, is what a good model would say."""
     said = 0
