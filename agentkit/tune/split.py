@@ -57,7 +57,8 @@ class TurnWording(Frozen):
     def __str__(self) -> str:
         if self.held_out is not None:
             return f"{self.scenario}: wording {self.held_out + 1} of turn {self.turn} is in held-out conversations only"
-        return f"{self.scenario}: turn {self.turn} has {self.wordings}, too few to hold one out"
+        count = "1 wording" if self.wordings == 1 else f"{self.wordings} wordings"
+        return f"{self.scenario}: turn {self.turn} has {count}, too few to hold one out"
 
 
 class Values(Frozen):
