@@ -167,7 +167,7 @@ async def audit_rewards(
         *_rivals(cases),
         *_blind(cases),
         *_hardly_varies(cases),
-        *(finding for part in rubric.parts if (finding := _part(part.name, part.place, cases)) is not None),
+        *(told for part in rubric.parts if (told := _part(part.name, part.place, cases)) is not None),
         *_unjudged(cases),
     ]
     return Audit(rubric.name, rubric.hash, len(chosen), seed, tuple(findings), _tallies(cases))

@@ -32,7 +32,6 @@ from agentkit.tune.target import Target
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
-SCHEMA = 1
 _VERSIONED = (
     "agentkit-reliability",
     "torch",
@@ -116,7 +115,7 @@ class Forecast(Frozen):
 class Manifest(Frozen):
     """All that a job's data is."""
 
-    schema_version: Literal[1] = SCHEMA
+    schema_version: Literal[1] = 1
     job: str
     created_at: str
     """RFC 3339, UTC."""
@@ -291,7 +290,7 @@ def _counts(prompts: Sequence[Prompt]) -> tuple[Count, ...]:
         for it in prompts
     )
     return tuple(
-        Count(split=split, scenario=scenario, variant=variant, step=step, origin=origin, prompts=count)  # type: ignore[arg-type]
+        Count(split=split, scenario=scenario, variant=variant, step=step, origin=origin, prompts=count)
         for (split, scenario, variant, step, origin), count in sorted(kinds.items())
     )
 
