@@ -39,9 +39,9 @@ class Other:
 
     @property
     def open(self) -> bool:
-        """Whether nothing shows that it was not made worse."""
+        """Whether too little shows that it was not made worse."""
         if self.thin:
-            return self.judged_in is None and self.outcome is not Outcome.PASS
+            return self.judged_in is None
         return self.outcome in (Outcome.INCONCLUSIVE, Outcome.NOT_JUDGED)
 
     def document(self) -> dict[str, Any]:
