@@ -231,7 +231,11 @@ def _rivals(cases: Sequence[_Case]) -> Iterator[Finding]:
             )
         else:
             accepted = "; the scenario's own grader accepts it too" if right > 0.5 else ""
-            where = "the step's conditions (max_words, asks, not_mentions)" if accepted else "the reward"
+            where = (
+                "the step's conditions (max_words, asks, not_mentions), or add a reward for brevity (rewards/cost.py)"
+                if accepted
+                else "the reward"
+            )
             yield Finding("rivals_gold", f"{found}{accepted}", str(best), f"Tighten {where}: a model learns the trick")
 
 

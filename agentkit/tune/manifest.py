@@ -24,6 +24,7 @@ from agentkit.play.agents.chat import ChatAgent
 from agentkit.records import Run
 from agentkit.scenario import Loaded
 from agentkit.tune.compile import Compiled, CompileSettings
+from agentkit.tune.forecast import Forecast
 from agentkit.tune.moment import GOLDEN_ORIGIN
 from agentkit.tune.prompt import Prompt, Split, prompt_lines, read_prompts
 from agentkit.tune.read import Dialect
@@ -96,22 +97,6 @@ class Count(Frozen):
     prompts: int
 
 
-class Forecast(Frozen):
-    """What the training will take, as far as it can be told beforehand."""
-
-    prompt_tokens: int
-    """Of all training prompts together."""
-    longest_prompt: int
-    """Tokens."""
-    golden_tokens: int
-    longest_golden: int
-    seconds: float | None = None
-    """None where nothing like it was ever timed."""
-    dollars: float | None = None
-    basis: str
-    """In words, what time and cost are reckoned from."""
-
-
 class Manifest(Frozen):
     """All that a job's data is."""
 
@@ -147,27 +132,8 @@ class Manifest(Frozen):
         data = self.model_dump(mode="json", exclude=set(_NOT_DATA))
         return hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
-    def with_forecast(
-        self,
-        prompts: Sequence[int],
-        golden: Sequence[int],
-        *,
-        seconds: float | None,
-        dollars: float | None,
-        basis: str,
-    ) -> Self:
-        """With token counts of each training prompt and golden answer, and what the training will take."""
-        if not prompts:
-            raise UsageError("forecast: expected the token counts of at least one prompt")
-        forecast = Forecast(
-            prompt_tokens=sum(prompts),
-            longest_prompt=max(prompts),
-            golden_tokens=sum(golden),
-            longest_golden=max(golden, default=0),
-            seconds=seconds,
-            dollars=dollars,
-            basis=basis,
-        )
+    def with_forecast(self, forecast: Forecast) -> Self:
+        """With what the training will take."""
         return self.model_copy(update={"forecast": forecast})
 
 

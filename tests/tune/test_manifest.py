@@ -9,6 +9,8 @@ import pytest
 from agentkit.errors import UsageError
 from agentkit.grade import load_rubric
 from agentkit.tune.compile import Compiled
+from agentkit.tune.curve import nested
+from agentkit.tune.forecast import forecast
 from agentkit.tune.manifest import MANIFEST, PROMPTS, Manifest, manifest_of, read_job, read_manifest, write_job
 from agentkit.tune.prompt import Split
 from tests.tune.compiled import ROOT, SMALL, a_run, chat_agent, compiled, suite
@@ -65,9 +67,8 @@ async def test_it_says_what_is_trained_on_what_and_graded_by_what(data: Compiled
 
 async def test_its_hash_is_of_the_data_and_not_of_the_job_or_the_time(data: Compiled) -> None:
     one = manifest(data)
-    other = manifest(data, "j2", "2027-01-01T00:00:00.000Z").with_forecast(
-        [100], [20], seconds=60.0, dollars=None, basis="a guess"
-    )
+    other = manifest(data, "j2", "2027-01-01T00:00:00.000Z")
+    other = other.with_forecast(forecast(data.prompts, [(100, 20)] * 6, context=4096))
     assert one.hash == other.hash
     assert one.model_copy(update={"left_out": {"x": 1}}).hash != one.hash
 
@@ -99,7 +100,37 @@ async def test_a_manifest_that_is_none_is_told_by_file_and_field(data: Compiled,
         read_manifest(tmp_path)
 
 
-async def test_the_forecast_adds_up_what_was_counted(data: Compiled) -> None:
-    found = manifest(data).with_forecast([100, 300], [20, 25], seconds=60.0, dollars=0.0, basis="timed here").forecast
-    assert found is not None
-    assert (found.prompt_tokens, found.longest_prompt, found.golden_tokens, found.longest_golden) == (400, 300, 45, 25)
+async def test_the_forecast_adds_up_what_was_counted_of_the_training_prompts(data: Compiled) -> None:
+    tokens = [(100, 20), (300, 25), (200, 20), (200, 20), (900, 90), (900, 90)]
+    found = forecast(data.prompts, tokens, context=1000, seconds=60.0, basis="timed here")
+    assert (found.prompt_tokens, found.longest_prompt, found.golden_tokens, found.longest_golden) == (800, 300, 85, 25)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([(100, 20)] * 5, "found token counts of 5 prompts, expected 6"),
+        (
+            [(100, 20)] * 5 + [(901, 20)],
+            r"1 of 6 prompts are longer than the model's context of 1000 tokens: .* has 901",
+        ),
+        ([(100, 20)] * 5 + [(100, 101)], r"1 golden answers are longer than the agent may answer: .*max_tokens is 100"),
+    ],
+)
+async def test_what_does_not_fit_the_model_is_refused(
+    data: Compiled, tokens: list[tuple[int, int]], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        forecast(data.prompts, tokens, context=1000)
+
+
+async def test_smaller_parts_of_the_data_are_in_the_larger_ones_and_of_every_variant(data: Compiled) -> None:
+    parts = nested(data.prompts, [4, 2])
+    assert list(parts) == [2, 4]
+    assert {it.id for it in parts[2]} <= {it.id for it in parts[4]}
+    assert {prompt.variant for prompt in parts[2] if prompt.split is Split.TRAIN} == {"golden", "cash_instead"}
+    assert [len(part) for part in parts.values()] == [2 + SMALL.validation, 4 + SMALL.validation]
+    with pytest.raises(UsageError, match="--curve: found 5, expected numbers of examples from 1 to 4"):
+        nested(data.prompts, [2, 5])
+    with pytest.raises(UsageError, match="--curve: found 2, expected two sizes or more"):
+        nested(data.prompts, [2])
