@@ -199,9 +199,10 @@ class _Writer:
 
 
 def _drawn(scores: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-    """One token a row by its probability: the greatest of log-probabilities with Gumbel noise."""
-    noise = torch.empty_like(scores).exponential_(generator=draw).log_().neg_()
-    return (scores + noise).argmax(-1)
+    """One token a row by its probability, off the distribution function."""
+    share = scores.exp().double().cumsum(-1)
+    aim = torch.rand(len(scores), 1, generator=draw, dtype=torch.double) * share[:, -1:]
+    return torch.searchsorted(share, aim, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
 
 
 def _batches(prompts: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -1,0 +1,104 @@
+"""One phase of a training: what the training program is told, in `phase.json` of its folder. Light to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentkit.errors import UsageError, near_match
+
+FILE = "phase.json"
+Method = Literal["sft", "grpo", "dpo", "kto"]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Lora(_Settings):
+    """Of the adapter, where it is made anew."""
+
+    rank: Positive = 16
+    alpha: Positive = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: str | tuple[str, ...] = "all-linear"
+    """As PEFT takes it."""
+
+
+class Phase(_Settings):
+    """Settings of one phase. The defaults suit a model of 135 million parameters on two cores."""
+
+    method: Method
+    model: str
+    """Folder, or name on a model hub, of the base model."""
+    prompts: str
+    """File of the prompts."""
+    start: str | None = None
+    """Folder of the adapter that training goes on with; None makes a new one."""
+    preferences: str | None = None
+    """DPO: file of `{"prompt": id, "chosen": text, "rejected": text}`; KTO: of `{"prompt": id, "completion": text,
+    "label": true}`."""
+    rubric: str | None = None
+    """GRPO: as `agentkit.grade.load_rubric` names it."""
+    rewards: str | None = None
+    """Folder of the rewards."""
+    seed: int = 0
+    lora: Lora = Lora()
+    learning_rate: Annotated[float, Field(gt=0)]
+    epochs: Positive = 1
+    """Of sft, dpo and kto."""
+    steps: Positive = 1
+    """Of grpo: updates at most."""
+    batch: Positive = 4
+    """Rows of an update in sft, dpo and kto; prompts of an update in grpo."""
+    group: Annotated[int, Field(gt=1)] = 8
+    """Completions of each prompt in grpo."""
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    beta: Annotated[float, Field(ge=0)] = 0.02
+    """Weight of the divergence from the model at the start (grpo), or of DPO and KTO."""
+    resample: Annotated[int, Field(ge=0)] = 1
+    """How often a group of which every completion is worth the same is replaced by one of another prompt."""
+    max_tokens: Positive = 100
+    """Of a completion, as served."""
+    rollout_tokens: Positive | None = None
+    """Of a completion in grpo; None: half as long again as the longest right answer, but no longer than served."""
+    frequency_penalty: float = 0.0
+    """As served."""
+    context: Positive = 4096
+    """Tokens of a prompt and its completion, as served."""
+    evaluate_every: Positive = 4
+    """Updates between two evaluations on the validation prompts."""
+    patience: Positive = 3
+    """Evaluations without a new best after which grpo stops."""
+    max_kl: Annotated[float, Field(gt=0)] = 10.0
+    """Divergence, in nats a completion token, beyond which grpo stops."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    share_prompts: bool = True
+    """Compute the prompt that completions share once."""
+    threads: int | None = None
+    """Of the computation on a CPU; None: all cores."""
+
+    def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Phase:
+        """The settings in a folder.
+
+        Raises:
+            UsageError: there are none, or a setting is unknown or wrong.
+        """
+        file = folder / FILE
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except OSError as error:
+            raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            near = near_match(field, cls.model_fields) if first["type"] == "extra_forbidden" else ""
+            raise UsageError(f"{file}: {field}: found {first['input']!r}, expected: {first['msg']}{near}") from None

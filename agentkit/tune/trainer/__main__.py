@@ -1,0 +1,121 @@
+"""`python -m agentkit.tune.trainer train FOLDER` trains a phase; `render FOLDER` only writes its prompts as token ids.
+
+A process of its own, so that it can be killed, taken up again, and run on another machine: it reads `phase.json` and
+the files that this names, and writes into its folder alone. An adapter is there once `result.json` is.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+
+import orjson
+
+from agentkit.errors import AgentkitError, ExitCode
+from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import Split, read_prompts
+
+RESULT = "result.json"
+TOKENS = "tokens.json"
+ADAPTER = "adapter"
+
+
+def train(folder: Path) -> None:
+    """Train what `phase.json` says. Done already, it does nothing; begun, it goes on."""
+    if (folder / RESULT).is_file():
+        return
+    phase = Phase.read(folder)
+    prompts = read_prompts(Path(phase.prompts))
+    learn = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
+    check = [prompt for prompt in prompts if prompt.split is Split.VALIDATION]
+    from agentkit.tune.trainer.model import checked_ids, load_trainee
+    from agentkit.tune.trainer.progress import Progress
+    from agentkit.tune.trainer.watch import BEST
+
+    progress = Progress(folder / "progress.jsonl")
+    with progress.timed("loading"):
+        trainee = load_trainee(phase)
+    ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
+    progress.tell("begin", method=phase.method, train=len(learn), validation=len(check))
+    watch, facts = _trainer(phase.method)(folder, phase, trainee, learn, check, ids, progress)
+    os.rename(folder / BEST, folder / ADAPTER)
+    seconds = {part: round(spent, 3) for part, spent in progress.seconds.items()}
+    seconds["forward and backward"] = round(progress.elapsed - sum(progress.seconds.values()), 3)
+    result = {
+        "method": phase.method,
+        "best": watch.kept.best,
+        "stopped": watch.kept.stopped,
+        "evaluations": [asdict(it) for it in watch.kept.evaluations],
+        "seconds": seconds,
+        "versions": {name: metadata.version(name) for name in ("torch", "transformers", "trl", "peft")},
+        **facts,
+    }
+    progress.tell("end", **{key: result[key] for key in ("best", "stopped", "seconds")})
+    _write(folder / RESULT, result)
+
+
+def _trainer(method: str):  # type: ignore[no-untyped-def]  # each is imported only where it is wanted
+    if method == "grpo":
+        from agentkit.tune.trainer.grpo import train_grpo
+
+        return train_grpo
+    if method == "sft":
+        from agentkit.tune.trainer.sft import train_sft
+
+        return train_sft
+    from agentkit.tune.trainer.preference import train_preferences
+
+    return train_preferences
+
+
+def render(folder: Path) -> None:
+    """Write `tokens.json`: of each prompt its token ids, and of its golden answer."""
+    phase = Phase.read(folder)
+    from agentkit.tune.trainer.model import checked_ids, load_tokenizer
+
+    tokenizer, prompts = load_tokenizer(phase.model), read_prompts(Path(phase.prompts))
+    ids = checked_ids(prompts, tokenizer, phase.context, phase.max_tokens)
+    golden = {it.id: len(tokenizer(it.golden)["input_ids"]) for it in prompts if it.golden is not None}
+    _write(folder / TOKENS, {"prompts": ids, "golden": golden})
+
+
+def _write(file: Path, value: object) -> None:
+    fresh = file.with_name(f".{file.name}")
+    fresh.write_bytes(orjson.dumps(value, default=float))
+    os.replace(fresh, file)
+
+
+def main(arguments: list[str]) -> int:
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.disable(logging.WARNING)
+    warnings.filterwarnings("ignore")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.INTERRUPTED))
+    match arguments:
+        case ["train", folder]:
+            work = train
+        case ["render", folder]:
+            work = render
+        case _:
+            print("usage: python -m agentkit.tune.trainer train|render FOLDER", file=sys.stderr)
+            return ExitCode.USAGE
+    try:
+        work(Path(folder))
+    except AgentkitError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{folder}: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    return ExitCode.PASS
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""Reinforcement with TRL's GRPO; completions and rewards are ours, the loss and the optimizer are TRL's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer
+
+from agentkit.grade import load_rubric
+from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import Prompt
+from agentkit.tune.trainer.checkpoints import arguments, newest
+from agentkit.tune.trainer.model import Trainee
+from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.rollout import SCORE, Rollouts
+from agentkit.tune.trainer.watch import Watch
+
+COMPLETIONS = "completions.jsonl"
+_LONGER = 1.5
+"""Length of the longest completion, in lengths of the longest right one."""
+
+
+def train_grpo(
+    folder: Path,
+    phase: Phase,
+    trainee: Trainee,
+    train: Sequence[Prompt],
+    validation: Sequence[Prompt],
+    ids: Mapping[str, Sequence[int]],
+    progress: Progress,
+) -> tuple[Watch, Mapping[str, Any]]:
+    """Train, and say what happened. Raises RewardError where a reward does not do what a reward must."""
+    assert phase.rubric is not None, "checked when the phase was read"
+    rubric = load_rubric(phase.rubric, Path(phase.rewards) if phase.rewards else None)
+    limit = phase.rollout_tokens or _limit(phase, trainee, train)
+    rollouts = Rollouts(
+        phase=phase.model_copy(update={"rollout_tokens": limit}),
+        trainee=trainee,
+        prompts={prompt.id: prompt for prompt in train},
+        ids=ids,
+        rubric=rubric,
+        progress=progress,
+        file=folder / COMPLETIONS,
+    )
+    watch = Watch(folder, phase, trainee, validation, ids, progress, phase.steps, lambda: rollouts.totals)
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # of `rollout_func`
+    batch = min(phase.batch, len(train))
+    trainer = GRPOTrainer(
+        model=trainee.model,
+        reward_funcs=[_reward(part.name) for part in rubric.parts],
+        args=GRPOConfig(
+            **arguments(folder, phase),
+            max_steps=phase.steps,
+            per_device_train_batch_size=batch * phase.group,
+            num_generations=phase.group,
+            steps_per_generation=1,
+            max_completion_length=limit,
+            temperature=phase.temperature,
+            beta=phase.beta,
+            loss_type="dr_grpo",
+            reward_weights=[part.points / sum(it.points for it in rubric.parts) for part in rubric.parts],
+            multi_objective_aggregation="normalize_then_sum",
+        ),
+        train_dataset=Dataset.from_list([{"prompt": prompt.id} for prompt in train]),
+        processing_class=trainee.tokenizer,
+        rollout_func=lambda names, trainer: rollouts(names, trainer.state.global_step),
+        callbacks=[watch],
+    )
+    trainer.train(resume_from_checkpoint=newest(folder))
+    return watch, {"rollout_tokens": limit, "groups_replaced": rollouts.replaced, "rewards": rollouts.totals}
+
+
+def _reward(name: str) -> Callable[..., list[float | None]]:
+    """A reward function as TRL calls it: the values are there already, scored with the completions."""
+
+    def values(**columns: Any) -> list[float | None]:
+        found: list[float | None] = columns[f"{SCORE}{name}"]
+        return found
+
+    values.__name__ = name
+    return values
+
+
+def _limit(phase: Phase, trainee: Trainee, train: Sequence[Prompt]) -> int:
+    """Tokens of a completion: what takes much longer than a right answer is none."""
+    lengths = [len(trainee.tokenizer(prompt.golden)["input_ids"]) for prompt in train if prompt.golden is not None]
+    return min(phase.max_tokens, int(max(lengths) * _LONGER) + 1) if lengths else phase.max_tokens

@@ -1,0 +1,157 @@
+"""The model to be trained: base weights, a LoRA adapter on top, and its prompts as token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.tuners.lora import Linear
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from agentkit.errors import UsageError
+from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import Prompt
+from agentkit.tune.trainer.generate import Generator
+from agentkit.tune.trainer.logprob import score_completions_only
+from agentkit.tune.trainer.packed import share_prompts
+
+
+@dataclass(slots=True)
+class Trainee:
+    """What is trained."""
+
+    model: PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    end: int
+    """Token that ends an answer."""
+    _generator: Generator | None = field(default=None)
+
+    @property
+    def generator(self) -> Generator:
+        if self._generator is None:
+            self._generator = Generator(self.model, self.tokenizer, (self.end,))
+        return self._generator
+
+    @contextmanager
+    def as_served(self) -> Iterator[Generator]:
+        """The generator, while the adapter is merged into the weights as it will be where it is served: what is
+        rewarded and evaluated is that model, rounding included. The weights are put back untouched."""
+        layers = [module for module in self.model.modules() if isinstance(module, Linear)]
+        plain = [layer.get_base_layer().weight.data for layer in layers]
+        with torch.no_grad():
+            for layer, weight in zip(layers, plain, strict=True):
+                change = sum(layer.get_delta_weight(name).float() for name in layer.active_adapters)
+                layer.get_base_layer().weight.data = (weight.float() + change).to(weight.dtype)
+        try:
+            with self.model.disable_adapter():
+                yield self.generator
+        finally:
+            for layer, weight in zip(layers, plain, strict=True):
+                layer.get_base_layer().weight.data = weight
+
+    def text(self, ids: Sequence[int]) -> str:
+        """A completion as the server would give it."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    """Raises UsageError where there is none, or it has no chat template."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model {model}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from None
+    if tokenizer.chat_template is None:
+        raise UsageError(f"model {model}: it has no chat template, so nobody knows how a conversation is written")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_trainee(phase: Phase) -> Trainee:
+    """Base model and adapter; a new adapter's first output is the base model's.
+
+    Raises:
+        UsageError: model or adapter cannot be loaded.
+    """
+    if phase.threads is not None:
+        torch.set_num_threads(phase.threads)
+    tokenizer = load_tokenizer(phase.model)
+    base = _base(phase)
+    if phase.share_prompts:
+        share_prompts(base.base_model)
+        score_completions_only()
+    torch.manual_seed(phase.seed)
+    if phase.start is not None:
+        model = PeftModel.from_pretrained(base, phase.start, is_trainable=True)
+    else:
+        lora = phase.lora
+        targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+        config = LoraConfig(
+            r=lora.rank,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=targets,
+            task_type="CAUSAL_LM",
+        )
+        model = get_peft_model(base, config)
+    for module in model.modules():
+        if hasattr(
+            module, "cast_input_dtype_enabled"
+        ):  # autocast does it the other way round: small weights, not states
+            module.cast_input_dtype_enabled = False
+    assert tokenizer.eos_token_id is not None
+    return Trainee(model, tokenizer, int(tokenizer.eos_token_id))
+
+
+def _base(phase: Phase) -> PreTrainedModel:
+    try:
+        return AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model {phase.model}: cannot be loaded: {str(error).splitlines()[0]}") from None
+
+
+def prompt_ids(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The prompt as the server gives it to the model: chat template, tools, and the opening of the answer."""
+    ids = tokenizer.apply_chat_template(
+        [_objects(message) for message in prompt.request["messages"]],
+        tools=prompt.request.get("tools"),
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=False,
+    )
+    return [int(token) for token in ids]
+
+
+def checked_ids(
+    prompts: Sequence[Prompt], tokenizer: PreTrainedTokenizerBase, context: int, answer: int
+) -> dict[str, list[int]]:
+    """Prompt id → token ids.
+
+    Raises:
+        UsageError: a prompt and its answer do not fit the context; names the prompt and the length.
+    """
+    found = {prompt.id: prompt_ids(prompt, tokenizer) for prompt in prompts}
+    for name, ids in found.items():
+        if len(ids) + answer > context:
+            raise UsageError(
+                f"prompt {name}: {len(ids)} tokens and an answer of up to {answer} do not fit the context of {context}"
+            )
+    return found
+
+
+def _objects(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of calls as objects, as chat templates want them and servers make them."""
+    if not message.get("tool_calls"):
+        return dict(message)
+    calls = []
+    for call in message["tool_calls"]:
+        function = dict(call["function"])
+        if isinstance(function["arguments"], str):
+            function["arguments"] = orjson.loads(function["arguments"])
+        calls.append({**call, "function": function})
+    return {**message, "tool_calls": calls}

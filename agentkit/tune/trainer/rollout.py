@@ -1,0 +1,125 @@
+"""GRPO's completions: written as the server would, scored by the rubric, and kept for reading."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import orjson
+
+from agentkit.grade.rubric import Rubric
+from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import Prompt
+from agentkit.tune.trainer.generate import Completion, Decoding
+from agentkit.tune.trainer.model import Trainee
+from agentkit.tune.trainer.progress import Progress
+
+SCORE = "score:"
+"""Prefix of the columns in which the parts' values travel to TRL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One completion and what it is worth."""
+
+    prompt: Prompt
+    completion: Completion
+    text: str
+    parts: Mapping[str, float]
+    total: float | None
+
+
+@dataclass(slots=True)
+class Rollouts:
+    """Writes and scores the completions of every update."""
+
+    phase: Phase
+    trainee: Trainee
+    prompts: Mapping[str, Prompt]
+    ids: Mapping[str, Sequence[int]]
+    rubric: Rubric
+    progress: Progress
+    file: Path
+    totals: list[float] = field(default_factory=list)
+    """Mean total reward of each update."""
+    replaced: int = 0
+    """Groups that were replaced for want of spread."""
+
+    def __call__(self, names: Sequence[str], step: int) -> dict[str, Any]:
+        """What TRL wants to know of the completions of an update. `names`: prompt ids, each as often as it has
+        completions, side by side."""
+        chosen = list(dict.fromkeys(names))
+        groups = self._groups(chosen, step, 0)
+        for attempt in range(1, self.phase.resample + 1):
+            flat = [place for place, group in enumerate(groups) if not _spread(group)]
+            others = [name for name in self._others(step, attempt) if name not in chosen][: len(flat)]
+            if not others:
+                break
+            for place, group in zip(flat, self._groups(others, step, attempt), strict=False):
+                if _spread(group):
+                    groups[place] = group
+                    self.replaced += 1
+        rows = [row for group in groups for row in group]
+        self._keep(rows, step)
+        self.totals.append(fmean([row.total for row in rows if row.total is not None] or [0.0]))
+        return {
+            "prompt_ids": [list(self.ids[row.prompt.id]) for row in rows],
+            "completion_ids": [list(row.completion.ids) for row in rows],
+            "logprobs": None,
+            "env_mask": [[int(free) for free in row.completion.free] for row in rows],
+            **{f"{SCORE}{part.name}": [row.parts.get(part.name) for row in rows] for part in self.rubric.parts},
+        }
+
+    def _groups(self, names: Sequence[str], step: int, attempt: int) -> list[list[Scored]]:
+        prompts = [self.prompts[name] for name in names]
+        limit = self.phase.rollout_tokens or self.phase.max_tokens
+        with self.progress.timed("generation"), self.trainee.as_served() as generator:
+            written = generator(
+                [self.ids[name] for name in names],
+                [prompt.schema_ for prompt in prompts],
+                self.phase.group,
+                Decoding(self.phase.temperature, limit, self.phase.frequency_penalty),
+                _seed(self.phase.seed, step, attempt),
+            )
+        with self.progress.timed("reward"):
+            return [
+                [self._score(prompt, completion) for completion in group]
+                for prompt, group in zip(prompts, written, strict=True)
+            ]
+
+    def _score(self, prompt: Prompt, completion: Completion) -> Scored:
+        text = self.trainee.text(completion.ids)
+        scored = self.rubric.score(prompt.reward_step(text, len(completion.ids)))
+        return Scored(prompt, completion, text, scored.parts, scored.total)
+
+    def _others(self, step: int, attempt: int) -> list[str]:
+        """All prompts in an order that the seed and the step decide."""
+        return sorted(
+            self.prompts,
+            key=lambda name: hashlib.sha256(f"{self.phase.seed}/{step}/{attempt}/{name}".encode()).digest(),
+        )
+
+    def _keep(self, rows: Sequence[Scored], step: int) -> None:
+        with self.file.open("ab") as stream:
+            for row in rows:
+                line = {
+                    "step": step,
+                    "prompt": row.prompt.id,
+                    "completion": row.text,
+                    "parts": row.parts,
+                    "total": row.total,
+                }
+                stream.write(orjson.dumps(line) + b"\n")
+
+
+def _spread(group: Sequence[Scored]) -> bool:
+    """Whether a group teaches anything: its completions are not all worth the same."""
+    return len({row.total for row in group}) > 1
+
+
+def _seed(seed: int, step: int, attempt: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{attempt}".encode(), digest_size=4).digest(), "big")

@@ -1,0 +1,120 @@
+"""What happens between the updates: evaluation, the best adapter kept, and the decision to stop."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import Prompt
+from agentkit.tune.trainer.model import Trainee
+from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.state import Kept
+from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate
+
+BEST = "best"
+"""Folder of the best adapter so far."""
+
+
+class Watch(TrainerCallback):
+    """Evaluates at the start, at every few updates and at the end.
+
+    The best adapter by the validation prompts stays; of equals the earlier one. Reinforcement stops where its answers
+    degenerate, where everything is right, or where it no longer helps.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        phase: Phase,
+        trainee: Trainee,
+        validation: Sequence[Prompt],
+        ids: Mapping[str, Sequence[int]],
+        progress: Progress,
+        planned: int,
+        rewards: Callable[[], Sequence[float]] = lambda: (),
+    ) -> None:
+        self._folder = folder
+        self._phase = phase
+        self._trainee = trainee
+        self._validation = validation
+        self._ids = ids
+        self._progress = progress
+        self._planned = planned
+        self._rewards = rewards
+        self.kept = Kept.read(folder)
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.kept = self.kept.until(state.global_step)
+        if not self.kept.evaluations:
+            self._evaluate(state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        last = state.global_step >= self._planned
+        if state.global_step % self._phase.evaluate_every and not last:
+            return
+        self._evaluate(state.global_step)
+        reason = self._reason()
+        if reason and not last:
+            self.kept.stopped = reason
+            self._progress.tell("stop", step=state.global_step, reason=reason)
+            control.should_training_stop = True
+        self.kept.write(self._folder)
+        control.should_save = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """One line for each update, with the time that is left by what was needed so far."""
+        if not logs or "loss" not in logs:
+            return
+        done = state.global_step - self.kept.resumed_at
+        left = (self._planned - state.global_step) * self._progress.elapsed / max(done, 1)
+        self._progress.tell("step", step=state.global_step, of=self._planned, left=round(left, 1), **logs)
+        if logs.get("kl", 0.0) > self._phase.max_kl:
+            self.kept.stopped = f"the model moved {logs['kl']:.1f} nats a token away from where it began"
+            self._progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
+            control.should_training_stop = True
+
+    def _evaluate(self, step: int) -> None:
+        with self._progress.timed("evaluation"):
+            found = evaluate(step, self._trainee, self._validation, self._ids, self._phase)
+        best = max((it.accuracy for it in self.kept.evaluations), default=-1.0)
+        self.kept.evaluations.append(found)
+        self._progress.tell("evaluation", step=step, passed=found.passed, graded=found.graded, length=found.length)
+        if found.accuracy > best:
+            self.kept.best = step
+            save_adapter(self._trainee, self._folder / BEST)
+        self.kept.write(self._folder)
+
+    def _reason(self) -> str:
+        """Why reinforcement is over, in words."""
+        evaluations: list[Evaluation] = self.kept.evaluations
+        if self._phase.method != "grpo":
+            return ""
+        if degenerate := alarm(evaluations, self._rewards()):
+            return degenerate
+        if evaluations[-1].graded and evaluations[-1].passed == evaluations[-1].graded:
+            return f"all {evaluations[-1].graded} validation prompts are answered right"
+        since = [it for it in evaluations if it.step > (self.kept.best or 0)]
+        if len(since) >= self._phase.patience:
+            return f"no better in {len(since)} evaluations than after {self.kept.best} updates"
+        return ""
+
+
+def save_adapter(trainee: Trainee, folder: Path) -> None:
+    """Write the adapter beside `folder` and put it in its place."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    trainee.model.save_pretrained(str(fresh), selected_adapters=["default"])
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
