@@ -13,26 +13,19 @@ from enum import StrEnum
 from typing import Any
 
 from agentkit.errors import ExitCode, UsageError
-from agentkit.gate import Difference, GateSettings, Judged, Matched, Recorded
+from agentkit.gate import Difference, Recorded
 from agentkit.gate.comparable import notes_on, problems_of
-from agentkit.gate.judged import judge_difference
-from agentkit.gate.metric import Metric
-from agentkit.gate.settings import Criterion, select
-from agentkit.records import GOLDEN
+from agentkit.gate.settings import select
 from agentkit.tune.credit import credit_of, seeds_of
 from agentkit.tune.general import General
+from agentkit.tune.limits import CertificateSettings
 from agentkit.tune.others import Other, judge_others
-from agentkit.tune.paired import (
-    Compared,
-    compare,
-    compare_compounded,
-    interval_document,
-    outcome_members,
-    pairs_of,
-    step_members,
-)
+from agentkit.tune.paired import Compared, compare, interval_document, pairs_of, step_members
 from agentkit.tune.seeds import OfSeed, OverSeeds, Trained
+from agentkit.tune.whole import Whole, end_to_end
 from agentkit.tune.words import inconclusive_reasons, refusals, sentence
+
+__all__ = ["SCHEMA", "Certificate", "CertificateSettings", "Promotion", "certify", "stopped"]
 
 SCHEMA = 1
 """Of the document; it rises when a key changes its meaning or goes."""
@@ -54,70 +47,6 @@ class Promotion(StrEnum):
             Promotion.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
             Promotion.STOPPED: ExitCode.NOT_JUDGED,
         }[self]
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateSettings:
-    """How much must be shown. Raises `UsageError` where a number makes no sense."""
-
-    alpha: float = 0.05
-    """One-sided, of each claim that something was not made worse; the target's interval holds 1 - alpha."""
-    margin: float = 0.10
-    """Drop that must be ruled out for the whole conversation and for every other step, in rate points."""
-    min_effect: float = 0.02
-    """A rare step that is shown to be worse by no more than this does not count."""
-    min_gain: float = 0.0
-    """Least gain at the target step, in rate points."""
-    min_pairs: int = 100
-    """Pairs with which a step is judged by the margin alone."""
-    general_margin: float = 0.15
-    """Net share of the general prompts that may be lost; more refuses."""
-    ask_general: bool = True
-    """Whether a certificate without general prompts can promote nothing."""
-    allow_thin: bool = False
-    """Whether steps with too few pairs, alone and together, may stay open."""
-    max_invalid: float = 0.10
-    """Share of either run's trials."""
-    accept: tuple[str, ...] = ()
-    """Scenarios whose content may differ between the runs; `*` is all."""
-    accept_users: tuple[str, ...] = ()
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self.gate()
-        if not 0 <= self.min_gain < 1 or not 0 <= self.general_margin < 1:
-            raise UsageError(
-                f"min_gain {self.min_gain}, general_margin {self.general_margin}: expected 0 or more and less than 1"
-            )
-        if self.min_pairs < 1:
-            raise UsageError(f"min_pairs: found {self.min_pairs}, expected 1 or more")
-
-    def gate(self) -> GateSettings:
-        """The gate's settings that say the same."""
-        return GateSettings(
-            alpha=self.alpha,
-            min_effect=self.min_effect,
-            margin=self.margin,
-            mode="non_inferiority",
-            max_invalid=self.max_invalid,
-            accept=self.accept,
-            accept_users=self.accept_users,
-            seed=self.seed,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A number of the whole conversation: shown with a two-sided interval, judged one-sided by the margin."""
-
-    compared: Compared
-    judged: Judged | None
-    """None for what is shown only: the golden path and off it, apart."""
-
-    def document(self) -> dict[str, Any]:
-        """Plain JSON."""
-        verdict = {"outcome": self.judged.outcome.value, "reason": self.judged.reason} if self.judged else {}
-        return self.compared.document() | verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +143,9 @@ def certify(
     problems = problems_of(before, after, asked)
     if before.agent_hash == after.agent_hash:
         problems += (f"both runs played the same agent ({before.agent_hash[:12]}): there is nothing to prove",)
-    end_to_end = _end_to_end(cells, chosen)
-    refused = refusals(found, end_to_end, others, general, chosen)
-    unknown = inconclusive_reasons(found, end_to_end, others, general, chosen)
+    whole = end_to_end(cells, chosen)
+    refused = refusals(found, whole, others, general, chosen)
+    unknown = inconclusive_reasons(found, whole, others, general, chosen)
     verdict = Promotion.PROMOTE
     if problems or (unknown and not refused):
         verdict = Promotion.INCONCLUSIVE
@@ -231,7 +160,7 @@ def certify(
         target,
         steps,
         found,
-        end_to_end,
+        whole,
         others,
         general,
         credit_of(before, warm, after, steps, seed=chosen.seed, level=level),
@@ -263,29 +192,3 @@ def _refuse_seen(after: Recorded, seen: Collection[int]) -> None:
                 f"{cell.id}: instance {leaked[0]} and {len(leaked) - 1} others were seen in training or validation; "
                 "a certificate rests on held-out instances only"
             )
-
-
-def _end_to_end(cells: Sequence[Matched], settings: CertificateSettings) -> dict[str, Whole]:
-    asked, shown = settings.gate(), 1 - settings.alpha
-    one_sided, seed = 1 - 2 * settings.alpha, settings.seed
-    golden, off = [it for it in cells if it.variant == GOLDEN], [it for it in cells if it.variant != GOLDEN]
-    success, product = "success end to end", "compounded accuracy"
-    found = {
-        "success": Whole(
-            compare(success, outcome_members(cells), seed=seed, level=shown),
-            _whole(compare(success, outcome_members(cells), seed=seed, level=one_sided), asked),
-        ),
-        "compounded": Whole(
-            compare_compounded(product, cells, seed=seed, level=shown),
-            _whole(compare_compounded(product, cells, seed=seed, level=one_sided), asked),
-        ),
-    }
-    if golden and off:
-        for name, some, words in (("golden", golden, "on the golden path"), ("off_path", off, "off the golden path")):
-            found[name] = Whole(compare_compounded(f"{product} {words}", some, seed=seed, level=shown), None)
-    return found
-
-
-def _whole(it: Compared, asked: GateSettings) -> Judged:
-    criterion = Criterion(Metric("steps", it.name, (), ()), asked.min_effect, asked.margin, True)
-    return judge_difference(criterion, it.difference, it.difference.p_value, 1.0, asked)

@@ -118,7 +118,7 @@ def _scale(document: Mapping[str, Any]) -> float:
     rows = [*document["others"], *document["end_to_end"].values(), document["target"], *document["seeds"]]
     shown = [it["difference"] for it in rows if it["difference"] is not None]
     shown += [*document["credit"].values(), *document["over_seeds"].values()]
-    ends = [abs(it[end]) for it in shown for end in ("low", "high") if it[end] is not None]
+    ends: list[float] = [abs(it[end]) for it in shown for end in ("low", "high") if it[end] is not None]
     return min(1.0, max([_LEAST, *ends]))
 
 

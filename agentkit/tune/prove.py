@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class ProofPlan:
     """What the certificate can show with so many held-out instances."""
 
     instances: int
-    """Held-out instances, each played in every variant, before and after."""
+    """Held-out instances of the variant that has most, played before and after."""
     conversations: int
     """Before and after together."""
     margin: float
@@ -90,7 +90,7 @@ class ProofPlan:
 def plan_proof(
     scenarios: Sequence[Loaded],
     target: str,
-    instances: int,
+    instances: int | Mapping[str, int],
     *,
     variants: Mapping[str, Sequence[str]] | None = None,
     base: float = 0.5,
@@ -101,17 +101,18 @@ def plan_proof(
     alike: float = ALIKE,
 ) -> ProofPlan:
     """Count pairs and power. `target` is a step's id or `skill:NAME`, `variants` what is played of each scenario (all
-    its own where none is named), `base` the target's accuracy now.
+    its own where none is named), `base` the target's accuracy now. `instances` are played in each variant; or it says
+    how many are played of each `scenario/variant`, and what it leaves out is not played.
 
     Raises UsageError where there is nothing to play, or the target is no step.
     """
-    if instances < 1:
+    counts = _counts(scenarios, instances, variants or {})
+    if not counts or min(counts.values()) < 1:
         raise UsageError(f"held-out instances: found {instances}, expected 1 or more")
-    played = {it.id: tuple((variants or {}).get(it.id, it.variants)) for it in scenarios}
     found = [
-        _step(scenario, step, skill, where, instances, discordance, alike, margin, alpha)
+        _step(scenario.id, step, skill, where, discordance, alike, margin, alpha)
         for scenario in scenarios
-        for (step, skill), where in _steps(scenario, played[scenario.id]).items()
+        for (step, skill), where in _steps(scenario, counts).items()
     ]
     aim = [it for it in found if target in (it.step, f"skill:{it.skill}")]
     if not aim:
@@ -123,8 +124,8 @@ def plan_proof(
     for it in others:
         chance *= it.power
     return ProofPlan(
-        instances,
-        2 * instances * sum(map(len, played.values())),
+        max(counts.values()),
+        2 * sum(counts.values()),
         margin,
         discordance,
         tuple(aim),
@@ -136,31 +137,43 @@ def plan_proof(
     )
 
 
-def _steps(scenario: Loaded, variants: Iterable[str]) -> dict[tuple[str, str | None], list[str]]:
-    """Each step's id and skill → the variants in which it is due, counted on one instance."""
-    found: dict[tuple[str, str | None], list[str]] = {}
-    for variant in variants:
-        for turn in scenario.draw(variant, 0).turns:
-            for step in turn.steps:
-                found.setdefault((step.id, step.skill), []).append(variant)
+def _counts(
+    scenarios: Sequence[Loaded], instances: int | Mapping[str, int], variants: Mapping[str, Sequence[str]]
+) -> dict[str, int]:
+    """`scenario/variant` → instances of it."""
+    known = [f"{it.id}/{variant}" for it in scenarios for variant in variants.get(it.id, it.variants)]
+    if isinstance(instances, int):
+        return dict.fromkeys(known, instances)
+    if unknown := sorted(set(instances) - set(known)):
+        raise UsageError(f"held-out instances: no {unknown[0]!r} is played{near_match(unknown[0], known)}")
+    return {name: instances[name] for name in known if name in instances}
+
+
+def _steps(scenario: Loaded, counts: Mapping[str, int]) -> dict[tuple[str, str | None], dict[str, int]]:
+    """Each step's id and skill → the variants in which it is due, with their instances; read off one instance."""
+    found: dict[tuple[str, str | None], dict[str, int]] = {}
+    for variant in scenario.variants:
+        if (count := counts.get(f"{scenario.id}/{variant}")) is not None:
+            for turn in scenario.draw(variant, 0).turns:
+                for step in turn.steps:
+                    found.setdefault((step.id, step.skill), {})[variant] = count
     return found
 
 
 def _step(
-    scenario: Loaded,
+    scenario: str,
     step: str,
     skill: str | None,
-    variants: Sequence[str],
-    instances: int,
+    variants: Mapping[str, int],
     discordance: float,
     alike: float,
     margin: float,
     alpha: float,
 ) -> StepPlan:
-    pairs = instances * len(variants)
-    effective = pairs / (1 + (len(variants) - 1) * alike)
+    pairs = sum(variants.values())
+    effective = pairs / (1 + (pairs / max(variants.values()) - 1) * alike)
     power = non_inferiority_power(int(effective), discordance=discordance, margin=margin, alpha=alpha)
-    return StepPlan(scenario.id, step, skill, tuple(variants), pairs, effective, power)
+    return StepPlan(scenario, step, skill, tuple(variants), pairs, effective, power)
 
 
 def _gain(base: float, effective: float, alpha: float) -> float | None:

@@ -74,7 +74,7 @@ def over_seeds(changes: Floats, level: float = 0.95) -> OverSeeds:
     variance as for readers and cases in imaging (Dorfman, Berbaum and Metz 1992), `var = (MS_seed +
     max(MS_instance - MS_rest, 0)) / (S n)`. Each part counts with its own t quantile, squared and added (Graybill and
     Wang 1980; Zou and Donner 2008): with two or three seeds one number of degrees of freedom for both would hold 87 to
-    93 % only. Never shorter than were the seeds alike, nor than what no change at all among as many results leaves open.
+    93 % only. Never shorter than were the seeds alike, nor than no change at all among as many results would leave it.
     """
     values = np.asarray(changes, dtype=float)
     seeds, instances = values.shape

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from agentkit.gate import Outcome
 from agentkit.gate.wording import change, interval, percent, points
 from agentkit.tune.general import General
+from agentkit.tune.limits import CertificateSettings
 from agentkit.tune.others import Other
 from agentkit.tune.paired import Compared
-
-if TYPE_CHECKING:
-    from agentkit.tune.certificate import CertificateSettings, Whole
+from agentkit.tune.whole import Whole
 
 
 def refusals(
