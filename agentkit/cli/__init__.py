@@ -23,6 +23,7 @@ _COMMANDS = {
     "grade": "Grade a recorded run again, without playing it, and show what changes.",
     "replay": "Take up a recorded trial at one of its steps, and play on from there n times.",
     "runs": "List the newest runs of the store.",
+    "tune": "Train an adapter for a failing step, with rewards, and prove it on unseen conversations.",
     "adapters": "List the trained adapters: what each repairs, what was measured, and whether it is what it was.",
     "import": "Bring in recorded conversations and tasks from elsewhere.",
     "audit": "Check scenarios themselves: players that know nothing must fail, golden ones must pass.",

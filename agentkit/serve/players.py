@@ -49,12 +49,14 @@ def players(
     *,
     adapters: str = config.DEFAULT_ADAPTERS,
     replay_users: bool = False,
+    served: Endpoint | None = None,
     on_progress: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> Iterator[Players]:
     """The players of a run; what was started for them is stopped at the end.
 
     `adapters`: the folder of the trained adapters.
     `replay_users`: users say what is recorded in the store, and no model is asked for their words.
+    `served`: a server of the agent's model, its adapters merged, that is up already; left out, one is started.
     `on_progress` is told how a model server comes up.
     """
     table = Prices.load(prices)
@@ -64,7 +66,8 @@ def players(
 
         @cache
         def engine(adapted: bool) -> _Served:
-            return _start_engine(stack, changes if adapted else (), on_progress)
+            needed = changes if adapted else ()
+            return _engine(stack, needed, served if needed == changes else None, on_progress)
 
         def chat_model(user: str, endpoint: config.Endpoint, budget: Budget = budget) -> ChatModel:
             if isinstance(endpoint, config.ChatAgent | config.LlmUser) and endpoint.engine == "embedded":
@@ -154,10 +157,16 @@ def _adapters(settings: RunSettings, folder: Path, store: Store) -> tuple[Adapte
     return find_adapters(settings.agent_settings.adapters, folder, store)
 
 
-def _start_engine(stack: ExitStack, adapters: Sequence[AdapterFolder], on_progress: Callable[[str], None]) -> _Served:
+def _engine(
+    stack: ExitStack,
+    adapters: Sequence[AdapterFolder],
+    served: Endpoint | None,
+    on_progress: Callable[[str], None],
+) -> _Served:
     from agentkit.serve import embedded_endpoint
 
-    served = stack.enter_context(embedded_endpoint(adapters=adapters, on_progress=on_progress))
+    if served is None:
+        served = stack.enter_context(embedded_endpoint(adapters=adapters, on_progress=on_progress))
     key = _ADAPTED_ENGINE_KEY if adapters else _ENGINE_KEY
     os.environ[key] = served.api_key
     stack.callback(os.environ.pop, key, None)

@@ -1,6 +1,6 @@
 """`python -m agentkit.tune.merge BASE ADAPTER [ADAPTER…] OUT`: a model's folder with adapters merged into its weights.
 
-A process of its own, since it loads torch and PEFT. The sum is made in float32 and rounded once, to the base's own type.
+A process of its own, since it loads torch and PEFT. The sum is made in float32 and rounded once, to the type of base.
 """
 
 from __future__ import annotations

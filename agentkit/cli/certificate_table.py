@@ -1,0 +1,85 @@
+"""A promotion certificate in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agentkit.grade.text import inert
+from agentkit.measure.wording import percent
+
+
+def print_certificate(document: Mapping[str, Any], adapter: str | None, folder: Path) -> None:
+    """The verdict, the figures behind it, and where the page is."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(Text(inert(document["sentence"])))
+    for reason in document["reasons"]:
+        console.print(Text(f"  {inert(reason)}"))
+    if document["target"]["difference"] is not None:
+        console.print(_figures(document))
+    for note in document["notes"]:
+        console.print(Text(inert(note)))
+    if adapter is not None:
+        console.print(Text(f"adapter {adapter}; play with it: agentkit run --agent {_agent(document)}"))
+    console.print(Text(f"certificate: {folder / 'certificate.html'}"))
+
+
+def print_curve(points: Sequence[Mapping[str, Any]]) -> None:
+    """What each further example buys."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("examples", "before", "after", "gain", "interval", "verdict"):
+        table.add_column(name, justify="right")
+    for it in points:
+        gain = it["difference"]
+        table.add_row(
+            str(it["examples"]), *(_share(it[name]) for name in ("before", "after")), *_gain(gain), it["verdict"]
+        )
+    Console(highlight=False).print(table)
+
+
+def _figures(document: Mapping[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name, side in (
+        ("", "left"),
+        ("before", "right"),
+        ("after", "right"),
+        ("difference", "right"),
+        ("interval", "right"),
+        ("verdict", "left"),
+    ):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    rows = [(f"step {document['target']['step']}", document["target"])]
+    rows += [(name, it) for name, it in document["end_to_end"].items()]
+    rows += [(it["name"], it) for it in document["others"]]
+    if document["general"] is not None:
+        rows.append(("general prompts", document["general"]))
+    for name, it in rows:
+        table.add_row(
+            Text(inert(str(name))),
+            _share(it["before"]),
+            _share(it["after"]),
+            *_gain(it["difference"]),
+            str(it.get("outcome", "")),
+        )
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else percent(value)
+
+
+def _gain(it: Mapping[str, Any] | None) -> tuple[str, str]:
+    if it is None:
+        return "–", ""
+    low, high = it["low"], it["high"]
+    ends = "" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f}"
+    return ("–" if it["estimate"] is None else f"{100 * it['estimate']:+.1f}"), ends
+
+
+def _agent(document: Mapping[str, Any]) -> str:
+    return str(document["after"]).partition(" ")[0]

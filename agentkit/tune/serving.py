@@ -1,0 +1,181 @@
+"""What a job asks of the served model: answers at its prompts, its token ids, and whole conversations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from agentkit.config import Config
+from agentkit.errors import AgentkitError, UsageError
+from agentkit.llm import Budget
+from agentkit.play.agents.chat import ChatAgent
+from agentkit.play.plan import Planned
+from agentkit.play.session import (
+    RunSettings,
+    Session,
+    open_session,
+    play_session,
+    recorded_settings,
+    resume_session,
+)
+from agentkit.records import Run, TrialKey
+from agentkit.scenario import Loaded
+from agentkit.serve import Endpoint
+from agentkit.serve.players import players
+from agentkit.store import Store
+from agentkit.tune.general import GeneralAnswer, ask
+from agentkit.tune.prompt import Prompt
+from agentkit.tune.split import HeldOut
+
+_AT_ONCE = 16
+"""Requests under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """Where a job plays: the store, the scenarios, the agent's settings, and the server that is up."""
+
+    store: Store
+    scenarios: Sequence[Loaded]
+    config: Config
+    served: Endpoint
+    adapters: str
+    """Folder of the adapters."""
+    traces: Path
+    concurrency: int
+    tell: Callable[[str], None]
+
+    def play(
+        self, settings: RunSettings, held_out: Sequence[HeldOut], resume: str | None, opened: Callable[[Run], None]
+    ) -> Run:
+        """Play every held-out conversation. `opened` is told of the run before its first trial; `resume` names one that
+        was begun before."""
+        planned = tuple(
+            Planned(place, TrialKey(it.scenario, it.variant, it.instance)) for place, it in enumerate(held_out)
+        )
+        budget = Budget()
+        with self._cast(settings, budget) as (agent, judge, users), asyncio.Runner() as runner:
+            if resume is None:
+                session = open_session(settings, self.scenarios, agent, self.store, planned, users=users)
+                opened(session.run)
+            else:
+                session = resume_session(
+                    self.store.run(resume), self.scenarios, agent, self.store, planned, users=users
+                )
+            return runner.run(
+                play_session(
+                    session,
+                    agent,
+                    judge=judge,
+                    budget=budget,
+                    trace_folder=self.traces / session.run.id,
+                    listener=self._listener(session),
+                )
+            )
+
+    def general(self, settings: RunSettings) -> tuple[GeneralAnswer, ...]:
+        """The general prompts, asked of the agent's model without its role."""
+        with self._cast(settings, Budget()) as (agent, _, _):
+            assert isinstance(agent, ChatAgent)
+            return asyncio.run(ask(agent.model, concurrency=_AT_ONCE))
+
+    def _cast(self, settings: RunSettings, budget: Budget) -> Any:
+        return players(
+            settings,
+            self.scenarios,
+            self.config.prices,
+            budget,
+            self.store,
+            adapters=self.adapters,
+            served=self.served,
+            on_progress=self.tell,
+        )
+
+    def _listener(self, session: Session) -> Callable[[Any], None]:
+        told = 0
+
+        def heard(progress: Any) -> None:
+            nonlocal told
+            of = len(session.trials)
+            if progress.played * 10 // of > told:
+                told = progress.played * 10 // of
+                self.tell(f"{session.run.agent}: {progress.played} of {of} conversations")
+
+        return heard
+
+
+def play_settings(run: Run, agent: str, settings: Any, held_out: Sequence[HeldOut], concurrency: int) -> RunSettings:
+    """As the run was played, but by `agent`, and nothing but the held-out conversations."""
+    told = recorded_settings(run)
+    cells = tuple(dict.fromkeys((it.scenario, it.variant) for it in held_out))
+    return told.model_copy(
+        update={
+            "agent": agent,
+            "agent_settings": settings,
+            "variants": cells,
+            "trials": max(1, len(held_out)),
+            "repeats": 1,
+            "fork": None,
+            "concurrency": concurrency,
+        }
+    )
+
+
+async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int, seed: int) -> list[list[str]]:
+    """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(client: httpx.AsyncClient, prompt: Prompt, place: int) -> list[str]:
+        body = {**prompt.request, "temperature": 1.0, "n": n, "seed": seed + place}
+        async with limit:
+            answer = await _post(client, "/v1/chat/completions", body, served)
+        return [choice["message"]["content"] or "" for choice in answer["choices"]]
+
+    async with _client(served) as client:
+        return list(await asyncio.gather(*(one(client, prompt, place) for place, prompt in enumerate(prompts))))
+
+
+async def check_parity(served: Endpoint, prompts: Sequence[Prompt], ids: Mapping[str, Sequence[int]]) -> int:
+    """Hold the trainer's token ids of each prompt against the server's; gives how many were compared.
+
+    Raises:
+        UsageError: they differ, so that training would teach answers to other prompts than are served.
+    """
+    async with _client(served) as client:
+        for prompt in prompts:
+            body = {name: prompt.request[name] for name in ("messages", "tools") if name in prompt.request}
+            answer = await _post(client, "/tokenize", {**body, "add_generation_prompt": True}, served)
+            here, there = list(ids[prompt.id]), list(answer["tokens"])
+            if here != there:
+                place = next(
+                    (i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), min(len(here), len(there))
+                )
+                raise UsageError(
+                    f"prompt {prompt.id}: trainer and server read it differently from token {place} on "
+                    f"({len(here)} tokens here, {len(there)} there): {here[place : place + 5]} against "
+                    f"{there[place : place + 5]}; are chat template and tokenizer those that are served?"
+                )
+    return len(prompts)
+
+
+def _client(served: Endpoint) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {served.api_key}"}
+    return httpx.AsyncClient(headers=headers, timeout=300.0, trust_env=False)
+
+
+async def _post(client: httpx.AsyncClient, path: str, body: Mapping[str, Any], served: Endpoint) -> Any:
+    root = served.base_url.removesuffix("/v1")
+    response = await client.post(root + path, json={"model": served.model, **body})
+    if not response.is_success:
+        raise AgentkitError(f"the model server refused {path}: {response.status_code} {response.text[:300]}")
+    return response.json()
+
+
+def with_adapters(settings: Any, names: Sequence[str]) -> Any:
+    """The chat agent's settings with adapters."""
+    return settings.model_copy(update={"adapters": (*settings.adapters, *names)})

@@ -1,0 +1,83 @@
+"""What a training job is told: kept with the job, so that it can be taken up again and repeated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentkit.errors import UsageError, near_match
+
+Positive = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class JobSettings(BaseModel):
+    """The defaults suit a model of 135 million parameters on two cores."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    run: str
+    """The run whose failures are to be repaired."""
+    step: str | None = None
+    """Selector of the step; None where the one that is worth the most is taken."""
+    rubric: str = "tool_call"
+    """Reference of the rewards."""
+    rewards: str
+    """Their folder, absolute."""
+    adapters: str
+    """Folder of the trained adapters, absolute."""
+    method: str | None = None
+    """`sft`, `grpo`, `sft+grpo`, `dpo` or `kto`; None: as the preflight finds it."""
+    train: Positive = 16
+    """Training examples at most, all phases together: a prompt with new values counts as another."""
+    recorded: int | None = None
+    """Of these, recorded failures at most."""
+    validation: Positive = 16
+    held_out: Positive = 120
+    """Conversations on unseen instances that prove the step, each played before and after."""
+    rest: Annotated[int, Field(ge=0)] = 40
+    """Conversations of the suite's other variants, for what the step's own do not meet."""
+    samples: Annotated[int, Field(gt=1)] = 8
+    """Answers of the current model at each training prompt, for the preflight."""
+    seed: int = 0
+    training_seed: int = 0
+    """Of weights, sampling and order in training, apart from the data's."""
+    sft_epochs: Positive = 3
+    sft_rate: Rate = 5e-4
+    sft_batch: Positive = 4
+    grpo_steps: Positive = 16
+    grpo_rate: Rate = 5e-4
+    grpo_prompts: Positive = 2
+    """Prompts of an update."""
+    grpo_group: Annotated[int, Field(gt=1)] = 8
+    """Completions of each."""
+    grpo_beta: Annotated[float, Field(ge=0)] = 0.02
+    preference_epochs: Positive = 2
+    preference_rate: Rate = 1e-4
+    preference_beta: Rate = 0.1
+    rank: Positive = 16
+    evaluate_every: Positive = 4
+    patience: Positive = 3
+    regressions: Annotated[int, Field(ge=0)] = 3
+    """Mended failures that stay behind as scenarios."""
+    allow_thin: bool = False
+    """Whether steps with too few pairs may stay open in the proof."""
+    concurrency: Positive = 16
+    """Conversations played at once."""
+
+
+def job_settings(told: dict[str, Any]) -> JobSettings:
+    """Checked settings.
+
+    Raises:
+        UsageError: one is unknown or out of range; names it as the command line does.
+    """
+    try:
+        return JobSettings(**told)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        near = near_match(name, JobSettings.model_fields) if first["type"] == "extra_forbidden" else ""
+        option = "--" + name.replace("_", "-")
+        raise UsageError(f"{option}: found {first['input']!r}, expected: {first['msg']}{near}") from None
