@@ -21,6 +21,9 @@ BASE := .venv/.base-$(KEY)
 DEV := .venv/.dev-$(KEY)
 PROJECT := .venv/.project-$(shell sha256sum pyproject.toml | cut -c1-16)
 
+# Compiled modules are kept: without them each process of the tests compiles thousands of files anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo check gate baseline test lock clean
 

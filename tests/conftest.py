@@ -6,9 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from agentkit.serve import Endpoint, embedded_endpoint
 from tests.serve.collector import Collector
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes tells of the machine, not of the code
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,10 @@ from tests.tune.small_lora import make_card
 
 pytestmark = pytest.mark.slow
 
-peft = pytest.importorskip("peft", reason="comes with training")
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
 
 def test_an_adapter_of_a_real_model_is_published_and_loads_again(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="comes with training")  # here: collecting need not wait for it
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     torch.manual_seed(7)
     config = transformers.LlamaConfig(
         vocab_size=32, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
