@@ -204,8 +204,9 @@ def _print_manifest(work: Work, manifest: Any, sentences: tuple[str, ...]) -> No
     found = manifest.forecast
     if found is not None:
         click.echo(
-            f"tokens: {found.prompt_tokens:,} in prompts (longest {found.longest_prompt:,}), {found.golden_tokens:,} in "
-            f"answers (longest {found.longest_golden}); about {found.seconds / 60:.0f} min ({found.basis}), no cost"
+            f"tokens: {found.prompt_tokens:,} in prompts (longest {found.longest_prompt:,}), "
+            f"{found.golden_tokens:,} in answers (longest {found.longest_golden}); "
+            f"about {(found.seconds or 0) / 60:.0f} min ({found.basis}), no cost"
         )
     for sentence in sentences:
         click.echo(sentence)

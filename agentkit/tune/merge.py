@@ -13,8 +13,19 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-TEXT = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "vocab.json")
-TEXT += ("merges.txt", "tokenizer.model", "generation_config.json", "added_tokens.json")
+TEXT = frozenset(
+    (
+        "added_tokens.json",
+        "chat_template.jinja",
+        "generation_config.json",
+        "merges.txt",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer.model",
+        "tokenizer_config.json",
+        "vocab.json",
+    )
+)
 """Files of a model that an adapter does not change."""
 
 
@@ -33,7 +44,7 @@ def main(arguments: list[str]) -> int:
     for adapter in adapters:
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
     model.to(dtype).save_pretrained(out)
-    for name in TEXT:
+    for name in sorted(TEXT):
         if (base / name).is_file():
             shutil.copyfile(base / name, out / name)
     return 0

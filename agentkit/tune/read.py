@@ -38,10 +38,11 @@ def read_answer(text: str, dialect: Dialect, call_id: str) -> Answer:
     thought = _THOUGHT.match(text)
     reasoning = thought.group(1).strip() if thought else None
     said = text[thought.end() :] if thought else text
-    calls = [call for n, found in enumerate(_CALL.findall(said)) if (call := _hermes_call(found, f"{call_id}-{n}"))]
-    if not calls:
+    found = (_hermes_call(text, f"{call_id}-{n}") for n, text in enumerate(_CALL.findall(said)))
+    made = tuple(call for call in found if call is not None)
+    if not made:
         return Answer(said.strip(), (), reasoning)
-    return Answer(said[: said.index("<tool_call>")].strip(), tuple(calls), reasoning)
+    return Answer(said[: said.index("<tool_call>")].strip(), made, reasoning)
 
 
 def _hermes_call(text: str, call_id: str) -> ToolCall | None:

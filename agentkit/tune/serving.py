@@ -32,7 +32,7 @@ from agentkit.tune.general import GeneralAnswer, ask
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.split import HeldOut
 
-_AT_ONCE = 16
+_AT_ONCE = 8
 """Requests under way."""
 
 
@@ -130,14 +130,17 @@ async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int, see
     """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks."""
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(client: httpx.AsyncClient, prompt: Prompt, place: int) -> list[str]:
-        body = {**prompt.request, "temperature": 1.0, "n": n, "seed": seed + place}
+    async def one(client: httpx.AsyncClient, prompt: Prompt, number: int) -> str:
+        # One answer a request: a server that is held to a schema has died of several.
+        body = {**prompt.request, "temperature": 1.0, "seed": seed + number}
         async with limit:
             answer = await _post(client, "/v1/chat/completions", body, served)
-        return [choice["message"]["content"] or "" for choice in answer["choices"]]
+        return answer["choices"][0]["message"]["content"] or ""
 
     async with _client(served) as client:
-        return list(await asyncio.gather(*(one(client, prompt, place) for place, prompt in enumerate(prompts))))
+        asked = [(prompt, place * n + k) for place, prompt in enumerate(prompts) for k in range(n)]
+        texts = await asyncio.gather(*(one(client, prompt, number) for prompt, number in asked))
+    return [list(texts[place * n : (place + 1) * n]) for place in range(len(prompts))]
 
 
 async def check_parity(served: Endpoint, prompts: Sequence[Prompt], ids: Mapping[str, Sequence[int]]) -> int:
@@ -148,7 +151,7 @@ async def check_parity(served: Endpoint, prompts: Sequence[Prompt], ids: Mapping
     """
     async with _client(served) as client:
         for prompt in prompts:
-            body = {name: prompt.request[name] for name in ("messages", "tools") if name in prompt.request}
+            body: dict[str, Any] = {it: prompt.request[it] for it in ("messages", "tools") if it in prompt.request}
             answer = await _post(client, "/tokenize", {**body, "add_generation_prompt": True}, served)
             here, there = list(ids[prompt.id]), list(answer["tokens"])
             if here != there:

@@ -59,6 +59,7 @@ def _phase(
         "evaluate_every": settings.evaluate_every,
         "patience": settings.patience,
     }
+    own: dict[str, Any]
     if method == "sft":
         own = {"learning_rate": settings.sft_rate, "epochs": settings.sft_epochs, "batch": settings.sft_batch}
     elif method == "grpo":

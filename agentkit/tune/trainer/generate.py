@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import xgrammar
+from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 _READ_TOKENS = 8192
@@ -49,7 +50,9 @@ class Completion:
 class Generator:
     """Writes completions with a model. Schemas are compiled once for all calls."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ends: Sequence[int]) -> None:
+    def __init__(
+        self, model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, ends: Sequence[int]
+    ) -> None:
         self._model = model
         self._ends = tuple(ends)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]

@@ -12,4 +12,4 @@ def score_completions_only() -> None:
     shape in every batch. A CPU compiles nothing, and prompts are nineteen twentieths of what it would score, each
     against the whole vocabulary.
     """
-    trl_utils._use_triton = lambda _device: True  # asked there for nothing else
+    setattr(trl_utils, "_use_triton", lambda device: True)  # noqa: B010  # asked there for nothing else

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import torch
@@ -42,17 +42,20 @@ class Trainee:
         """The generator, while the adapter is merged into the weights as it will be where it is served: what is
         rewarded and evaluated is that model, rounding included. The weights are put back untouched."""
         layers = [module for module in self.model.modules() if isinstance(module, Linear)]
-        plain = [layer.get_base_layer().weight.data for layer in layers]
+        weights = [cast(torch.nn.Linear, layer.get_base_layer()).weight for layer in layers]
+        plain = [weight.data for weight in weights]
         with torch.no_grad():
-            for layer, weight in zip(layers, plain, strict=True):
-                change = sum(layer.get_delta_weight(name).float() for name in layer.active_adapters)
-                layer.get_base_layer().weight.data = (weight.float() + change).to(weight.dtype)
+            for layer, weight in zip(layers, weights, strict=True):
+                change = torch.zeros_like(weight, dtype=torch.float32)
+                for name in layer.active_adapters:
+                    change += layer.get_delta_weight(name).float()
+                weight.data = (weight.data.float() + change).to(weight.dtype)
         try:
             with self.model.disable_adapter():
                 yield self.generator
         finally:
-            for layer, weight in zip(layers, plain, strict=True):
-                layer.get_base_layer().weight.data = weight
+            for weight, data in zip(weights, plain, strict=True):
+                weight.data = data
 
     def text(self, ids: Sequence[int]) -> str:
         """A completion as the server would give it."""
@@ -103,21 +106,21 @@ def load_trainee(phase: Phase) -> Trainee:
         if hasattr(
             module, "cast_input_dtype_enabled"
         ):  # autocast does it the other way round: small weights, not states
-            module.cast_input_dtype_enabled = False
+            setattr(module, "cast_input_dtype_enabled", False)  # noqa: B010
     assert tokenizer.eos_token_id is not None
     return Trainee(model, tokenizer, int(tokenizer.eos_token_id))
 
 
 def _base(phase: Phase) -> PreTrainedModel:
     try:
-        return AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))  # type: ignore[no-any-return]
+        return AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))
     except (OSError, ValueError) as error:
         raise UsageError(f"model {phase.model}: cannot be loaded: {str(error).splitlines()[0]}") from None
 
 
 def prompt_ids(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The prompt as the server gives it to the model: chat template, tools, and the opening of the answer."""
-    ids = tokenizer.apply_chat_template(
+    ids: Any = tokenizer.apply_chat_template(
         [_objects(message) for message in prompt.request["messages"]],
         tools=prompt.request.get("tools"),
         add_generation_prompt=True,

@@ -36,7 +36,8 @@ def train_preferences(
     """Train, and say what happened. Raises UsageError where the preferences cannot be used."""
     rows = read_preferences(Path(phase.preferences or ""), phase.method, {prompt.id for prompt in train})
     texts = {
-        name: trainee.tokenizer.decode(ids[name], skip_special_tokens=False) for name in {r["prompt"] for r in rows}
+        name: trainee.tokenizer.decode(list(ids[name]), skip_special_tokens=False)
+        for name in {r["prompt"] for r in rows}
     }
     dataset = Dataset.from_list([{**row, "prompt": texts[row["prompt"]]} for row in rows])
     updates = -(-len(rows) // phase.batch) * phase.epochs
