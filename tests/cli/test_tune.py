@@ -1,0 +1,96 @@
+"""`agentkit tune` as far as it goes without a model server: what it refuses, and what it knows of jobs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agentkit.errors import ExitCode
+from agentkit.records import Job, JobId, JobStatus
+from agentkit.store import Store
+from tests.cli.conftest import Cli
+
+
+@pytest.fixture
+def job(project: Path) -> Job:
+    job = Job(
+        id=JobId("refund-20260101-000000-abcd"),
+        step="refund",
+        folder=str(project / ".agentkit" / "jobs" / "refund-20260101-000000-abcd"),
+        created_at="2026-01-01T00:00:00.000+00:00",
+        updated_at="2026-01-01T00:00:00.000+00:00",
+        settings={"run": "r", "rewards": "x", "adapters": "y"},
+        status=JobStatus.TRAINING,
+        stage="grpo in 0-grpo",
+        pid=2**22 + 1,
+    )
+    with Store.open(f"sqlite:///{project}/.agentkit/agentkit.db") as store:
+        store.create_job(job)
+    return job
+
+
+def test_without_a_step_it_says_what_to_name(cli: Cli) -> None:
+    cli("run", "--agent", "scripted:0.5", "--trials", "1")
+    done = cli("tune")
+    assert done.returncode == ExitCode.USAGE
+    assert "--step STEP, or --worst" in done.stderr
+
+
+def test_a_run_of_an_agent_without_a_model_cannot_be_tuned(cli: Cli) -> None:
+    cli("run", "--agent", "scripted:0.5", "--trials", "2")
+    done = cli("tune", "--step", "look_up")
+    assert done.returncode == ExitCode.USAGE
+    assert "scripted" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_setting_is_told_with_the_nearest_one(cli: Cli) -> None:
+    cli("run", "--agent", "scripted:0.5", "--trials", "1")
+    done = cli("tune", "--step", "look_up", "--set", "grpo_step=3")
+    assert done.returncode == ExitCode.USAGE
+    assert "--grpo-step" in done.stderr
+    assert "did you mean 'grpo_steps'" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "many"])
+def test_a_number_that_makes_no_sense_is_told(cli: Cli, value: str) -> None:
+    cli("run", "--agent", "scripted:0.5", "--trials", "1")
+    done = cli("tune", "--step", "look_up", "--set", f"train={value}")
+    assert done.returncode == ExitCode.USAGE
+    assert "--train" in done.stderr
+    assert value in done.stderr
+
+
+def test_an_unknown_word_is_told_with_the_nearest_one(bare: Cli) -> None:
+    done = bare("tune", "statsu")
+    assert done.returncode == ExitCode.USAGE
+    assert "did you mean 'status'" in done.stderr
+
+
+def test_no_jobs_yet(bare: Cli) -> None:
+    done = bare("tune", "status")
+    assert done.returncode == ExitCode.PASS
+    assert "no job yet" in done.stdout
+
+
+def test_a_job_whose_process_died_says_how_to_go_on(cli: Cli, job: Job) -> None:
+    done = cli("tune", "status")
+    assert f"interrupted (agentkit tune resume {job.id})" in done.stdout
+    document = json.loads(cli("tune", "status", "last", "--json", "-").stdout)
+    assert document["status"] == "training"
+    assert document["alive"] is False
+
+
+def test_stopping_a_job_that_is_not_at_work_does_nothing(cli: Cli, job: Job) -> None:
+    done = cli("tune", "stop", str(job.id)[:8])
+    assert done.returncode == ExitCode.PASS
+    assert "is not at work" in done.stdout
+
+
+def test_curve_needs_two_numbers(cli: Cli) -> None:
+    cli("run", "--agent", "scripted:0.5", "--trials", "1")
+    done = cli("tune", "--step", "look_up", "--curve", "8")
+    assert done.returncode == ExitCode.USAGE
+    assert "--curve" in done.stderr
