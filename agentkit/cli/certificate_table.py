@@ -43,29 +43,23 @@ def print_curve(points: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _figures(document: Mapping[str, Any]) -> Table:
+    """The target, the whole, and of the other steps those that did not simply pass."""
     table = Table(box=None, pad_edge=False)
-    for name, side in (
-        ("", "left"),
-        ("before", "right"),
-        ("after", "right"),
-        ("difference", "right"),
-        ("interval", "right"),
-        ("verdict", "left"),
-    ):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    table.add_column("")
+    for name in ("before", "after", "difference", "interval"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
     rows = [(f"step {document['target']['step']}", document["target"])]
-    rows += [(name, it) for name, it in document["end_to_end"].items()]
-    rows += [(it["name"], it) for it in document["others"]]
+    rows += list(document["end_to_end"].items())
+    passed = [it for it in document["others"] if it["outcome"] == "pass"]
+    rows += [(f"other: {it['step']}", it) for it in document["others"] if it["outcome"] != "pass"]
     if document["general"] is not None:
         rows.append(("general prompts", document["general"]))
     for name, it in rows:
-        table.add_row(
-            Text(inert(str(name))),
-            _share(it["before"]),
-            _share(it["after"]),
-            *_gain(it["difference"]),
-            str(it.get("outcome", "")),
-        )
+        shares = _share(it["before"]), _share(it["after"])
+        table.add_row(Text(inert(str(name))), *shares, *_gain(it["difference"]), str(it.get("outcome", "")))
+    if passed:
+        table.add_row(f"{len(passed)} other steps", "", "", "", "", "pass")
     return table
 
 

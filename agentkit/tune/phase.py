@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agentkit.errors import UsageError, near_match
 
@@ -81,6 +81,16 @@ class Phase(_Settings):
     threads: int | None = None
     """Of the computation on a CPU; None: all cores."""
 
+    @model_validator(mode="after")
+    def _complete(self) -> Phase:
+        if self.method == "grpo" and self.rubric is None:
+            raise ValueError("rubric: found nothing, expected the rubric that grpo rewards by")
+        if self.method in ("dpo", "kto") and self.preferences is None:
+            raise ValueError(f"preferences: found nothing, expected the file of preferences that {self.method} learns")
+        if self.method == "kto" and self.batch == 1:
+            raise ValueError("batch: found 1, expected 2 or more: kto holds each answer against another of its update")
+        return self
+
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / FILE).write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -98,7 +108,15 @@ class Phase(_Settings):
         except OSError as error:
             raise UsageError(f"{file}: cannot be read: {error.strerror}") from None
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            near = near_match(field, cls.model_fields) if first["type"] == "extra_forbidden" else ""
-            raise UsageError(f"{file}: {field}: found {first['input']!r}, expected: {first['msg']}{near}") from None
+            raise UsageError(f"{file}: {_told(error)}") from None
+
+
+def _told(error: ValidationError) -> str:
+    """The first thing that is wrong, in words."""
+    first = error.errors(include_url=False)[0]
+    place = [str(part) for part in first["loc"]]
+    if not place:
+        return first["msg"].removeprefix("Value error, ")
+    known = Lora.model_fields if place[0] == "lora" and len(place) > 1 else Phase.model_fields
+    near = near_match(place[-1], known) if first["type"] == "extra_forbidden" else ""
+    return f"{'.'.join(place)}: found {first['input']!r}, expected: {first['msg']}{near}"

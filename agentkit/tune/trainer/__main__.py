@@ -1,13 +1,15 @@
 """`python -m agentkit.tune.trainer train FOLDER` trains a phase; `render FOLDER` only writes its prompts as token ids.
 
 A process of its own, so that it can be killed, taken up again, and run on another machine: it reads `phase.json` and
-the files that this names, and writes into its folder alone. An adapter is there once `result.json` is.
+the files that this names, and writes into its folder alone. An adapter is of use once `result.json` is there: it is put in
+place right before, and one without it is thrown away when training is taken up.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from agentkit.errors import AgentkitError, ExitCode
+from agentkit.errors import AgentkitError, ExitCode, UsageError
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Split, read_prompts
 
@@ -34,9 +36,12 @@ def train(folder: Path) -> None:
     prompts = read_prompts(Path(phase.prompts))
     learn = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     check = [prompt for prompt in prompts if prompt.split is Split.VALIDATION]
+    for split, found in ((Split.TRAIN, learn), (Split.VALIDATION, check)):
+        if not found:
+            raise UsageError(f"{phase.prompts}: no prompt of the split {split}; training needs some of both")
+    shutil.rmtree(folder / ADAPTER, ignore_errors=True)
     from agentkit.tune.trainer.model import checked_ids, load_trainee
     from agentkit.tune.trainer.progress import Progress
-    from agentkit.tune.trainer.watch import BEST
 
     progress = Progress(folder / "progress.jsonl")
     with progress.timed("loading"):
@@ -44,7 +49,6 @@ def train(folder: Path) -> None:
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
     progress.tell("begin", method=phase.method, train=len(learn), validation=len(check))
     watch, facts = _trainer(phase.method)(folder, phase, trainee, learn, check, ids, progress)
-    os.rename(folder / BEST, folder / ADAPTER)
     seconds = {part: round(spent, 3) for part, spent in progress.seconds.items()}
     seconds["forward and backward"] = round(progress.elapsed - sum(progress.seconds.values()), 3)
     result = {
@@ -57,7 +61,9 @@ def train(folder: Path) -> None:
         **facts,
     }
     progress.tell("end", **{key: result[key] for key in ("best", "stopped", "seconds")})
+    _put(watch.best, folder / ADAPTER)
     _write(folder / RESULT, result)
+    shutil.rmtree(watch.best)
 
 
 def _trainer(method: str):  # type: ignore[no-untyped-def]  # each is imported only where it is wanted
@@ -81,8 +87,20 @@ def render(folder: Path) -> None:
 
     tokenizer, prompts = load_tokenizer(phase.model), read_prompts(Path(phase.prompts))
     ids = checked_ids(prompts, tokenizer, phase.context, phase.max_tokens)
-    golden = {it.id: len(tokenizer(it.golden)["input_ids"]) for it in prompts if it.golden is not None}
+    golden = {
+        it.id: len(tokenizer(it.golden, add_special_tokens=False)["input_ids"])
+        for it in prompts
+        if it.golden is not None
+    }
     _write(folder / TOKENS, {"prompts": ids, "golden": golden})
+
+
+def _put(source: Path, folder: Path) -> None:
+    """Copy a folder, so that it is there whole or not at all."""
+    fresh = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(source, fresh)
+    os.rename(fresh, folder)
 
 
 def _write(file: Path, value: object) -> None:
@@ -97,7 +115,7 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.INTERRUPTED))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a reward may be under way, which may raise all else
     match arguments:
         case ["train", folder]:
             work = train
@@ -111,6 +129,8 @@ def main(arguments: list[str]) -> int:
     except AgentkitError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
     except OSError as error:
         print(f"{folder}: {error}", file=sys.stderr)
         return ExitCode.USAGE

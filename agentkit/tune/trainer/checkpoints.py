@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import orjson
 import torch
 from transformers.trainer_utils import get_last_checkpoint
 
@@ -43,6 +44,22 @@ def newest(folder: Path) -> str | None:
     if not checkpoints.is_dir():
         return None
     for entry in sorted(checkpoints.glob("checkpoint-*")):
-        if not (entry / "trainer_state.json").is_file() or not (entry / "rng_state.pth").is_file():
-            os.rename(entry, entry.with_name(f"broken-{entry.name}"))
+        if not _whole(entry):
+            aside = entry.with_name(f"broken-{entry.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            entry.rename(aside)
     return get_last_checkpoint(str(checkpoints))
+
+
+def updates_of(checkpoint: str | None) -> int:
+    """Updates that were done when a checkpoint was written; 0 where there is none."""
+    return int(checkpoint.rpartition("-")[2]) if checkpoint is not None else 0
+
+
+def _whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end: the state of training is what is written last."""
+    try:
+        orjson.loads((checkpoint / "trainer_state.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return False
+    return True

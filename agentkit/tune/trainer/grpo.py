@@ -13,7 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 from agentkit.grade import load_rubric
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
-from agentkit.tune.trainer.checkpoints import arguments, newest
+from agentkit.tune.trainer.checkpoints import arguments, newest, updates_of
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.rollout import SCORE, Rollouts
@@ -46,6 +46,7 @@ def train_grpo(
         progress=progress,
         file=folder / COMPLETIONS,
     )
+    rollouts.take_up(updates_of(newest(folder)))
     watch = Watch(folder, phase, trainee, validation, ids, progress, phase.steps, lambda: rollouts.totals)
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # of `rollout_func`
     batch = min(phase.batch, len(train))
@@ -70,7 +71,7 @@ def train_grpo(
         rollout_func=lambda names, trainer: rollouts(names, trainer.state.global_step),
         callbacks=[watch],
     )
-    trainer.train(resume_from_checkpoint=newest(folder))
+    watch.train(trainer)
     return watch, {"rollout_tokens": limit, "groups_replaced": rollouts.replaced, "rewards": rollouts.totals}
 
 
@@ -87,5 +88,9 @@ def _reward(name: str) -> Callable[..., list[float | None]]:
 
 def _limit(phase: Phase, trainee: Trainee, train: Sequence[Prompt]) -> int:
     """Tokens of a completion: what takes much longer than a right answer is none."""
-    lengths = [len(trainee.tokenizer(prompt.golden)["input_ids"]) for prompt in train if prompt.golden is not None]
+    lengths = [
+        len(trainee.tokenizer(prompt.golden, add_special_tokens=False)["input_ids"])
+        for prompt in train
+        if prompt.golden is not None
+    ]
     return min(phase.max_tokens, int(max(lengths) * _LONGER) + 1) if lengths else phase.max_tokens

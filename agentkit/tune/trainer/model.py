@@ -11,6 +11,7 @@ import orjson
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from agentkit.errors import UsageError
@@ -19,6 +20,9 @@ from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.generate import Generator
 from agentkit.tune.trainer.logprob import score_completions_only
 from agentkit.tune.trainer.packed import share_prompts
+
+_UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)
+"""What comes of a folder in which something is missing, broken, or of another model."""
 
 
 @dataclass(slots=True)
@@ -66,8 +70,8 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     """Raises UsageError where there is none, or it has no chat template."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"model {model}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}") from None
+    except _UNREADABLE as error:
+        raise UsageError(f"model {model}: its tokenizer cannot be loaded: {_first_line(error)}") from None
     if tokenizer.chat_template is None:
         raise UsageError(f"model {model}: it has no chat template, so nobody knows how a conversation is written")
     if tokenizer.pad_token_id is None:
@@ -90,7 +94,7 @@ def load_trainee(phase: Phase) -> Trainee:
         score_completions_only()
     torch.manual_seed(phase.seed)
     if phase.start is not None:
-        model = PeftModel.from_pretrained(base, phase.start, is_trainable=True)
+        model = _taken_up(base, phase.start)
     else:
         lora = phase.lora
         targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
@@ -114,8 +118,19 @@ def load_trainee(phase: Phase) -> Trainee:
 def _base(phase: Phase) -> PreTrainedModel:
     try:
         return AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"model {phase.model}: cannot be loaded: {str(error).splitlines()[0]}") from None
+    except _UNREADABLE as error:
+        raise UsageError(f"model {phase.model}: cannot be loaded: {_first_line(error)}") from None
+
+
+def _taken_up(base: PreTrainedModel, adapter: str) -> PeftModel:
+    try:
+        return PeftModel.from_pretrained(base, adapter, is_trainable=True)
+    except _UNREADABLE as error:
+        raise UsageError(f"start {adapter}: the adapter cannot be loaded: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def prompt_ids(prompt: Prompt, tokenizer: PreTrainedTokenizerBase) -> list[int]:

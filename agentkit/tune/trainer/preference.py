@@ -13,7 +13,7 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from agentkit.errors import UsageError, near_match
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
-from agentkit.tune.trainer.checkpoints import arguments, newest
+from agentkit.tune.trainer.checkpoints import arguments
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.watch import Watch
@@ -34,7 +34,8 @@ def train_preferences(
     progress: Progress,
 ) -> tuple[Watch, Mapping[str, Any]]:
     """Train, and say what happened. Raises UsageError where the preferences cannot be used."""
-    rows = read_preferences(Path(phase.preferences or ""), phase.method, {prompt.id for prompt in train})
+    assert phase.preferences is not None, "checked when the phase was read"
+    rows = read_preferences(Path(phase.preferences), phase.method, {prompt.id for prompt in train})
     texts = {
         name: trainee.tokenizer.decode(list(ids[name]), skip_special_tokens=False)
         for name in {r["prompt"] for r in rows}
@@ -60,7 +61,7 @@ def train_preferences(
         trainer = DPOTrainer(args=DPOConfig(**told), **shared)
     else:
         trainer = KTOTrainer(args=KTOConfig(**told), **shared)
-    trainer.train(resume_from_checkpoint=newest(folder))
+    watch.train(trainer)
     return watch, {"rows": len(rows)}
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -30,7 +31,11 @@ class Scored:
     completion: Completion
     text: str
     parts: Mapping[str, float]
+    """Part → its value; without those that do not apply."""
     total: float | None
+    """None where no part applies: neither good nor bad, and no lesson."""
+    attempt: int
+    """0: at a prompt that was due; later: at one that took the place of a prompt without spread."""
 
 
 @dataclass(slots=True)
@@ -45,7 +50,7 @@ class Rollouts:
     progress: Progress
     file: Path
     totals: list[float] = field(default_factory=list)
-    """Mean total reward of each update."""
+    """Mean total reward of each update in which a completion could be scored."""
     replaced: int = 0
     """Groups that were replaced for want of spread."""
 
@@ -65,7 +70,7 @@ class Rollouts:
                     self.replaced += 1
         rows = [row for group in groups for row in group]
         self._keep(rows, step)
-        self.totals.append(fmean([row.total for row in rows if row.total is not None] or [0.0]))
+        self._count(row.total for row in rows)
         return {
             "prompt_ids": [list(self.ids[row.prompt.id]) for row in rows],
             "completion_ids": [list(row.completion.ids) for row in rows],
@@ -73,6 +78,30 @@ class Rollouts:
             "env_mask": [[int(free) for free in row.completion.free] for row in rows],
             **{f"{SCORE}{part.name}": [row.parts.get(part.name) for row in rows] for part in self.rubric.parts},
         }
+
+    def take_up(self, step: int) -> None:
+        """Know again what came of the first `step` updates, and forget what was written after them."""
+        if not self.file.is_file():
+            return
+        updates: dict[int, list[Mapping[str, Any]]] = {}
+        for line in self.file.read_bytes().splitlines():
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:  # cut off when training was killed
+                break
+            if row["step"] >= step:
+                break
+            updates.setdefault(row["step"], []).append(row)
+        for rows in updates.values():
+            self._count(row["total"] for row in rows)
+            self.replaced += len({row["prompt"] for row in rows if row["attempt"]})
+        fresh = self.file.with_name(f".{self.file.name}")
+        fresh.write_bytes(b"".join(orjson.dumps(row) + b"\n" for rows in updates.values() for row in rows))
+        os.replace(fresh, self.file)
+
+    def _count(self, totals: Iterable[float | None]) -> None:
+        if known := [total for total in totals if total is not None]:
+            self.totals.append(fmean(known))
 
     def _groups(self, names: Sequence[str], step: int, attempt: int) -> list[list[Scored]]:
         prompts = [self.prompts[name] for name in names]
@@ -87,14 +116,14 @@ class Rollouts:
             )
         with self.progress.timed("reward"):
             return [
-                [self._score(prompt, completion) for completion in group]
+                [self._score(prompt, completion, attempt) for completion in group]
                 for prompt, group in zip(prompts, written, strict=True)
             ]
 
-    def _score(self, prompt: Prompt, completion: Completion) -> Scored:
+    def _score(self, prompt: Prompt, completion: Completion, attempt: int) -> Scored:
         text = self.trainee.text(completion.ids)
         scored = self.rubric.score(prompt.reward_step(text, len(completion.ids)))
-        return Scored(prompt, completion, text, scored.parts, scored.total)
+        return Scored(prompt, completion, text, scored.parts, scored.total, attempt)
 
     def _others(self, step: int, attempt: int) -> list[str]:
         """All prompts in an order that the seed and the step decide."""
@@ -108,6 +137,7 @@ class Rollouts:
             for row in rows:
                 line = {
                     "step": step,
+                    "attempt": row.attempt,
                     "prompt": row.prompt.id,
                     "completion": row.text,
                     "parts": row.parts,
@@ -117,8 +147,8 @@ class Rollouts:
 
 
 def _spread(group: Sequence[Scored]) -> bool:
-    """Whether a group teaches anything: its completions are not all worth the same."""
-    return len({row.total for row in group}) > 1
+    """Whether a group teaches anything: its completions, as far as they can be scored, are not all worth the same."""
+    return len({row.total for row in group if row.total is not None}) > 1
 
 
 def _seed(seed: int, step: int, attempt: int) -> int:

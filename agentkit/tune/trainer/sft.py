@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from agentkit.errors import UsageError
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
-from agentkit.tune.trainer.checkpoints import arguments, newest
+from agentkit.tune.trainer.checkpoints import arguments
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.watch import Watch
@@ -47,7 +47,7 @@ def train_sft(
         processing_class=trainee.tokenizer,
         callbacks=[watch],
     )
-    trainer.train(resume_from_checkpoint=newest(folder))
+    watch.train(trainer)
     return watch, {"rows": len(rows)}
 
 

@@ -11,13 +11,14 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
+from agentkit.tune.trainer.checkpoints import newest, updates_of
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.state import Kept
 from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate
 
-BEST = "best"
-"""Folder of the best adapter so far."""
+_BEST = "best-{step}"
+"""Folder of the best adapter so far, with the updates after which it was."""
 
 
 class Watch(TrainerCallback):
@@ -47,6 +48,31 @@ class Watch(TrainerCallback):
         self._planned = planned
         self._rewards = rewards
         self.kept = Kept.read(folder)
+
+    @property
+    def best(self) -> Path:
+        """Folder of the best adapter so far."""
+        return self._folder / _BEST.format(step=self.kept.best)
+
+    def train(self, trainer: Any) -> None:
+        """Train to the end, from the newest checkpoint on. What had come to its end before it was killed is left as it
+        is."""
+        checkpoint = newest(self._folder)
+        if not self._over(updates_of(checkpoint)):
+            trainer.train(resume_from_checkpoint=checkpoint)
+
+    def _over(self, step: int) -> bool:
+        """Whether nothing was left to do after `step` updates."""
+        evaluations = self.kept.evaluations
+        if not evaluations or evaluations[-1].step != step:
+            return False
+        return step >= self._planned or bool(self.kept.stopped)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Only now is a former best no longer wanted: until then, training may be taken up where it was the best."""
+        for former in self._folder.glob(_BEST.format(step="*")):
+            if former != self.best:
+                shutil.rmtree(former)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.kept = self.kept.until(state.global_step)
@@ -83,6 +109,7 @@ class Watch(TrainerCallback):
         if logs.get("kl", 0.0) > self._phase.max_kl:
             self.kept.stopped = f"the model moved {logs['kl']:.1f} nats a token away from where it began"
             self._progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
+            self.kept.write(self._folder)
             control.should_training_stop = True
 
     def _evaluate(self, step: int) -> None:
@@ -93,7 +120,7 @@ class Watch(TrainerCallback):
         self._progress.tell("evaluation", step=step, passed=found.passed, graded=found.graded, length=found.length)
         if found.accuracy > best:
             self.kept.best = step
-            save_adapter(self._trainee, self._folder / BEST)
+            save_adapter(self._trainee, self.best)
         self.kept.write(self._folder)
 
     def _reason(self) -> str:
