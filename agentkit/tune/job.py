@@ -202,7 +202,7 @@ class Work:
         rubric = load_rubric(settings.rubric, Path(settings.rewards))
 
         async def sampler(asked: Sequence[Prompt], n: int, seed: int) -> Sequence[Sequence[str]]:
-            return await sample_served(served, asked, n, seed)
+            return await sample_served(served, asked, n)
 
         samples = asyncio.run(sample(train, sampler, settings.samples, settings.seed, rubric))
         preferences = self._preferences() if settings.method in ("dpo", "kto") else None

@@ -126,20 +126,21 @@ def play_settings(run: Run, agent: str, settings: Any, held_out: Sequence[HeldOu
     )
 
 
-async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int, seed: int) -> list[list[str]]:
-    """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks."""
+async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int) -> list[list[str]]:
+    """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks.
+
+    Without a seed of their own: vLLM's CPU build dies of seeded requests whose prompts it reads in pieces ("CPU
+    Generator does not use offset"). So these answers are a sample, and not the same one again; they are kept.
+    """
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(client: httpx.AsyncClient, prompt: Prompt, number: int) -> str:
-        # One answer a request: a server that is held to a schema has died of several.
-        body = {**prompt.request, "temperature": 1.0, "seed": seed + number}
+    async def one(client: httpx.AsyncClient, prompt: Prompt) -> str:
         async with limit:
-            answer = await _post(client, "/v1/chat/completions", body, served)
+            answer = await _post(client, "/v1/chat/completions", {**prompt.request, "temperature": 1.0}, served)
         return answer["choices"][0]["message"]["content"] or ""
 
     async with _client(served) as client:
-        asked = [(prompt, place * n + k) for place, prompt in enumerate(prompts) for k in range(n)]
-        texts = await asyncio.gather(*(one(client, prompt, number) for prompt, number in asked))
+        texts = await asyncio.gather(*(one(client, prompt) for prompt in prompts for _ in range(n)))
     return [list(texts[place * n : (place + 1) * n]) for place in range(len(prompts))]
 
 
