@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from agentkit.config import ChatAgent, Config
-from agentkit.errors import UsageError
+from agentkit.errors import AgentkitError, UsageError
 from agentkit.gate.rows import recorded
 from agentkit.grade import load_rubric
 from agentkit.play.session import recorded_settings
@@ -96,6 +96,16 @@ class Work:
 
     def do(self) -> Ended:
         """All stages in order; what is done is passed over. Raises AgentkitError where the job cannot go on."""
+        try:
+            return self._stages()
+        except KeyboardInterrupt:
+            self._set(JobStatus.STOPPED, "stopped by hand")
+            raise
+        except AgentkitError as error:
+            self._set(JobStatus.FAILED, str(error).splitlines()[0])
+            raise
+
+    def _stages(self) -> Ended:
         manifest, prompts = self._compiled()
         if (reasons := self._audited(prompts)) is not None:
             return self._stopped(manifest, reasons)
