@@ -1,8 +1,8 @@
 """`python -m agentkit.tune.trainer train FOLDER` trains a phase; `render FOLDER` only writes its prompts as token ids.
 
 A process of its own, so that it can be killed, taken up again, and run on another machine: it reads `phase.json` and
-the files that this names, and writes into its folder alone. An adapter is of use once `result.json` is there: it is put in
-place right before, and one without it is thrown away when training is taken up.
+the files that this names, and writes into its folder alone. An adapter is of use once `result.json` is there: it is put
+in place right before, and one without it is thrown away when training is taken up.
 """
 
 from __future__ import annotations
