@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from rich.text import Text
 from agentkit.grade.text import inert
 from agentkit.measure.wording import percent
 
+_QUIET = {"pass": "pass", "not_enough_pairs": "few pairs: pooled"}
+"""Outcomes of other steps that are only counted; all of them stand in the page and in the JSON document."""
+
 
 def print_certificate(document: Mapping[str, Any], adapter: str | None, folder: Path) -> None:
     """The verdict, the figures behind it, and where the page is."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=120)
     console.print(Text(inert(document["sentence"])))
     for reason in document["reasons"]:
         console.print(Text(f"  {inert(reason)}"))
@@ -45,21 +49,21 @@ def print_curve(points: Sequence[Mapping[str, Any]]) -> None:
 def _figures(document: Mapping[str, Any]) -> Table:
     """The target, the whole, and of the other steps those that did not simply pass."""
     table = Table(box=None, pad_edge=False)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in ("before", "after", "difference", "interval"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     rows = [(f"step {document['target']['step']}", document["target"])]
     rows += list(document["end_to_end"].items())
-    passed = [it for it in document["others"] if it["outcome"] == "pass"]
-    rows += [(f"other: {it['step']}", it) for it in document["others"] if it["outcome"] != "pass"]
+    quiet = Counter(it["outcome"] for it in document["others"] if it["outcome"] in _QUIET)
+    rows += [(it["step"], it) for it in document["others"] if it["outcome"] not in _QUIET]
     if document["general"] is not None:
         rows.append(("general prompts", document["general"]))
     for name, it in rows:
         shares = _share(it["before"]), _share(it["after"])
         table.add_row(Text(inert(str(name))), *shares, *_gain(it["difference"]), str(it.get("outcome", "")))
-    if passed:
-        table.add_row(f"{len(passed)} other steps", "", "", "", "", "pass")
+    for outcome, count in quiet.items():
+        table.add_row(f"{count} other step{'s' if count != 1 else ''}", "", "", "", "", _QUIET[outcome])
     return table
 
 
