@@ -143,5 +143,6 @@ def save_adapter(trainee: Trainee, folder: Path) -> None:
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     trainee.model.save_pretrained(str(fresh), selected_adapters=["default"])
+    (fresh / "README.md").unlink(missing_ok=True)  # PEFT's form of a model card, with nothing filled in
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
