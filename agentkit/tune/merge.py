@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM
 
 TEXT = frozenset(
@@ -30,7 +31,7 @@ TEXT = frozenset(
 
 
 def main(arguments: list[str]) -> int:
-    """Merge; OUT must not be there. Exit code 2 for a wrong call."""
+    """Merge; OUT must not be there. Exit code 2 for a wrong call, and for folders that cannot be merged."""
     if len(arguments) < 3:
         print("usage: python -m agentkit.tune.merge BASE ADAPTER [ADAPTER...] OUT", file=sys.stderr)
         return 2
@@ -38,11 +39,15 @@ def main(arguments: list[str]) -> int:
     if out.exists():
         print(f"{out}: is there already", file=sys.stderr)
         return 2
-    model = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
-    dtype = model.dtype
-    model = model.float()
-    for adapter in adapters:
-        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    try:
+        model = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
+        dtype = model.dtype
+        model = model.float()
+        for adapter in adapters:
+            model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        print(f"{base} and {', '.join(map(str, adapters))}: cannot be merged: {error}", file=sys.stderr)
+        return 2
     model.to(dtype).save_pretrained(out)
     for name in sorted(TEXT):
         if (base / name).is_file():

@@ -111,15 +111,19 @@ def test_a_prompt_is_written_as_the_chat_template_has_it(tiny: Path) -> None:
     )
 
 
-def test_merging_says_what_is_wrong_with_its_call(tmp_path: Path) -> None:
+def test_merging_says_what_is_wrong_with_its_call(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from agentkit.tune.merge import main
+
     def said(*arguments: str) -> str:
-        command = [sys.executable, "-m", "agentkit.tune.merge", *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True)
-        assert ended.returncode == 2
-        return ended.stderr
+        assert main(list(arguments)) == 2
+        return capsys.readouterr().err
 
     assert "usage: python -m agentkit.tune.merge BASE ADAPTER" in said("base")
     assert "is there already" in said("base", "adapter", str(tmp_path))
+    assert "nowhere: cannot be merged: " in said(str(tiny), str(tmp_path / "nowhere"), str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_start_that_is_no_adapter_is_named(tiny: Path, tmp_path: Path) -> None:

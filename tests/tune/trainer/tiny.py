@@ -168,3 +168,46 @@ def events(folder: Path, kind: str) -> list[Mapping[str, Any]]:
 def rows(folder: Path) -> list[Mapping[str, Any]]:
     """The completions that GRPO wrote."""
     return [json.loads(line) for line in (folder / "completions.jsonl").read_bytes().splitlines()]
+
+
+REWARDS = '''"""Rewards of painting."""
+
+from agentkit.grade import RewardStep, reward
+
+
+@reward(points=3)
+def paints(step: RewardStep) -> float:
+    """It paints."""
+    return float([call.name for call in step.calls] == ["paint"])
+
+
+@reward(points=1)
+def coloured(step: RewardStep) -> float | None:
+    """In the colour that was asked for; says nothing of an answer that paints nothing."""
+    if step.call is None or step.expected is None or step.expected.call is None:
+        return None
+    return float(step.call.arguments == {name: it.equals for name, it in step.expected.call.arguments.items()})
+'''
+
+
+def write_rewards(folder: Path, source: str = REWARDS) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "painting.py").write_text(source)
+    return folder
+
+
+def write_grpo(folder: Path, model: Path, source: str = REWARDS, **settings: Any) -> Path:
+    """A reinforcement of a few updates, two prompts and eight completions each."""
+    values: dict[str, Any] = {
+        "method": "grpo",
+        "rubric": "painting",
+        "rewards": str(write_rewards(folder / "rewards", source)),
+        "steps": 8,
+        "group": 4,
+        "learning_rate": 0.03,
+        "rollout_tokens": 40,
+        "max_tokens": 40,
+        "patience": 99,
+        "max_kl": 1000.0,
+    }
+    return write_phase(folder, model, **values | settings)

@@ -1,0 +1,179 @@
+"""Each method trains a tiny model, in the program that trains real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from tests.tune.trainer.tiny import COLOURS, events, prompt, result, rows, run, write_grpo, write_phase
+
+pytestmark = pytest.mark.slow
+
+
+def check(folder: Path, method: str, updates: list[int]) -> Mapping[str, Any]:
+    """What every training leaves behind."""
+    found = result(folder)
+    assert found["method"] == method
+    assert [it["step"] for it in found["evaluations"]] == updates
+    assert all(it["graded"] == 4 and it["length"] > 0 for it in found["evaluations"])
+    assert set(found["versions"]) == {"torch", "transformers", "trl", "peft"}
+    assert {"loading", "evaluation", "forward and backward"} <= set(found["seconds"])
+    assert all(seconds >= 0 for seconds in found["seconds"].values())
+    best = max(found["evaluations"], key=lambda it: (it["passed"], -it["step"]))
+    assert found["best"] == best["step"], "of equals the earlier one"
+    assert sorted(it.name for it in (folder / "adapter").iterdir()) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    assert not list(folder.glob("best-*"))
+    steps = events(folder, "step")
+    assert [it["step"] for it in steps] == list(range(1, updates[-1] + 1))
+    assert all(it["of"] == updates[-1] for it in steps)
+    assert steps[0]["left"] > 0 == steps[-1]["left"]
+    told = [(it["step"], it["passed"]) for it in events(folder, "evaluation")]
+    assert told == [(it["step"], it["passed"]) for it in found["evaluations"]]
+    assert (len(events(folder, "begin")), len(events(folder, "end"))) == (1, 1)
+    return found
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    from safetensors.torch import load_file
+
+    found: dict[str, Any] = load_file(folder / "adapter" / "adapter_model.safetensors")
+    return found
+
+
+def test_imitation_lowers_the_loss_and_a_run_that_is_done_does_nothing(tiny: Path, tmp_path: Path) -> None:
+    folder = write_phase(tmp_path, tiny, method="sft", epochs=4, evaluate_every=5)
+    run(folder)
+    found = check(folder, "sft", [0, 5, 10, 12])
+    assert found["rows"] == 6
+    losses = [it["loss"] for it in events(folder, "step")]
+    assert fmean(losses[-3:]) < 0.7 * fmean(losses[:3])
+    assert weights(folder)
+    assert all("lora" in name for name in weights(folder))
+
+    def files() -> dict[Path, int]:
+        return {it: it.stat().st_mtime_ns for it in folder.rglob("*") if it.is_file() and it.name != "log"}
+
+    before = files()
+    run(folder)
+    assert files() == before
+
+
+def test_reinforcement_with_an_easy_reward_raises_it(tiny: Path, tmp_path: Path) -> None:
+    folder = write_grpo(tmp_path, tiny, evaluate_every=4)
+    run(folder)
+    found = check(folder, "grpo", [0, 4, 8])
+    assert found["rollout_tokens"] == 40
+    assert {"generation", "reward"} <= set(found["seconds"])
+    assert len(found["rewards"]) == 8
+    assert fmean(found["rewards"][-3:]) > fmean(found["rewards"][:3]) + 0.1
+    for step in events(folder, "step"):
+        assert {"rewards/paints/mean", "rewards/coloured/mean", "reward", "kl"} <= set(step)
+
+    written = rows(folder)
+    assert [row["step"] for row in written] == [step for step in range(8) for _ in range(8)]
+    replaced = {(row["step"], row["prompt"]) for row in written if row["attempt"]}
+    assert len(replaced) == found["groups_replaced"]
+    for step, mean in enumerate(found["rewards"]):
+        assert mean == pytest.approx(fmean(row["total"] for row in written if row["step"] == step))
+    for row in written:
+        painted = row["completion"].startswith('{"action": "paint"') and row["completion"].endswith("}}")
+        assert row["parts"]["paints"] == painted
+        assert ("coloured" in row["parts"]) is painted, "a part that does not apply has no value"
+        right = painted and row["parts"]["coloured"] == 1
+        colour = COLOURS[int(row["prompt"].rpartition("@")[2]) % len(COLOURS)]
+        assert right is (painted and json.loads(row["completion"])["arguments"]["colour"] == colour)
+    assert any("coloured" in row["parts"] for row in written)
+
+
+def test_completions_that_no_part_applies_to_are_left_out(tiny: Path, tmp_path: Path) -> None:
+    """At the start the model paints hardly ever, and nothing else has a value."""
+    folder = write_grpo(tmp_path, tiny, rubric="painting:coloured", steps=2, resample=0)
+    run(folder)
+    totals = [[row["total"] for row in rows(folder) if row["step"] == step] for step in range(2)]
+    assert any(total is None for total in totals[0] + totals[1])
+    known = [[total for total in update if total is not None] for update in totals]
+    assert result(folder)["rewards"] == [pytest.approx(fmean(update)) for update in known if update]
+
+
+def preferences(method: str) -> list[dict[str, Any]]:
+    pairs = []
+    for number in range(6):
+        asked = prompt(number)
+        wrong = json.dumps({"action": "reply", "arguments": {"text": "no"}})
+        if method == "dpo":
+            pairs.append({"prompt": asked.id, "chosen": asked.golden, "rejected": wrong})
+        else:
+            pairs.append({"prompt": asked.id, "completion": asked.golden, "label": True})
+            pairs.append({"prompt": asked.id, "completion": wrong, "label": False})
+    return pairs
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_preferences_are_learned(tiny: Path, tmp_path: Path, method: str) -> None:
+    lines = preferences(method)
+    (tmp_path / "preferences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    folder = write_phase(
+        tmp_path,
+        tiny,
+        method=method,
+        preferences=str(tmp_path / "preferences.jsonl"),
+        epochs=2,
+        batch=3 if method == "dpo" else 4,
+        beta=0.1,
+        learning_rate=0.002,
+    )
+    run(folder)
+    updates = 4 if method == "dpo" else 6
+    found = check(folder, method, list(range(0, updates + 1, 2)))
+    assert found["rows"] == len(lines)
+    losses = [it["loss"] for it in events(folder, "step")]
+    assert losses[-1] < losses[0]
+
+
+def test_a_second_phase_goes_on_with_the_adapter_of_the_first(tiny: Path, tmp_path: Path) -> None:
+    import torch
+
+    first = write_phase(tmp_path / "0-sft", tiny, method="sft", epochs=4, evaluate_every=12)
+    run(first)
+    second = write_grpo(
+        tmp_path / "1-grpo",
+        tiny,
+        start=str(first / "adapter"),
+        steps=1,
+        learning_rate=1e-9,
+        lora={"rank": 8, "alpha": 1},
+    )
+    run(second)
+    one, two = result(first), result(second)
+    best = next(it for it in one["evaluations"] if it["step"] == one["best"])
+    assert two["evaluations"][0]["passed"] == best["passed"], "it begins as good as the first ended"
+    assert weights(first).keys() == weights(second).keys()
+    for name, weight in weights(first).items():
+        torch.testing.assert_close(weights(second)[name], weight, rtol=0, atol=1e-6)
+    assert events(second, "step")[0]["kl"] == pytest.approx(0, abs=1e-4), "it has not moved from its own start"
+
+
+def test_the_prompts_are_rendered_as_the_tokenizer_has_them(tiny: Path, tmp_path: Path) -> None:
+    import transformers
+
+    folder = write_phase(tmp_path, tiny, [*map(prompt, range(2)), prompt(3, golden=False)], method="sft")
+    run(folder, "render")
+    assert not (folder / "result.json").exists()
+    tokens = json.loads((folder / "tokens.json").read_bytes())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny)
+    prompts = {it.id: it for it in (prompt(0), prompt(1), prompt(3))}
+    assert set(tokens["prompts"]) == set(prompts)
+    for name, asked in prompts.items():
+        text = tokenizer.apply_chat_template(asked.request["messages"], tokenize=False, add_generation_prompt=True)
+        assert tokens["prompts"][name] == tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokens["golden"] == {
+        prompt(n).id: len(tokenizer(prompt(n).golden, add_special_tokens=False)["input_ids"]) for n in range(2)
+    }
