@@ -13,6 +13,9 @@ from transformers.trainer_utils import get_last_checkpoint
 from agentkit.tune.phase import Phase
 
 FOLDER = "checkpoints"
+_REFERENCE = "ref"
+"""Folder in which TRL's trainers keep the adapter of the start beside the one in training. They make that anew from the
+start; where transformers finds the folder, it takes up nothing but what is in there, and not what was trained."""
 
 
 def arguments(folder: Path, phase: Phase) -> dict[str, Any]:
@@ -48,6 +51,8 @@ def newest(folder: Path) -> str | None:
             aside = entry.with_name(f"broken-{entry.name}")
             shutil.rmtree(aside, ignore_errors=True)
             entry.rename(aside)
+        else:
+            shutil.rmtree(entry / _REFERENCE, ignore_errors=True)
     return get_last_checkpoint(str(checkpoints))
 
 

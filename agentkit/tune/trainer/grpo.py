@@ -16,7 +16,7 @@ from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments, newest, updates_of
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
-from agentkit.tune.trainer.rollout import SCORE, Rollouts
+from agentkit.tune.trainer.rollout import SCORE, Rollouts, schedule
 from agentkit.tune.trainer.watch import Watch
 
 COMPLETIONS = "completions.jsonl"
@@ -65,8 +65,9 @@ def train_grpo(
             loss_type="dr_grpo",
             reward_weights=[part.points / sum(it.points for it in rubric.parts) for part in rubric.parts],
             multi_objective_aggregation="normalize_then_sum",
+            shuffle_dataset=False,  # it is in order
         ),
-        train_dataset=Dataset.from_list([{"prompt": prompt.id} for prompt in train]),
+        train_dataset=Dataset.from_list([{"prompt": train[place].id} for place in schedule(len(train), batch, phase)]),
         processing_class=trainee.tokenizer,
         rollout_func=lambda names, trainer: rollouts(names, trainer.state.global_step),
         callbacks=[watch],

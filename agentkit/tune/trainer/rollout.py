@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import Any
 
 import orjson
+import torch
 
 from agentkit.grade.rubric import Rubric
 from agentkit.tune.phase import Phase
@@ -144,6 +145,17 @@ class Rollouts:
                     "total": row.total,
                 }
                 stream.write(orjson.dumps(line) + b"\n")
+
+
+def schedule(prompts: int, batch: int, phase: Phase) -> list[int]:
+    """Places of the prompts of all updates, `batch` for each, in one list: every prompt once, in an order that the seed
+    decides, then all again in another. What is left over at the end of an order, too little for an update, is left out
+    of it. The same as TRL's own order, which begins anew, however, where a training is taken up."""
+    draw = torch.Generator().manual_seed(phase.seed)
+    places: list[int] = []
+    while len(places) < phase.steps * batch:
+        places += torch.randperm(prompts, generator=draw).tolist()[: prompts // batch * batch]
+    return places[: phase.steps * batch]
 
 
 def _spread(group: Sequence[Scored]) -> bool:

@@ -6,17 +6,24 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tune.trainer.tiny import REWARDS, events, result, rows, run, start, write_grpo, write_phase
+from tests.tune.trainer.tiny import (
+    REWARDS,
+    events,
+    result,
+    rows,
+    run,
+    start,
+    write_grpo,
+    write_phase,
+    write_preferences,
+)
 
 pytestmark = pytest.mark.slow
-
-Write = Callable[[Path], Path]
 
 
 def end_at(folder: Path, step: int, number: signal.Signals) -> int:
@@ -44,16 +51,24 @@ def same(folder: Path, other: Path) -> None:
     adapter = "adapter/adapter_model.safetensors"
     assert (folder / adapter).read_bytes() == (other / adapter).read_bytes()
     assert len(events(folder, "begin")) == 2
-    assert events(folder, "step")[-1]["loss"] == pytest.approx(events(other, "step")[-1]["loss"])
+    last, expected = events(folder, "step")[-1], events(other, "step")[-1]
+    for name in {"loss", "kl", "rewards/margins", "reward"} & expected.keys():
+        assert last[name] == pytest.approx(expected[name]), name
 
 
-def sft(tiny: Path) -> Write:
-    return lambda folder: write_phase(folder, tiny, method="sft", epochs=8)
+def taught(folder: Path, tiny: Path, method: str = "sft") -> Path:
+    """A training of 24 updates, on right answers or preferences."""
+    settings: dict[str, Any] = {"method": method, "epochs": 8}
+    if method != "sft":
+        settings |= {"preferences": str(folder / "preferences.jsonl"), "learning_rate": 0.003, "beta": 0.1}
+        settings |= {"epochs": 8, "batch": 2} if method == "dpo" else {"epochs": 8, "batch": 4}
+        write_preferences(folder / "preferences.jsonl", method)
+    return write_phase(folder, tiny, **settings)
 
 
 @pytest.fixture(scope="module")
 def imitated(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = sft(tiny)(tmp_path_factory.mktemp("undisturbed") / "sft")
+    folder = taught(tmp_path_factory.mktemp("undisturbed") / "sft", tiny)
     run(folder)
     return folder
 
@@ -68,7 +83,7 @@ def reinforced(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_imitation_that_is_killed_goes_on_from_its_newest_whole_checkpoint(
     tiny: Path, imitated: Path, tmp_path: Path
 ) -> None:
-    folder = sft(tiny)(tmp_path)
+    folder = taught(tmp_path, tiny)
     assert end_at(folder, 7, signal.SIGKILL) == -signal.SIGKILL
     checkpoints = sorted((folder / "checkpoints").glob("checkpoint-*"), key=lambda it: int(it.name.split("-")[1]))
     assert checkpoints, "there is one to go on from"
@@ -79,9 +94,25 @@ def test_imitation_that_is_killed_goes_on_from_its_newest_whole_checkpoint(
     run(folder)
     same(folder, imitated)
     assert (folder / "checkpoints" / "broken-checkpoint-22").is_dir()
-    after = [it["step"] for it in events(folder, "step")][7:]
-    assert after[0] > 1, "it did not begin anew"
-    assert after[-1] == 24
+    assert_went_on(folder)
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+def test_learning_from_preferences_goes_on_with_what_it_had_learned(tiny: Path, tmp_path: Path, method: str) -> None:
+    """The reference is still the model of the start, and not the one that training is taken up with."""
+    undisturbed, folder = taught(tmp_path / "whole", tiny, method), taught(tmp_path / "killed", tiny, method)
+    run(undisturbed)
+    assert end_at(folder, 7, signal.SIGKILL) == -signal.SIGKILL
+    run(folder)
+    same(folder, undisturbed)
+    assert_went_on(folder)
+
+
+def assert_went_on(folder: Path) -> None:
+    steps = [it["step"] for it in events(folder, "step")]
+    begun = steps.index(min(steps[7:]), 7)
+    assert steps[begun] > 1, "it did not begin anew"
+    assert steps[begun:] == list(range(steps[begun], 25))
 
 
 def test_reinforcement_that_is_killed_goes_on_and_keeps_each_completion_once(

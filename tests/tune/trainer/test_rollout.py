@@ -138,5 +138,21 @@ def test_taken_up_it_knows_what_came_before_and_forgets_what_came_after(tmp_path
     assert lines(tmp_path) == []
 
 
+def test_prompts_come_in_turn_and_every_update_has_different_ones() -> None:
+    from agentkit.tune.trainer.rollout import schedule
+
+    values = {"method": "grpo", "model": "m", "prompts": "p", "rubric": "r", "learning_rate": 1, "steps": 7, "seed": 3}
+    phase = Phase.model_validate(values)
+    places = schedule(5, 2, phase)
+    assert len(places) == 14
+    assert all(len(set(places[at : at + 2])) == 2 for at in range(0, 14, 2))
+    assert all(len(set(places[at : at + 4])) == 4 for at in range(0, 12, 4)), "none again before it is the others' turn"
+    assert set(places) == set(range(5))
+    assert places[:4] != places[4:8]
+    longer = phase.model_copy(update={"steps": 9})
+    assert schedule(5, 2, longer)[:14] == places
+    assert schedule(5, 2, phase.model_copy(update={"seed": 4})) != places
+
+
 def lines(folder: Path) -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in (folder / "completions.jsonl").read_bytes().splitlines()]

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from tests.tune.trainer.tiny import COLOURS, events, prompt, result, rows, run, write_grpo, write_phase
+from tests.tune.trainer.tiny import (
+    COLOURS,
+    events,
+    prompt,
+    result,
+    rows,
+    run,
+    write_grpo,
+    write_phase,
+    write_preferences,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -103,23 +113,9 @@ def test_completions_that_no_part_applies_to_are_left_out(tiny: Path, tmp_path: 
     assert result(folder)["rewards"] == [pytest.approx(fmean(update)) for update in known if update]
 
 
-def preferences(method: str) -> list[dict[str, Any]]:
-    pairs = []
-    for number in range(6):
-        asked = prompt(number)
-        wrong = json.dumps({"action": "reply", "arguments": {"text": "no"}})
-        if method == "dpo":
-            pairs.append({"prompt": asked.id, "chosen": asked.golden, "rejected": wrong})
-        else:
-            pairs.append({"prompt": asked.id, "completion": asked.golden, "label": True})
-            pairs.append({"prompt": asked.id, "completion": wrong, "label": False})
-    return pairs
-
-
 @pytest.mark.parametrize("method", ["dpo", "kto"])
 def test_preferences_are_learned(tiny: Path, tmp_path: Path, method: str) -> None:
-    lines = preferences(method)
-    (tmp_path / "preferences.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    lines = write_preferences(tmp_path / "preferences.jsonl", method)
     folder = write_phase(
         tmp_path,
         tiny,
@@ -133,7 +129,7 @@ def test_preferences_are_learned(tiny: Path, tmp_path: Path, method: str) -> Non
     run(folder)
     updates = 4 if method == "dpo" else 6
     found = check(folder, method, list(range(0, updates + 1, 2)))
-    assert found["rows"] == len(lines)
+    assert found["rows"] == lines
     losses = [it["loss"] for it in events(folder, "step")]
     assert losses[-1] < losses[0]
 

@@ -211,3 +211,18 @@ def write_grpo(folder: Path, model: Path, source: str = REWARDS, **settings: Any
         "max_kl": 1000.0,
     }
     return write_phase(folder, model, **values | settings)
+
+
+def write_preferences(file: Path, method: str) -> int:
+    """For each training prompt: to paint is liked, to refuse is not. How many rows that makes."""
+    lines: list[dict[str, Any]] = []
+    wrong = json.dumps({"action": "reply", "arguments": {"text": "no"}})
+    for asked in map(prompt, range(6)):
+        if method == "dpo":
+            lines.append({"prompt": asked.id, "chosen": asked.golden, "rejected": wrong})
+        else:
+            lines.append({"prompt": asked.id, "completion": asked.golden, "label": True})
+            lines.append({"prompt": asked.id, "completion": wrong, "label": False})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return len(lines)
