@@ -99,20 +99,10 @@ def _judge(ask: bool, run: Run, config: Config, store: Store) -> Judge | None:
 def _judging_model(config: Config) -> ChatModel:
     from agentkit.llm import Budget, Prices
     from agentkit.llm.openai import OpenAIChat
-    from agentkit.llm.retry import Retries
 
     endpoint = config.judge
     assert endpoint is not None, "the caller has looked"
-    return OpenAIChat(
-        endpoint.base_url,
-        endpoint.model,
-        api_key_env=endpoint.api_key_env,
-        headers=endpoint.headers,
-        timeout=endpoint.timeout,
-        retries=Retries(total=endpoint.retry_for),
-        budget=Budget(None, None),
-        price=Prices.load(config.prices).find(endpoint.model),
-    )
+    return OpenAIChat.at(endpoint, budget=Budget(None, None), prices=Prices.load(config.prices))
 
 
 class _KeptVerdicts:

@@ -112,7 +112,7 @@ def _settings(
 
 def _new(store: Store, settings: JobSettings) -> Work:
     """A job for a target that is there."""
-    from agentkit.tune.job import new_job
+    from agentkit.tune.jobs import new_job
     from agentkit.tune.target import choose_target
 
     run = store.run(settings.run)
@@ -205,9 +205,10 @@ def _print_manifest(work: Work, manifest: Any, sentences: tuple[str, ...]) -> No
     if found is not None:
         click.echo(
             f"tokens: {found.prompt_tokens:,} in prompts (longest {found.longest_prompt:,}), "
-            f"{found.golden_tokens:,} in answers (longest {found.longest_golden}); "
-            f"about {(found.seconds or 0) / 60:.0f} min ({found.basis}), no cost"
+            f"{found.golden_tokens:,} in answers (longest {found.longest_golden})"
         )
+        time = "not known" if found.seconds is None else f"about {found.seconds / 60:.0f} min"
+        click.echo(f"time: {time}: {found.basis}; cost: none, the model is served and trained here")
     for sentence in sentences:
         click.echo(sentence)
 
@@ -231,6 +232,7 @@ def _curve(store: Store, settings: JobSettings, curve: str, json_file: str | Non
         raise UsageError(f"--curve: found {curve!r}, expected numbers of examples: 4,8,16") from None
     if len(sizes) < 2 or sizes[0] < 1:
         raise UsageError(f"--curve: found {curve!r}, expected two numbers or more: 4,8,16")
+    settings = settings.model_copy(update={"train": sizes[-1]})
     points = []
     for size in sizes:
         ended = _work_of(store, settings, size).do()
@@ -245,7 +247,7 @@ def _curve(store: Store, settings: JobSettings, curve: str, json_file: str | Non
 
 
 def _work_of(store: Store, settings: JobSettings, size: int) -> Work:
-    return _new(store, settings.model_copy(update={"train": size, "regressions": 0}))
+    return _new(store, settings.model_copy(update={"examples": size, "regressions": 0}))
 
 
 def _act(store: Store, words: tuple[str, ...], json_file: str | None) -> int:

@@ -45,21 +45,11 @@ def current_judge() -> Judge:
 
 def _model(config: Config) -> ChatModel:
     from agentkit.llm.openai import OpenAIChat  # only who asks a judge pays for the import
-    from agentkit.llm.retry import Retries
 
     endpoint = config.judge
     if endpoint is None:
         raise ConfigError("no judge is configured ([tool.agentkit.judge])")
-    return OpenAIChat(
-        endpoint.base_url,
-        endpoint.model,
-        api_key_env=endpoint.api_key_env,
-        headers=endpoint.headers,
-        timeout=endpoint.timeout,
-        retries=Retries(total=endpoint.retry_for),
-        budget=Budget(None, None),
-        price=Prices.load(config.prices).find(endpoint.model),
-    )
+    return OpenAIChat.at(endpoint, budget=Budget(None, None), prices=Prices.load(config.prices))
 
 
 class _Memory(Cache):

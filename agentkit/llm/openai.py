@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Self
 
 import httpx
 
+from agentkit.config import Endpoint
 from agentkit.errors import ConfigError, near_match
 from agentkit.llm.budget import Budget
 from agentkit.llm.chat import ChatRequest, ChatResponse
 from agentkit.llm.endpoint import checked_headers, checked_url
 from agentkit.llm.planted import planted_exchange
 from agentkit.llm.post import Post
-from agentkit.llm.prices import Price
+from agentkit.llm.prices import Price, Prices
 from agentkit.llm.retry import Retries
 from agentkit.llm.throttle import Clock, Throttle
 from agentkit.llm.wire import Answer, Malformed, decode, dump, encode
@@ -71,6 +73,20 @@ class OpenAIChat:
             transport=transport,
             clock=clock,
             throttle=throttle,
+        )
+
+    @classmethod
+    def at(cls, endpoint: Endpoint, *, budget: Budget, prices: Prices) -> Self:
+        """The model of an endpoint as it is configured. Raises ConfigError for settings that cannot be used."""
+        return cls(
+            endpoint.base_url,
+            endpoint.model,
+            api_key_env=endpoint.api_key_env,
+            headers=endpoint.headers,
+            timeout=endpoint.timeout,
+            retries=Retries(total=endpoint.retry_for),
+            budget=budget,
+            price=prices.find(endpoint.model),
         )
 
     def __repr__(self) -> str:

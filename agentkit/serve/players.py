@@ -16,7 +16,6 @@ from agentkit.errors import ConfigError, ProviderError
 from agentkit.grade import Judge
 from agentkit.llm import FREE, Budget, ChatModel, ChatRequest, ChatResponse, Prices
 from agentkit.llm.openai import OpenAIChat
-from agentkit.llm.retry import Retries
 from agentkit.play.agent import Agent
 from agentkit.play.agents import build_agent
 from agentkit.play.agents.chat import ChatAgent
@@ -75,16 +74,7 @@ def players(
                 return _embedded(engine(adapted), endpoint, budget)
             if not endpoint.model:
                 raise ConfigError(f"{user}: `model` is missing")
-            return OpenAIChat(
-                endpoint.base_url,
-                endpoint.model,
-                api_key_env=endpoint.api_key_env,
-                headers=endpoint.headers,
-                timeout=endpoint.timeout,
-                retries=Retries(total=endpoint.retry_for),
-                budget=budget,
-                price=table.find(endpoint.model),
-            )
+            return OpenAIChat.at(endpoint, budget=budget, prices=table)
 
         agent = build_agent(
             settings.agent,

@@ -174,14 +174,14 @@ def certify(
     )
 
 
-def stopped(step: str, reasons: Sequence[str], *, hashes: Mapping[str, str]) -> Certificate:
-    """The certificate of a job that was stopped by the audit: nothing was proved, and why. Raises UsageError without a
-    reason."""
+def stopped(
+    step: str, reasons: Sequence[str], *, hashes: Mapping[str, str], verdict: Promotion = Promotion.STOPPED
+) -> Certificate:
+    """The certificate of a job that had nothing to prove, and why: stopped by the audit, or inconclusive where training
+    came to no model that is better. Raises UsageError without a reason."""
     if not reasons:
         raise UsageError(f"{step}: a job that was stopped says why, and no reason was given")
-    return Certificate(
-        Promotion.STOPPED, f"stopped: {reasons[0]}", tuple(reasons), step, hashes=dict(hashes)
-    )  # fmt: skip
+    return Certificate(verdict, f"{verdict.value}: {reasons[0]}", tuple(reasons), step, hashes=dict(hashes))
 
 
 def _refuse_seen(after: Recorded, seen: Collection[int]) -> None:

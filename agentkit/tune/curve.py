@@ -26,6 +26,12 @@ def nested(prompts: Sequence[Prompt], sizes: Sequence[int]) -> dict[int, tuple[P
     return {size: (*train[:size], *rest) for size in sorted(set(sizes))}
 
 
+def cut(prompts: Sequence[Prompt], examples: int) -> tuple[Prompt, ...]:
+    """The prompts of one point of the curve; all of them where there are no more examples."""
+    train = sum(prompt.split is Split.TRAIN for prompt in prompts)
+    return tuple(prompts) if examples >= train else nested(prompts, [examples, train])[examples]
+
+
 def _in_turns(train: Sequence[Prompt]) -> list[Prompt]:
     """The first of every variant and step, then the second of each, and so on."""
     seen: dict[tuple[str, str, str], int] = {}

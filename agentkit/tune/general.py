@@ -90,9 +90,7 @@ async def ask(
             response = await chat.complete(ChatRequest(asked, temperature=0.0, max_tokens=max_tokens, seed=seed))
         return GeneralAnswer(prompt.id, response.content, prompt.passes(response.content))
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(prompt)) for prompt in prompts]
-    return tuple(task.result() for task in tasks)
+    return tuple(await asyncio.gather(*map(one, prompts)))
 
 
 @dataclass(frozen=True, slots=True)

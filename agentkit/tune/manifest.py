@@ -6,7 +6,6 @@ A job's folder holds `manifest.json` and `prompts.jsonl`. Both are written once;
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from agentkit.play.agents.chat import ChatAgent
 from agentkit.records import Run
 from agentkit.scenario import Loaded
 from agentkit.tune.compile import Compiled, CompileSettings
+from agentkit.tune.files import write_whole
 from agentkit.tune.forecast import Forecast
 from agentkit.tune.moment import GOLDEN_ORIGIN
 from agentkit.tune.prompt import Prompt, Split, prompt_lines, read_prompts
@@ -190,8 +190,10 @@ def write_job(folder: Path, manifest: Manifest, prompts: Sequence[Prompt]) -> No
         raise UsageError(f"{folder}: the manifest is of other prompts: {manifest.prompts_sha256}, found {found}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / PROMPTS, content)
-        _write(folder / MANIFEST, orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n")
+        write_whole(folder / PROMPTS, content)
+        write_whole(
+            folder / MANIFEST, orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
+        )
     except OSError as error:
         raise UsageError(f"{folder}: the job cannot be written there: {error.strerror or error}") from None
 
@@ -226,15 +228,6 @@ def read_manifest(folder: Path) -> Manifest:
 def read_job(folder: Path, split: Split | None = None) -> tuple[Manifest, Sequence[Prompt]]:
     """Manifest and prompts of a job. Raises UsageError as `read_manifest` and `read_prompts`."""
     return read_manifest(folder), read_prompts(folder / PROMPTS, split)
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _target(target: Target) -> TargetRecord:

@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from agentkit.errors import UsageError, near_match
 
 FILE = "phase.json"
+RESULT = "result.json"
+"""What came of it; there once all else is."""
+TOKENS = "tokens.json"
+ADAPTER = "adapter"
+"""Folder of the best adapter."""
 Method = Literal["sft", "grpo", "dpo", "kto"]
 Positive = Annotated[int, Field(gt=0)]
 

@@ -31,6 +31,9 @@ class JobSettings(BaseModel):
     """`sft`, `grpo`, `sft+grpo`, `dpo` or `kto`; None: as the preflight finds it."""
     train: Positive = 16
     """Training examples at most, all phases together: a prompt with new values counts as another."""
+    examples: Positive | None = None
+    """How many of the training examples are used, evenly over the variants; None: all. Of a learning curve, whose parts
+    then hold one another."""
     recorded: int | None = None
     """Of these, recorded failures at most."""
     validation: Positive = 16

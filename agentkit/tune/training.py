@@ -14,12 +14,9 @@ import orjson
 
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
-from agentkit.tune.phase import Lora, Method, Phase
+from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
-RESULT = "result.json"
-TOKENS = "tokens.json"
-ADAPTER = "adapter"
 PREFERENCES = "preferences.jsonl"
 _PROGRAM = (sys.executable, "-P", "-m", "agentkit.tune.trainer")
 _LOOK = 0.5

@@ -17,15 +17,10 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
-import orjson
-
 from agentkit.errors import AgentkitError, ExitCode, UsageError
-from agentkit.tune.phase import Phase
+from agentkit.tune.files import write_json
+from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, Phase
 from agentkit.tune.prompt import Split, read_prompts
-
-RESULT = "result.json"
-TOKENS = "tokens.json"
-ADAPTER = "adapter"
 
 
 def train(folder: Path) -> None:
@@ -42,13 +37,14 @@ def train(folder: Path) -> None:
     shutil.rmtree(folder / ADAPTER, ignore_errors=True)
     from agentkit.tune.trainer.model import checked_ids, load_trainee
     from agentkit.tune.trainer.progress import Progress
+    from agentkit.tune.trainer.task import Task
 
     progress = Progress(folder / "progress.jsonl")
     with progress.timed("loading"):
         trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
     progress.tell("begin", method=phase.method, train=len(learn), validation=len(check))
-    watch, facts = _trainer(phase.method)(folder, phase, trainee, learn, check, ids, progress)
+    watch, facts = _trainer(phase.method)(Task(folder, phase, trainee, learn, check, ids, progress))
     seconds = {part: round(spent, 3) for part, spent in progress.seconds.items()}
     seconds["forward and backward"] = round(progress.elapsed - sum(progress.seconds.values()), 3)
     result = {
@@ -62,7 +58,7 @@ def train(folder: Path) -> None:
     }
     progress.tell("end", **{key: result[key] for key in ("best", "stopped", "seconds")})
     _put(watch.best, folder / ADAPTER)
-    _write(folder / RESULT, result)
+    write_json(folder / RESULT, result)
     shutil.rmtree(watch.best)
 
 
@@ -92,7 +88,7 @@ def render(folder: Path) -> None:
         for it in prompts
         if it.golden is not None
     }
-    _write(folder / TOKENS, {"prompts": ids, "golden": golden})
+    write_json(folder / TOKENS, {"prompts": ids, "golden": golden})
 
 
 def _put(source: Path, folder: Path) -> None:
@@ -101,12 +97,6 @@ def _put(source: Path, folder: Path) -> None:
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.copytree(source, fresh)
     os.rename(fresh, folder)
-
-
-def _write(file: Path, value: object) -> None:
-    fresh = file.with_name(f".{file.name}")
-    fresh.write_bytes(orjson.dumps(value, default=float))
-    os.replace(fresh, file)
 
 
 def main(arguments: list[str]) -> int:

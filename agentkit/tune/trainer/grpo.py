@@ -15,8 +15,8 @@ from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments, newest, updates_of
 from agentkit.tune.trainer.model import Trainee
-from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.rollout import SCORE, Rollouts, schedule
+from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
 
 COMPLETIONS = "completions.jsonl"
@@ -24,16 +24,9 @@ _LONGER = 1.5
 """Length of the longest completion, in lengths of the longest right one."""
 
 
-def train_grpo(
-    folder: Path,
-    phase: Phase,
-    trainee: Trainee,
-    train: Sequence[Prompt],
-    validation: Sequence[Prompt],
-    ids: Mapping[str, Sequence[int]],
-    progress: Progress,
-) -> tuple[Watch, Mapping[str, Any]]:
+def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     """Train, and say what happened. Raises RewardError where a reward does not do what a reward must."""
+    folder, phase, trainee, train, ids = task.folder, task.phase, task.trainee, task.train, task.ids
     assert phase.rubric is not None, "checked when the phase was read"
     rubric = load_rubric(phase.rubric, Path(phase.rewards) if phase.rewards else None)
     limit = phase.rollout_tokens or _limit(phase, trainee, train)
@@ -43,11 +36,11 @@ def train_grpo(
         prompts={prompt.id: prompt for prompt in train},
         ids=ids,
         rubric=rubric,
-        progress=progress,
+        progress=task.progress,
         file=folder / COMPLETIONS,
     )
     rollouts.take_up(updates_of(newest(folder)))
-    watch = Watch(folder, phase, trainee, validation, ids, progress, phase.steps, lambda: rollouts.totals)
+    watch = Watch(task, phase.steps, lambda: rollouts.totals)
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # of `rollout_func`
     batch = min(phase.batch, len(train))
     trainer = GRPOTrainer(

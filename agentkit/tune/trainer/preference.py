@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,8 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from agentkit.errors import UsageError, near_match
-from agentkit.tune.phase import Phase
-from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments
-from agentkit.tune.trainer.model import Trainee
-from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
 
 _FIELDS: Mapping[str, Mapping[str, type]] = {
@@ -24,27 +21,20 @@ _FIELDS: Mapping[str, Mapping[str, type]] = {
 }
 
 
-def train_preferences(
-    folder: Path,
-    phase: Phase,
-    trainee: Trainee,
-    train: Sequence[Prompt],
-    validation: Sequence[Prompt],
-    ids: Mapping[str, Sequence[int]],
-    progress: Progress,
-) -> tuple[Watch, Mapping[str, Any]]:
+def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     """Train, and say what happened. Raises UsageError where the preferences cannot be used."""
+    phase, trainee, ids = task.phase, task.trainee, task.ids
     assert phase.preferences is not None, "checked when the phase was read"
-    rows = read_preferences(Path(phase.preferences), phase.method, {prompt.id for prompt in train})
+    rows = read_preferences(Path(phase.preferences), phase.method, {prompt.id for prompt in task.train})
     texts = {
         name: trainee.tokenizer.decode(list(ids[name]), skip_special_tokens=False)
         for name in {r["prompt"] for r in rows}
     }
     dataset = Dataset.from_list([{**row, "prompt": texts[row["prompt"]]} for row in rows])
     updates = -(-len(rows) // phase.batch) * phase.epochs
-    watch = Watch(folder, phase, trainee, validation, ids, progress, updates)
+    watch = Watch(task, updates)
     told = {
-        **arguments(folder, phase),
+        **arguments(task.folder, phase),
         "num_train_epochs": phase.epochs,
         "per_device_train_batch_size": min(phase.batch, len(rows)),
         "max_length": None,  # else long prompts are dropped without a word

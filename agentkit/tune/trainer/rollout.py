@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import orjson
 import torch
 
 from agentkit.grade.rubric import Rubric
+from agentkit.tune.files import write_whole
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.generate import Completion, Decoding
@@ -96,9 +96,7 @@ class Rollouts:
         for rows in updates.values():
             self._count(row["total"] for row in rows)
             self.replaced += len({row["prompt"] for row in rows if row["attempt"]})
-        fresh = self.file.with_name(f".{self.file.name}")
-        fresh.write_bytes(b"".join(orjson.dumps(row) + b"\n" for rows in updates.values() for row in rows))
-        os.replace(fresh, self.file)
+        write_whole(self.file, b"".join(orjson.dumps(row) + b"\n" for rows in updates.values() for row in rows))
 
     def _count(self, totals: Iterable[float | None]) -> None:
         if known := [total for total in totals if total is not None]:

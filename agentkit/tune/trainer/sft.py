@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from agentkit.errors import UsageError
-from agentkit.tune.phase import Phase
-from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments
 from agentkit.tune.trainer.model import Trainee
-from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
 
 
-def train_sft(
-    folder: Path,
-    phase: Phase,
-    trainee: Trainee,
-    train: Sequence[Prompt],
-    validation: Sequence[Prompt],
-    ids: Mapping[str, Sequence[int]],
-    progress: Progress,
-) -> tuple[Watch, Mapping[str, Any]]:
+def train_sft(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     """Train, and say what happened. Raises UsageError where no prompt has a golden answer."""
-    rows = [_row(ids[prompt.id], prompt.golden, trainee) for prompt in train if prompt.golden is not None]
+    phase, trainee, ids = task.phase, task.trainee, task.ids
+    rows = [_row(ids[prompt.id], prompt.golden, trainee) for prompt in task.train if prompt.golden is not None]
     if not rows:
         raise UsageError(f"{phase.prompts}: no training prompt has a golden answer, so there is nothing to imitate")
     updates = -(-len(rows) // phase.batch) * phase.epochs
-    watch = Watch(folder, phase, trainee, validation, ids, progress, updates)
+    watch = Watch(task, updates)
     trainer = SFTTrainer(
         model=trainee.model,
         args=SFTConfig(
-            **arguments(folder, phase),
+            **arguments(task.folder, phase),
             num_train_epochs=phase.epochs,
             per_device_train_batch_size=min(phase.batch, len(rows)),
             max_length=None,

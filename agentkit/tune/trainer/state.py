@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
 
+from agentkit.tune.files import write_json
 from agentkit.tune.trainer.validate import Evaluation
 
 FILE = "state.json"
@@ -35,13 +35,8 @@ class Kept:
         return cls([Evaluation(**it) for it in found["evaluations"]], found["best"], found["stopped"])
 
     def write(self, folder: Path) -> None:
-        fresh = folder / f".{FILE}"
-        fresh.write_bytes(
-            orjson.dumps(
-                {"evaluations": [asdict(it) for it in self.evaluations], "best": self.best, "stopped": self.stopped}
-            )
-        )
-        os.replace(fresh, folder / FILE)
+        evaluations = [asdict(it) for it in self.evaluations]
+        write_json(folder / FILE, {"evaluations": evaluations, "best": self.best, "stopped": self.stopped})
 
     def until(self, step: int) -> Kept:
         """As it was after `step` updates, where a checkpoint is taken up."""

@@ -6,14 +6,13 @@ The grader is not the reward. Where the reward rises and the grade falls, traini
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentkit.records import Status
-from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.generate import Decoding
-from agentkit.tune.trainer.model import Trainee
+from agentkit.tune.trainer.task import Task
 
 _ALIKE = 8
 """Prompts from which on one and the same answer to all of them is a collapse."""
@@ -38,13 +37,12 @@ class Evaluation:
         return self.passed / self.graded if self.graded else 0.0
 
 
-def evaluate(
-    step: int, trainee: Trainee, prompts: Sequence[Prompt], ids: Mapping[str, Sequence[int]], phase: Phase
-) -> Evaluation:
+def evaluate(step: int, task: Task) -> Evaluation:
     """Answer each prompt once, as the server would at temperature 0."""
+    trainee, prompts, phase = task.trainee, task.validation, task.phase
     with trainee.as_served() as generator:
         written = generator(
-            [ids[prompt.id] for prompt in prompts],
+            [task.ids[prompt.id] for prompt in prompts],
             [prompt.schema_ for prompt in prompts],
             1,
             Decoding(0.0, phase.max_tokens, phase.frequency_penalty),

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from agentkit.tune.phase import Phase
-from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import newest, updates_of
 from agentkit.tune.trainer.model import Trainee
-from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.state import Kept
+from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate
 
 _BEST = "best-{step}"
@@ -28,36 +26,21 @@ class Watch(TrainerCallback):
     degenerate, where everything is right, or where it no longer helps.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        phase: Phase,
-        trainee: Trainee,
-        validation: Sequence[Prompt],
-        ids: Mapping[str, Sequence[int]],
-        progress: Progress,
-        planned: int,
-        rewards: Callable[[], Sequence[float]] = lambda: (),
-    ) -> None:
-        self._folder = folder
-        self._phase = phase
-        self._trainee = trainee
-        self._validation = validation
-        self._ids = ids
-        self._progress = progress
+    def __init__(self, task: Task, planned: int, rewards: Callable[[], Sequence[float]] = lambda: ()) -> None:
+        self._task = task
         self._planned = planned
         self._rewards = rewards
-        self.kept = Kept.read(folder)
+        self.kept = Kept.read(task.folder)
 
     @property
     def best(self) -> Path:
         """Folder of the best adapter so far."""
-        return self._folder / _BEST.format(step=self.kept.best)
+        return self._task.folder / _BEST.format(step=self.kept.best)
 
     def train(self, trainer: Any) -> None:
         """Train to the end, from the newest checkpoint on. What had come to its end before it was killed is left as it
         is."""
-        checkpoint = newest(self._folder)
+        checkpoint = newest(self._task.folder)
         if not self._over(updates_of(checkpoint)):
             trainer.train(resume_from_checkpoint=checkpoint)
 
@@ -70,7 +53,7 @@ class Watch(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Only now is a former best no longer wanted: until then, training may be taken up where it was the best."""
-        for former in self._folder.glob(_BEST.format(step="*")):
+        for former in self._task.folder.glob(_BEST.format(step="*")):
             if former != self.best:
                 shutil.rmtree(former)
 
@@ -81,15 +64,15 @@ class Watch(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         last = state.global_step >= self._planned
-        if state.global_step % self._phase.evaluate_every and not last:
+        if state.global_step % self._task.phase.evaluate_every and not last:
             return
         self._evaluate(state.global_step)
         reason = self._reason()
         if reason and not last:
             self.kept.stopped = reason
-            self._progress.tell("stop", step=state.global_step, reason=reason)
+            self._task.progress.tell("stop", step=state.global_step, reason=reason)
             control.should_training_stop = True
-        self.kept.write(self._folder)
+        self.kept.write(self._task.folder)
         control.should_save = True
 
     def on_log(
@@ -104,36 +87,36 @@ class Watch(TrainerCallback):
         if not logs or "loss" not in logs:
             return
         done = state.global_step - self.kept.resumed_at
-        left = (self._planned - state.global_step) * self._progress.elapsed / max(done, 1)
-        self._progress.tell("step", step=state.global_step, of=self._planned, left=round(left, 1), **logs)
-        if logs.get("kl", 0.0) > self._phase.max_kl:
+        left = (self._planned - state.global_step) * self._task.progress.elapsed / max(done, 1)
+        self._task.progress.tell("step", step=state.global_step, of=self._planned, left=round(left, 1), **logs)
+        if logs.get("kl", 0.0) > self._task.phase.max_kl:
             self.kept.stopped = f"the model moved {logs['kl']:.1f} nats a token away from where it began"
-            self._progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
-            self.kept.write(self._folder)
+            self._task.progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
+            self.kept.write(self._task.folder)
             control.should_training_stop = True
 
     def _evaluate(self, step: int) -> None:
-        with self._progress.timed("evaluation"):
-            found = evaluate(step, self._trainee, self._validation, self._ids, self._phase)
+        with self._task.progress.timed("evaluation"):
+            found = evaluate(step, self._task)
         best = max((it.accuracy for it in self.kept.evaluations), default=-1.0)
         self.kept.evaluations.append(found)
-        self._progress.tell("evaluation", step=step, passed=found.passed, graded=found.graded, length=found.length)
+        self._task.progress.tell("evaluation", step=step, passed=found.passed, graded=found.graded, length=found.length)
         if found.accuracy > best:
             self.kept.best = step
-            save_adapter(self._trainee, self.best)
-        self.kept.write(self._folder)
+            save_adapter(self._task.trainee, self.best)
+        self.kept.write(self._task.folder)
 
     def _reason(self) -> str:
         """Why reinforcement is over, in words."""
         evaluations: list[Evaluation] = self.kept.evaluations
-        if self._phase.method != "grpo":
+        if self._task.phase.method != "grpo":
             return ""
         if degenerate := alarm(evaluations, self._rewards()):
             return degenerate
         if evaluations[-1].graded and evaluations[-1].passed == evaluations[-1].graded:
             return f"all {evaluations[-1].graded} validation prompts are answered right"
         since = [it for it in evaluations if it.step > (self.kept.best or 0)]
-        if len(since) >= self._phase.patience:
+        if len(since) >= self._task.phase.patience:
             return f"no better in {len(since)} evaluations than after {self.kept.best} updates"
         return ""
 

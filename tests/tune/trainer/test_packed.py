@@ -132,8 +132,14 @@ def test_rows_that_are_all_equal_are_packed_too(tiny: Path) -> None:
 
 
 def test_completions_that_begin_alike_share_that_as_well(tiny: Path) -> None:
+    from agentkit.tune.trainer.packed import pack
+
     prompt = made([30], 1)[0][0]
-    compare(tiny, [(prompt, [7, 8, 9, last]) for last in (10, 11, 12)])
+    rows: Rows = [(prompt, [7, 8, 9, last]) for last in (10, 11, 12)]
+    packing = pack(*batch(rows))
+    assert packing is not None
+    assert packing.ids.shape == (1, 33 + 3)  # prompt and what follows alike once, then one token of each
+    compare(tiny, rows)
 
 
 def test_a_lone_row_and_rows_without_anything_in_common_are_computed_as_they_are(tiny: Path) -> None:
@@ -153,4 +159,8 @@ def test_what_is_not_worth_it_is_not_packed(tiny: Path) -> None:
 
 
 def test_one_row_alone_among_a_group_leaves_all_as_they_are(tiny: Path) -> None:
-    compare(tiny, made([40], 4) + made([40], 1, seed=9))
+    from agentkit.tune.trainer.packed import pack
+
+    rows = made([40], 4) + made([40], 1, seed=9)
+    assert pack(*batch(rows)) is None
+    compare(tiny, rows)

@@ -1,0 +1,86 @@
+"""A job's plays made into its certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agentkit.gate import Recorded
+from agentkit.gate.rows import recorded
+from agentkit.records import Adapter
+from agentkit.scenario import Loaded
+from agentkit.store import Store
+from agentkit.tune.certificate import Certificate, CertificateSettings, Promotion, certify
+from agentkit.tune.general import GeneralAnswer, compare_general
+from agentkit.tune.job_folder import JobFolder
+from agentkit.tune.manifest import Manifest, read_job
+from agentkit.tune.regress import keep, mended
+from agentkit.tune.settings import JobSettings
+from agentkit.tune.training import spent
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the plays before and after say of a job's adapter."""
+
+    files: JobFolder
+    store: Store
+    scenarios: Sequence[Loaded]
+    settings: JobSettings
+
+    def certified(
+        self, manifest: Manifest, adapter: Adapter, results: Sequence[Mapping[str, Any]]
+    ) -> tuple[Mapping[str, Any], list[str]]:
+        """The certificate's document, and what is to be noted besides: scenarios that keep what was mended."""
+        before, after = self.files.read("before.json"), self.files.read("after.json")
+        warm = self.files.read_if_there("warm.json")
+        sides = self._recorded(before["run"]), self._recorded(after["run"])
+        certificate = certify(
+            _selector(manifest),
+            *sides,
+            warm=None if warm is None else self._recorded(warm["run"]),
+            general=compare_general(_answers(before), _answers(after)),
+            hashes={
+                "data": manifest.prompts_sha256,
+                "manifest": manifest.hash,
+                "rewards": "" if manifest.rubric is None else manifest.rubric.hash,
+                "base_model": manifest.base.hash,
+                "adapter": adapter.hash,
+            },
+            settings=CertificateSettings(allow_thin=self.settings.allow_thin),
+            seen={prompt.instance for prompt in read_job(self.files.path)[1]},
+            notes=self._notes(results),
+        )
+        return certificate.document(), self._kept(certificate, *sides)
+
+    def _notes(self, results: Sequence[Mapping[str, Any]]) -> list[str]:
+        said = [
+            f"{it['method']}: best after {it['best']} updates"
+            + (f"; stopped: {it['stopped']}" if it["stopped"] else "")
+            for it in results
+        ]
+        parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in spent(results).items())
+        return [*said, f"training took: {parts}", f"preflight: {self.files.read('preflight.json')['why']}"]
+
+    def _kept(self, certificate: Certificate, before: Recorded, after: Recorded) -> list[str]:
+        """What became of the failures that a promoted adapter mends."""
+        if certificate.verdict is not Promotion.PROMOTE or not self.settings.regressions:
+            return []
+        found = mended(before, after, certificate.steps)
+        kept = keep(found, self.scenarios, limit=self.settings.regressions)
+        return [*(f"regression scenario: {file}" for file in kept.files), *kept.left_out]
+
+    def _recorded(self, run: str) -> Recorded:
+        found = self.store.run(run)
+        return recorded(found, self.store.grades(found.id))
+
+
+def _selector(manifest: Manifest) -> str:
+    """The target as the gate's selectors name it."""
+    target = manifest.target
+    return next(iter(target.steps)).rpartition("#")[2] if target.selector == "worst" else target.selector
+
+
+def _answers(side: Mapping[str, Any]) -> list[GeneralAnswer]:
+    return [GeneralAnswer(**it) for it in side["general"]]
