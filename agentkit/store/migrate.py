@@ -15,7 +15,7 @@ from agentkit.errors import StoreError
 from agentkit.store.engine import masked
 from agentkit.store.tables import metadata
 
-HEAD = "0004"
+HEAD = "0005"
 """The number of the newest file in `migrations/versions`."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -186,3 +186,118 @@ jobs = Table(
     Column("pid", BigInteger),
     Column("result", Json),
 )
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("exchange", Integer, primary_key=True),  # order of recording
+    Column("id", Text, nullable=False, unique=True),
+    Column("conversation", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("target_kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("replica", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("request", Json, nullable=False),
+    Column("response", Json),
+    Column("status", Integer, nullable=False),
+    Column("error", Text),
+    Column("finish_reason", Text),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("latency", Float, nullable=False),
+    Column("first_token", Float),
+    Column("attempts", Integer, nullable=False),
+    Column("user", Text),
+    Column("trace_id", Text),
+    Column("span_id", Text),
+    Index(None, "conversation"),
+    Index(None, "at"),
+    Index(None, "user"),
+    # What the canary reads: one step's exchanges since a revision.
+    Index(None, "revision", "agent", "step"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("feedback", Integer, primary_key=True),  # order of recording
+    Column("id", Text, nullable=False, unique=True),
+    Column("at", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("response", Text),
+    Column("step", Text, nullable=False),
+    Column("value", Float),
+    Column("answer", Json),
+    Column("text", Text, nullable=False),
+    Column("details", Json),
+    Index(None, "conversation"),
+    Index(None, "response"),
+)
+
+# A user who asked to be forgotten, by pseudonym: what arrives of them later is not kept either.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    # Given by whoever writes, one more than the greatest: of two at once, one finds it taken.
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("routes", Json, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("parent", Integer),
+    Column("evidence", Json),
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    Column("conversation", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("arm", Text, nullable=False),
+    Column("seen_at", Text, nullable=False),
+    Column("repinned_from", Integer),
+    Index(None, "revision", "seen_at"),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the key: it is random and long
+    Column("admin", Boolean, nullable=False),
+    Column("limits", Json, nullable=False),
+    Column("created_at", Text, nullable=False),
+    Column("revoked_at", Text),
+)
+
+# What a turn of the loop decided, and on what evidence.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision", Integer, primary_key=True),  # order of recording
+    Column("turn", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("evidence", Json, nullable=False),
+    Index(None, "turn"),
+)

@@ -1,9 +1,4 @@
-"""The plain, frozen records that stages hand to each other. Nothing here does any work.
-
-A *run* plays one agent. A *trial* is one play of one *instance* (a scenario's variant with its variables drawn from a
-seed). A *step* is one thing the agent must get right, graded once per trial. The terms are explained in
-`agentkit/measure/README.md`.
-"""
+"""Runs, trials and the grades of their steps."""
 
 from __future__ import annotations
 
@@ -12,11 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
 
+from agentkit.records.conversation import Message, Usage
+
 RunId = NewType("RunId", str)
 TrialId = NewType("TrialId", str)
-AdapterName = NewType("AdapterName", str)
-"""`refund-v1-3fa9`: the step, the version, and the beginning of the hash of what is in it."""
-JobId = NewType("JobId", str)
 
 GOLDEN = "golden"
 """The variant in which nobody leaves the golden path."""
@@ -72,98 +66,6 @@ class Stop(StrEnum):
     USER_ERROR = "user_error"
     """The simulated user said what it may not say, and could not be put right: the trial is invalid."""
     INVALID = "invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class ToolSpec:
-    """A tool as an agent sees it."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
-    """JSON Schema of the arguments, an object."""
-    writes: bool = True
-    """Whether a call may change the world."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call that an agent asked for."""
-
-    id: str
-    name: str
-    arguments: Mapping[str, Any] | None
-    """None where the model's text was not a JSON object; `raw` then holds what it said."""
-    raw: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens, as the provider counted them."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    reasoning_tokens: int = 0
-    cached_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.reasoning_tokens + other.reasoning_tokens,
-            self.cached_tokens + other.cached_tokens,
-        )
-
-    @property
-    def total(self) -> int:
-        """Input and output; reasoning and cached tokens are parts of those."""
-        return self.input_tokens + self.output_tokens
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCall:
-    """What is known of the request that produced an assistant message."""
-
-    model: str
-    usage: Usage = Usage()
-    cost: float | None = None
-    """US dollars; None where no price is known, which is not zero."""
-    latency: float = 0.0
-    """Seconds from request to the whole response, retries included."""
-    attempts: int = 1
-    finish_reason: str | None = None
-    response_id: str | None = None
-    failures: tuple[str, ...] | None = None
-    """Kinds of the attempts that failed before (`rate_limit`, `server`, `timeout` ...), in order; None where another
-    client than ours asked, so that nothing is known of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a conversation."""
-
-    role: str
-    """`system`, `user`, `assistant` or `tool`."""
-    content: str
-    turn: int = 0
-    """Index of the turn it belongs to, from 0; -1 for the system prompt."""
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    name: str | None = None
-    """Of a tool message: the tool."""
-    error: str | None = None
-    """Of a tool message: the qualified name of the exception the tool raised."""
-    reasoning: str | None = None
-    call: ModelCall | None = None
-    span_id: str | None = None
-    """16 hexadecimal digits: the `chat` or `execute_tool` span that produced it."""
-    duration: float | None = None
-    """Of a tool message: seconds that the call took."""
-    planted: str | None = None
-    """Id of the detour (`tool:timeout`, `model:refusal`) that disturbed this answer of a tool or a model."""
-    original: str | None = None
-    """What the tool or model would have said undisturbed, where a detour put `content` in its place; equal to `content`
-    where a detour looked and found nothing to change."""
 
 
 class Effect(StrEnum):
@@ -319,95 +221,3 @@ class Run:
     """`running`, `finished`, `interrupted` or `stopped` (a hard limit)."""
     spent: Mapping[str, Any] = field(default_factory=dict)
     """Model calls, tokens and cost over all sittings, abandoned trials included."""
-
-
-class AdapterState(StrEnum):
-    """How far an adapter has come on its way to the users."""
-
-    CANDIDATE = "candidate"
-    """Published, and serves nobody."""
-    CANARY = "canary"
-    """Serves a share of the users beside what serves the others."""
-    LIVE = "live"
-    RETIRED = "retired"
-    """Serves nobody any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """A trained adapter in a folder that never changes, and what is known of it."""
-
-    name: AdapterName
-    step: str
-    """Id of the step that it is to repair."""
-    scenarios: tuple[str, ...]
-    """Ids of the scenarios that it was trained for."""
-    base: str
-    """Name of the model whose weights it changes."""
-    base_hash: str
-    """Of that model's weights, configuration and tokenizer."""
-    parents: tuple[AdapterName, ...]
-    """Adapters that its training started from."""
-    job: JobId | None
-    """The job that trained it; None where it was published by hand."""
-    path: str
-    """Its folder, as the project's configuration writes it: absolute, or relative to the project."""
-    hash: str
-    """SHA-256 of its weights and configuration, 64 hexadecimal digits."""
-    manifest_hash: str
-    """SHA-256 of its manifest, and so of everything that is in the folder."""
-    created_at: str
-    """RFC 3339, UTC."""
-    card: Mapping[str, Any]
-    """What it was trained with and how, plain JSON (`agentkit/tune/README.md`)."""
-    state: AdapterState = AdapterState.CANDIDATE
-    certificate: Mapping[str, Any] | None = None
-    """What measuring it before and after said, plain JSON; None before it was proved."""
-
-
-class JobStatus(StrEnum):
-    """What a training job is doing, or how it ended."""
-
-    COMPILING = "compiling"
-    """Turning scenarios into training examples."""
-    AUDITING = "auditing"
-    """Checking examples and rewards."""
-    SAMPLING = "sampling"
-    TRAINING = "training"
-    PROVING = "proving"
-    FINISHED = "finished"
-    STOPPED = "stopped"
-    """Somebody stopped it; it can be taken up again."""
-    FAILED = "failed"
-    """An error ended it."""
-    REFUSED = "refused"
-    """There was a reason not to train: the examples, the rewards or the step itself."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether no process is at work on the job."""
-        return self in (JobStatus.FINISHED, JobStatus.STOPPED, JobStatus.FAILED, JobStatus.REFUSED)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The training of an adapter for one step, from its examples to its proof."""
-
-    id: JobId
-    step: str
-    """Id of the step that it is to repair."""
-    folder: str
-    """Where its files are, as the project's configuration writes it."""
-    created_at: str
-    """RFC 3339, UTC."""
-    updated_at: str
-    """The same; of the last change."""
-    settings: Mapping[str, Any]
-    """What it was told, enough to take it up again; plain JSON."""
-    status: JobStatus = JobStatus.COMPILING
-    stage: str = ""
-    """In words, what it is at: `step 12 of 40`."""
-    pid: int | None = None
-    """The process at work on it; None where it has ended or not begun."""
-    result: Mapping[str, Any] | None = None
-    """What came of it, plain JSON; None before it has ended."""
