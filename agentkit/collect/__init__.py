@@ -1,0 +1,1 @@
+"""What passes through production: captured, judged, and turned into the next round."""

@@ -1,0 +1,37 @@
+"""What all settings have in common, and those of anything that answers as a chat model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Sampling(Settings):
+    """What is sent with every request; what is not set is left to the provider."""
+
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    extra_body: dict[str, Any] = {}
+    """Further members of the request, as the provider defines them."""
+
+
+class Endpoint(Settings):
+    """An OpenAI-compatible endpoint."""
+
+    model: str
+    base_url: str = "https://api.openai.com/v1"
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key."""
+    headers: dict[str, str] = {}
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds an attempt may take."""
+    retry_for: Annotated[float, Field(ge=0)] = 120.0
+    """Seconds after which trouble is no longer retried."""
