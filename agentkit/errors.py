@@ -5,7 +5,8 @@ AgentkitError                  something the user can act on; printed without a 
 │   ├── ConfigError            `[tool.agentkit]` or an environment variable
 │   ├── SuiteError             scenario files: every problem of a suite at once
 │   ├── StoreError             the store cannot be opened, or holds no such thing
-│   └── AdapterError           an adapter's folder is missing, incomplete, or not what it was published as
+│   ├── AdapterError           an adapter's folder is missing, incomplete, or not what it was published as
+│   └── FeedbackError          a judgement that cannot be taken, with the HTTP status that says so
 ├── NotJudged                  nothing valid to judge: no data is never a pass  exit 3
 ├── BudgetExhausted            --max-calls or --max-cost was reached
 ├── ProviderError              a model endpoint failed and outlasted the retries
@@ -56,6 +57,15 @@ class StoreError(UsageError):
 
 class AdapterError(UsageError):
     """The folder of an adapter is missing or incomplete, or it does not hold what its name and manifest say."""
+
+
+class FeedbackError(UsageError):
+    """A judgement that cannot be taken; `status` is that of HTTP: 400 malformed, 404 of nothing that the caller knows,
+    409 the id is another judgement's, 413 too long."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)

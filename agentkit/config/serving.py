@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from agentkit.config.settings import Endpoint, Settings
 
 
@@ -35,6 +39,26 @@ class CollectSettings(Settings):
 
 class LabelSettings(Settings):
     """`[tool.agentkit.label]`: who judges conversations, and which."""
+
+    experts: tuple[str, ...] = ()
+    """Names of those who may judge at the label page; empty: whoever gives a name."""
+    second_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Share of the items that two experts judge, each without seeing what the other said."""
+    days: Annotated[int, Field(gt=0)] = 30
+    """How far back conversations are offered for judgement."""
+    rubric: str = (
+        "The answer is right for this moment of the conversation: it does what was asked, calls the right tool with the "
+        "right arguments where one is due, and claims nothing that the conversation does not bear out."
+    )
+    """What an LLM judge holds a captured answer against."""
+    rubrics: dict[str, str] = {}
+    """Step → the rubric of that step, where it has one of its own."""
+    judge_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of captured conversations that the judge of `[tool.agentkit.judge]` reads."""
+    judge_votes: Annotated[int, Field(ge=1, le=9)] = 1
+    """How often the judge reads an answer, in words that differ; the share of its votes is how sure it is."""
+    window: Annotated[int, Field(ge=10)] = 50
+    """Labels in each of the windows in which the judge is held against the experts."""
 
 
 class LoopSettings(Settings):

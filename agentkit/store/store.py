@@ -13,9 +13,11 @@ from agentkit.records import Run, RunId, Trial, TrialKey, Verdict
 from agentkit.store.adapters import Adapters
 from agentkit.store.engine import explained, open_engine
 from agentkit.store.expenses import ExpenseRow, decided_by, expenses_from
+from agentkit.store.feedback import FeedbackRows
 from agentkit.store.find import find_run, find_trial, run_number
 from agentkit.store.grades import GradeRow, grades_from
 from agentkit.store.jobs import Jobs
+from agentkit.store.keys import Keys
 from agentkit.store.migrate import migrate
 from agentkit.store.rows import read_run, run_row
 from agentkit.store.storable import json, text
@@ -34,7 +36,7 @@ class _Placed(Protocol):
 P = TypeVar("P", bound=_Placed)
 
 
-class Store(Adapters, Jobs):
+class Store(Adapters, Jobs, FeedbackRows, Keys):
     """Runs and their trials in a database, adapters and the jobs that train them. Blocking, and safe to share between
     threads and between processes.
 

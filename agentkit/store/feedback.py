@@ -1,0 +1,136 @@
+"""What users, experts and judges said of responses, steps and conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from agentkit.errors import StoreError
+from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
+from agentkit.store.database import Database
+from agentkit.store.engine import explained
+from agentkit.store.storable import json, number, optional_json, optional_text, text
+from agentkit.store.tables import feedback
+
+_CHUNK = 500
+"""Names in one statement: databases limit how many values it may carry."""
+
+
+class FeedbackRows(Database):
+    """The store's methods for feedback."""
+
+    def add_feedback(self, it: Feedback) -> bool:
+        """Record a judgement, and say whether its id was new; where it was not, the first one stays as it is.
+
+        Raises:
+            StoreError: `at` is no RFC 3339 time.
+        """
+        row = _row(it)
+        with explained(self._engine.url):
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(feedback).values(row))
+            except IntegrityError:
+                if self.feedback_of(it.id) is None:
+                    raise
+                return False
+        return True
+
+    def feedback_of(self, id: str) -> Feedback | None:
+        """The judgement of that id, or None."""
+        with self._transaction() as connection:
+            row = connection.execute(select(feedback).where(feedback.c.id == text(id))).one_or_none()
+        return None if row is None else _read(row)
+
+    def feedback(
+        self,
+        *,
+        conversation: ConversationId | None = None,
+        conversations: Sequence[ConversationId] | None = None,
+        response: ResponseId | None = None,
+        source: Source | None = None,
+        since: str | None = None,
+        by: str | None = None,
+        limit: int | None = None,
+    ) -> list[Feedback]:
+        """Judgements in the order in which they were recorded.
+
+        `since`: an RFC 3339 time, itself included. `limit`: the newest so many.
+
+        Raises:
+            StoreError: `since` is no RFC 3339 time.
+        """
+        query, c = select(feedback).order_by(feedback.c.feedback.desc()), feedback.c
+        for column, wanted in ((c.conversation, conversation), (c.response, response), (c.by, by)):
+            if wanted is not None:
+                query = query.where(column == text(wanted))
+        if source is not None:
+            query = query.where(c.source == source.value)
+        if since is not None:
+            query = query.where(c.at >= _moment(since))
+        if limit is not None:
+            query = query.limit(limit)
+        with self._transaction() as connection:
+            if conversations is None:
+                return [_read(row) for row in reversed(connection.execute(query).all())]
+            names = [text(it) for it in dict.fromkeys(conversations)]
+            chunks = [names[place : place + _CHUNK] for place in range(0, len(names), _CHUNK)]
+            rows = [row for chunk in chunks for row in connection.execute(query.where(c.conversation.in_(chunk)))]
+        rows.sort(key=lambda row: int(row.feedback))
+        return [_read(row) for row in (rows if limit is None else rows[max(0, len(rows) - limit) :])]
+
+    def withdraw_feedback(self, id: str, *, by: str) -> bool:
+        """Take back one's own judgement; False where there is none of this id by this judge."""
+        with self._transaction() as connection:
+            gone = delete(feedback).where(feedback.c.id == text(id), feedback.c.by == text(by))
+            return bool(connection.execute(gone).rowcount)
+
+
+def _moment(at: str) -> str:
+    """In UTC and to the millisecond, so that texts compare as times do."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        raise StoreError(f"feedback: at: found {at[:80]!r}, expected an RFC 3339 time") from None
+    aware = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def _row(it: Feedback) -> dict[str, Any]:
+    """All columns but `feedback`, which the database counts."""
+    return {
+        "id": text(it.id),
+        "at": _moment(it.at),
+        "source": it.source.value,
+        "by": text(it.by),
+        "kind": it.kind.value,
+        "conversation": text(it.conversation),
+        "response": optional_text(it.response),
+        "step": text(it.step),
+        "value": number(it.value),
+        "answer": optional_json(it.answer),
+        "text": text(it.text),
+        "details": None if it.details is None else json(it.details),
+    }
+
+
+def _read(row: Row[Any]) -> Feedback:
+    return Feedback(
+        id=row.id,
+        at=row.at,
+        source=Source(row.source),
+        by=row.by,
+        kind=FeedbackKind(row.kind),
+        conversation=ConversationId(row.conversation),
+        response=None if row.response is None else ResponseId(row.response),
+        step=row.step,
+        value=row.value,
+        answer=None if row.answer is None else orjson.loads(row.answer),
+        text=row.text,
+        details=None if row.details is None else orjson.loads(row.details),
+    )
