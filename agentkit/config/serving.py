@@ -20,6 +20,51 @@ class EngineOptions(Settings):
 class RouterSettings(Settings):
     """`[tool.agentkit.serve.router]`: limits and objectives of the door in front of them."""
 
+    agents: tuple[str, ...] = ()
+    """Agents that may be named beside those of the route table; empty: any, answered by the routes of `*`."""
+    max_body: Annotated[int, Field(ge=1024)] = 2**20
+    """Bytes of a request's body."""
+    max_depth: Annotated[int, Field(ge=8, le=500)] = 64
+    """How deep a request's JSON may be nested."""
+    max_messages: Annotated[int, Field(ge=1)] = 2000
+    max_headers: Annotated[int, Field(ge=1024)] = 32 * 2**10
+    """Bytes of a request's first line and headers."""
+    read_time: Annotated[float, Field(gt=0)] = 20.0
+    """Seconds that a caller may take to send its headers, and again its body."""
+    write_time: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that a caller may take to read a piece of an answer."""
+    connect_time: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds to connect to an upstream."""
+    idle_time: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds between two pieces of a streamed answer."""
+    max_answer: Annotated[int, Field(ge=1024)] = 16 * 2**20
+    """Bytes of an upstream's answer."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 4
+    """Upstreams that one request may be sent to, the first included, as long as nothing was answered."""
+    retry_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Retries for each request, on average; so that trouble is not multiplied."""
+    in_flight: Annotated[int, Field(ge=1)] = 64
+    """Requests at one upstream at the same time; further ones queue here."""
+    queue: Annotated[int, Field(ge=0)] = 256
+    """Requests that may wait; further ones are turned away with 429."""
+    queue_time: Annotated[float, Field(ge=0)] = 10.0
+    """Seconds that a request may wait for an upstream."""
+    eject_after: Annotated[int, Field(ge=1)] = 3
+    """Failures in a row after which an upstream is left alone for a while."""
+    eject_time: Annotated[float, Field(gt=0)] = 0.5
+    """Seconds of the first such while; it doubles with each that follows."""
+    eject_longest: Annotated[float, Field(gt=0)] = 30.0
+    drain_time: Annotated[float, Field(ge=0)] = 30.0
+    """Seconds that running requests have when the router is told to end."""
+    availability: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    """Objective: share of requests that are answered, neither failed nor turned away for want of room."""
+    latency: Annotated[float, Field(gt=0)] = 10.0
+    """Objective: seconds within which an answer is there, or the first piece of one that is streamed …"""
+    latency_share: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """… in this share of requests."""
+    window: Annotated[int, Field(ge=60)] = 3600
+    """Seconds over which the objectives are judged."""
+
 
 class CanarySettings(Settings):
     """`[tool.agentkit.serve.canary]`: when a canary is clean, and when it is thrown out."""

@@ -20,6 +20,7 @@ from agentkit.records.conversation import (
     ToolSpec,
     Usage,
 )
+from agentkit.records.keys import ApiKey, KeyLimits
 from agentkit.records.played import (
     CATALOGUE_WORDS,
     GOLDEN,
@@ -65,6 +66,7 @@ __all__ = [
     "Adapter",
     "AdapterName",
     "AdapterState",
+    "ApiKey",
     "Arm",
     "ConversationId",
     "Disturbance",
@@ -77,6 +79,7 @@ __all__ = [
     "Job",
     "JobId",
     "JobStatus",
+    "KeyLimits",
     "Message",
     "ModelCall",
     "Party",

@@ -1,0 +1,104 @@
+"""API keys: made once, kept as hashes, and known again without asking the database for every request."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+from agentkit.errors import AgentkitError, UsageError
+from agentkit.records import ApiKey, KeyLimits
+
+PREFIX = "sk-agentkit-"
+"""Like other providers' keys, so that whatever takes secrets out of logs knows it by its form."""
+LONGEST = 200
+"""Characters of what is looked at as a key."""
+_LOG = logging.getLogger(__name__)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+
+def new_key(name: str, *, admin: bool = False, limits: KeyLimits | None = None) -> tuple[str, ApiKey]:
+    """A fresh key, which is shown once and kept nowhere, and what is kept of it.
+
+    Raises UsageError for a name that is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"found the name {name!r}, expected letters, digits and . _ @ - (at most 64, the first a letter or digit)"
+        )
+    secret = PREFIX + secrets.token_urlsafe(32)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return secret, ApiKey(name, digest(secret), now, admin, limits or KeyLimits())
+
+
+def digest(secret: str) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class KeyRows(Protocol):
+    """The part of the store that is needed here."""
+
+    def keys(self) -> list[ApiKey]: ...
+
+
+class KeyRing:
+    """The keys that are good now, as the store had them about `every` seconds ago, at most twice that.
+
+    A key that is not known is looked for once more before it is refused, but not oftener than every `pause` seconds in
+    all, so that guessing costs the database nothing. Which key is asked for is decided by its hash alone: how long the
+    comparison takes tells nothing of a key. Where the store cannot be read, the keys that were known stay good.
+    """
+
+    def __init__(
+        self,
+        rows: KeyRows,
+        *,
+        every: float = 1.0,
+        pause: float = 0.25,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rows = rows
+        self._every = every
+        self._pause = pause
+        self._now = now
+        self._known = self._read()
+        self._read_at = now()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def find(self, secret: str) -> ApiKey | None:
+        """The key, or None where it is unknown or revoked."""
+        if len(secret) > LONGEST:
+            return None
+        wanted = digest(secret)
+        age = self._now() - self._read_at
+        if age > 2 * self._every or (age > self._pause and wanted not in self._known):
+            await asyncio.shield(self._refresh())
+        elif age > self._every:
+            self._refresh()
+        found = self._known.get(wanted)
+        return found if found is not None and hmac.compare_digest(found.hash, wanted) else None
+
+    def _refresh(self) -> asyncio.Task[None]:
+        """Read the keys again off the loop; who asks meanwhile is answered by those that are known."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._reread())
+        return self._reading
+
+    async def _reread(self) -> None:
+        try:
+            self._known = await asyncio.to_thread(self._read)
+        except AgentkitError as error:
+            _LOG.warning("the keys cannot be read again, those that were known stay good: %s", error)
+        finally:
+            self._read_at = self._now()
+
+    def _read(self) -> dict[str, ApiKey]:
+        return {key.hash: key for key in self._rows.keys() if key.revoked_at is None}  # noqa: SIM118
