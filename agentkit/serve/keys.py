@@ -46,7 +46,7 @@ def digest(secret: str) -> str:
 class KeyRows(Protocol):
     """The part of the store that is needed here."""
 
-    def keys(self) -> list[ApiKey]: ...
+    def api_keys(self) -> list[ApiKey]: ...
 
 
 class KeyRing:
@@ -101,4 +101,4 @@ class KeyRing:
             self._read_at = self._now()
 
     def _read(self) -> dict[str, ApiKey]:
-        return {key.hash: key for key in self._rows.keys() if key.revoked_at is None}  # noqa: SIM118
+        return {key.hash: key for key in self._rows.api_keys() if key.revoked_at is None}

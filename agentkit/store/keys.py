@@ -39,7 +39,7 @@ class Keys(Database):
             row = connection.execute(select(keys).where(keys.c.hash == digest)).one_or_none()
         return None if row is None else _read(row)
 
-    def keys(self) -> list[ApiKey]:
+    def api_keys(self) -> list[ApiKey]:
         """All keys, revoked ones too, by name."""
         with self._transaction() as connection:
             return [_read(row) for row in connection.execute(select(keys).order_by(keys.c.name))]
