@@ -1,10 +1,11 @@
-"""Adapters in their folders: each holds four files, is written once, and can be held against its own manifest.
+"""Adapters in their folders: each holds a few files, is written once, and can be held against its own manifest.
 
 refund-v1-3fa9/
     adapter_model.safetensors   the weights, LoRA pairs
     adapter_config.json         as PEFT and vLLM read it
     README.md                   the model card
-    manifest.json               SHA-256 of the other three, and where they come from
+    probe.json                  what it must say at a few prompts, where that was computed (`probe.py`)
+    manifest.json               SHA-256 of the others, and where they come from
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 CARD = "README.md"
 MANIFEST = "manifest.json"
+PROBE = "probe.json"
 NAME = re.compile(r"(?P<step>[a-z0-9][a-z0-9_-]{0,79})-v(?P<version>[1-9][0-9]{0,8})-(?P<digits>[0-9a-f]{4,64})")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 _LARGEST_MANIFEST = 10_000_000

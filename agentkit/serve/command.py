@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from agentkit.errors import EngineError
 
@@ -21,10 +22,8 @@ MISSING = (
 # calls are held to their schema as well, by the strict level below, whether or not a request asks for it.)
 STRUCTURED_OUTPUTS = {"disable_any_whitespace": True, "backend": "xgrammar"}
 # With the `uni` executor, the CPU build computes in its engine process instead of in one of its own: it starts in 34
-# seconds instead of 56 on two cores, takes half a gigabyte less, and is as fast. A core is left to whoever asks, since
-# OpenMP threads that have to share theirs slow each other down several times over.
+# seconds instead of 56 on two cores, takes half a gigabyte less, and is as fast.
 _ONE_WORKER_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-_THREADS = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) - 1))}
 _TRACING = {"OTEL_SERVICE_NAME": "vllm", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
 
 
@@ -40,6 +39,17 @@ class EngineSettings:
     """Memory for the keys and values of running conversations on a CPU; a GPU takes what is free."""
     start_timeout: float = 600.0
     """Seconds after which a server that does not answer is given up."""
+    threads: int | None = None
+    """Of the computation on a CPU. None: all cores but one, which is left to whoever asks: OpenMP threads that have to
+    share their cores slow each other down several times over."""
+    max_loras: int = 0
+    """Adapters that one batch may use, applied to requests as they come; 0: none can be loaded."""
+    max_cpu_loras: int = 0
+    """Adapters that are kept in memory; at least `max_loras`."""
+    max_lora_rank: int = 16
+    """Of any adapter that is to be loaded: 1, 8, 16, 32, 64, 128, 256, 320 or 512."""
+    speculative: Mapping[str, Any] | None = None
+    """vLLM's `--speculative-config`; None: each token is computed by itself."""
     arguments: tuple[str, ...] = ()
     """Further arguments of `vllm serve`; they win over the others."""
 
@@ -62,8 +72,20 @@ def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> 
         *("--chat-template-content-format", "string"),
         *(("--distributed-executor-backend", "uni") if is_cpu_build() else ()),
         *(("--otlp-traces-endpoint", traces) if traces else ()),
+        *_lora(settings),
+        *(("--speculative-config", json.dumps(settings.speculative)) if settings.speculative else ()),
         *settings.arguments,
     ]
+
+
+def _lora(settings: EngineSettings) -> tuple[str, ...]:
+    if not settings.max_loras:
+        return ()
+    kept = max(settings.max_cpu_loras, settings.max_loras)
+    return (
+        *("--enable-lora", "--max-lora-rank", str(settings.max_lora_rank)),
+        *("--max-loras", str(settings.max_loras), "--max-cpu-loras", str(kept)),
+    )
 
 
 def is_cpu_build() -> bool:
@@ -90,10 +112,14 @@ def _program() -> list[str]:
 def vllm_environment(model: str, api_key: str, settings: EngineSettings) -> dict[str, str]:
     """This process's environment and what vLLM takes from there alone."""
     offline = {"HF_HUB_OFFLINE": "1"} if Path(model).is_dir() else {}
+    threads = settings.threads or max(1, (os.cpu_count() or 1) - 1)
+    # With the variable set, whoever holds the key can load adapters; only this process does.
+    loading = {"VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1"} if settings.max_loras else {}
     return {
-        **_THREADS,
+        "OMP_NUM_THREADS": str(threads),
         **os.environ,
         **offline,
+        **loading,
         **_ONE_WORKER_PROCESS,
         **_TRACING,
         "VLLM_API_KEY": api_key,

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +14,11 @@ from types import TracebackType
 import httpx
 
 from agentkit.errors import EngineError
-from agentkit.serve.cache import cache_folder
 from agentkit.serve.command import EngineSettings, vllm_command, vllm_environment
+from agentkit.serve.process import ServerProcess
 
-KEEPER = Path(__file__).with_name("keeper.py")
-LOG_TAIL = 15
-"""Lines of the server's log shown in an error."""
+_LOOK = 0.25
+"""Seconds between two looks whether it is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,73 +58,67 @@ class Engine:
         self._name = name
         self._settings = settings or EngineSettings()
         self._tell = on_progress or (lambda _: None)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log: Path | None = None
+        self._process: ServerProcess | None = None
 
     def __enter__(self) -> Endpoint:
-        key = secrets.token_urlsafe(32)
-        with reserved_port() as port:
-            endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", self._name, key)
-            command = vllm_command(self._model, self._name, port, self._settings)
+        with spawned(self._model, self._name, self._settings) as (process, endpoint):
             try:
-                self._spawn(command, vllm_environment(self._model, key, self._settings))
-                self._wait_until_ready(endpoint)
+                self._wait_until_ready(process, endpoint)
             except BaseException as failure:
-                self._stop(keep_log=isinstance(failure, EngineError))
+                process.stop(keep_log=isinstance(failure, EngineError))
                 raise
+        self._process = process
         return endpoint
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
 
-    def _spawn(self, command: list[str], env: dict[str, str]) -> None:
-        logs = cache_folder() / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=logs, prefix="vllm-", suffix=".log", delete=False) as log:
-            self._log = Path(log.name)
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(KEEPER), *command],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=env,
-                start_new_session=True,
-            )
-
-    def _wait_until_ready(self, endpoint: Endpoint) -> None:
+    def _wait_until_ready(self, process: ServerProcess, endpoint: Endpoint) -> None:
         """Ask for the model until it answers under our key, so that no stranger on the port is taken for it."""
-        process = self._process
-        assert process is not None
         begin = time.monotonic()
         self._tell(f"starting vLLM with {self._name}")
-        headers = {"Authorization": f"Bearer {endpoint.api_key}"}
-        with httpx.Client(headers=headers, timeout=5.0, trust_env=False) as client:
+        with httpx.Client(headers=authorization(endpoint), timeout=5.0, trust_env=False) as client:
             while (elapsed := time.monotonic() - begin) < self._settings.start_timeout:
-                if (code := process.poll()) is not None:
-                    raise EngineError(self._explain(f"vLLM ended with exit code {code} before it was ready"))
+                check_alive(process)
                 if serves(client, endpoint):
                     self._tell(f"vLLM is ready after {elapsed:.0f} s")
                     return
-                time.sleep(0.25)
-        raise EngineError(self._explain(f"vLLM was not ready after {self._settings.start_timeout:.0f} s"))
+                time.sleep(_LOOK)
+        raise too_late(process, self._settings)
 
-    def _explain(self, what: str) -> str:
-        assert self._log is not None
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "\n".join(f"  {line}" for line in lines[-LOG_TAIL:])
-        return f"{what}; the end of its log, {self._log}:\n{tail}"
 
-    def _stop(self, *, keep_log: bool = False) -> None:
-        """Close the keeper's pipe, which ends the server and its children, and wait until they are gone."""
-        process, self._process = self._process, None
-        if process is not None:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait()
-        if self._log is not None and not keep_log:
-            self._log.unlink(missing_ok=True)
+@contextmanager
+def spawned(model: str, name: str, settings: EngineSettings) -> Iterator[tuple[ServerProcess, Endpoint]]:
+    """A server's process and where it will answer. Its port is kept free for it until the block ends, before which it
+    should be ready; whoever asks for it stops it.
+
+    Raises:
+        EngineError: vLLM is missing.
+    """
+    key = secrets.token_urlsafe(32)
+    with reserved_port() as port:
+        command = vllm_command(model, name, port, settings)
+        process = ServerProcess(command, vllm_environment(model, key, settings))
+        yield process, Endpoint(f"http://127.0.0.1:{port}/v1", name, key)
+
+
+def authorization(endpoint: Endpoint) -> dict[str, str]:
+    """The headers that open an endpoint."""
+    return {"Authorization": f"Bearer {endpoint.api_key}"} if endpoint.api_key else {}
+
+
+def check_alive(process: ServerProcess) -> None:
+    """Raises EngineError, with the end of its log, where a server that should become ready has ended."""
+    if (code := process.exit_code) is not None:
+        raise EngineError(process.explain(f"vLLM ended with exit code {code} before it was ready"))
+
+
+def too_late(process: ServerProcess, settings: EngineSettings) -> EngineError:
+    return EngineError(process.explain(f"vLLM was not ready after {settings.start_timeout:.0f} s"))
 
 
 def serves(client: httpx.Client, endpoint: Endpoint) -> bool:
@@ -137,7 +127,17 @@ def serves(client: httpx.Client, endpoint: Endpoint) -> bool:
         answer = client.get(f"{endpoint.base_url}/models")
     except httpx.TransportError:
         return False
-    return answer.is_success and endpoint.model in (model["id"] for model in answer.json()["data"])
+    return offers(answer, endpoint.model)
+
+
+def offers(answer: httpx.Response, model: str) -> bool:
+    """Whether an answer to `GET /models` names the model."""
+    if not answer.is_success:
+        return False
+    try:
+        return model in (it["id"] for it in answer.json()["data"])
+    except (ValueError, KeyError, TypeError):
+        return False  # a stranger
 
 
 @contextmanager

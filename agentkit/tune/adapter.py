@@ -23,6 +23,7 @@ from agentkit.serve.adapter_folder import (
     MANIFEST,
     NAME,
     PICKLES,
+    PROBE,
     WEIGHTS,
     AdapterFolder,
     Manifest,
@@ -32,6 +33,7 @@ from agentkit.serve.adapter_folder import (
 )
 from agentkit.serve.lora import check_lora
 from agentkit.serve.model_hash import content_hash, file_hash
+from agentkit.serve.probe import read_probe
 from agentkit.serve.weights import Tensor, model_tensors
 from agentkit.tune.card import ModelCard, readme
 
@@ -44,7 +46,7 @@ def publish(
     source: Path, folder: Path, card: ModelCard, *, base_folder: Path | None = None, taken: Sequence[str] = ()
 ) -> AdapterFolder:
     """Publish PEFT's output folder `source` below the adapters' folder, whole or not at all, under the next name of its
-    step; checkpoints and all else that PEFT or a trainer left beside the adapter stay behind.
+    step, and its probe where there is one; checkpoints and all else that PEFT or a trainer left there stay behind.
 
     What was published already, with the same weights for the same step, is not published again but given as it is.
 
@@ -89,6 +91,9 @@ def _publish(
             except AdapterError as error:
                 raise AdapterError(str(error).replace(str(draft), str(source))) from None
             hashed = adapter_hash({name: file_hash(draft / name) for name in (WEIGHTS, CONFIG)})
+            if (source / PROBE).is_file():
+                read_probe(source / PROBE, draft / WEIGHTS)
+                shutil.copyfile(source / PROBE, draft / PROBE)
             known = (*adapter_names(folder), *taken)
             if (there := _published(folder, card, hashed)) is not None:
                 return there.name
@@ -172,7 +177,7 @@ def _complete(draft: Path, name: str, hashed: str, card: ModelCard) -> None:
             versions=dict(card.versions),
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             card=card.document(),
-            files={it: file_hash(draft / it) for it in (WEIGHTS, CONFIG, CARD)},
+            files={it: file_hash(draft / it) for it in (WEIGHTS, CONFIG, CARD, PROBE) if (draft / it).is_file()},
         )
         text = manifest.model_dump_json(indent=2) + "\n"
     except ValidationError as error:

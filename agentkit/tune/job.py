@@ -21,8 +21,10 @@ from agentkit.play.session import recorded_settings
 from agentkit.records import Adapter, Job, JobStatus, Run
 from agentkit.scenario import Loaded
 from agentkit.serve import Endpoint, embedded_endpoint, embedded_model
+from agentkit.serve.adapter_folder import PROBE
 from agentkit.serve.embedded import NAME as EMBEDDED
 from agentkit.serve.model_hash import content_hash
+from agentkit.serve.probe import make_probe
 from agentkit.serve.registered import find_adapters
 from agentkit.store import Store
 from agentkit.tune.audit import audit_rewards
@@ -34,7 +36,7 @@ from agentkit.tune.files import write_whole
 from agentkit.tune.forecast import forecast
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.jobs import expected_seconds, pace
-from agentkit.tune.manifest import Manifest, manifest_of, read_job, write_job
+from agentkit.tune.manifest import PROMPTS, Manifest, manifest_of, read_job, write_job
 from agentkit.tune.page import render
 from agentkit.tune.phase import ADAPTER, TOKENS
 from agentkit.tune.phase_card import phase_card
@@ -239,10 +241,17 @@ class Work:
                     continue  # the best was what it began with
                 card = phase_card(manifest, self.settings, phase, result, tuple(names[-1:]))
                 adapters = Path(self.settings.adapters)
+                self._probe(folder / ADAPTER)
                 adapter = publish_and_register(self.store, folder / ADAPTER, adapters, card, base_folder=self.model)
                 names.append(str(adapter.name))
             self.files.write("adapters.json", names)
         return [self.store.adapter(name) for name in self.files.read("adapters.json")]
+
+    def _probe(self, adapter: Path) -> None:
+        """What it says at a few prompts of the job, by which a server's copy of it is known later."""
+        if not (adapter / PROBE).is_file():
+            with self.files.timed("probe"):
+                make_probe(self.model, adapter, adapter / PROBE, self.folder / PROMPTS)
 
     def _played(self, manifest: Manifest, adapters: Sequence[Adapter]) -> None:
         """The plays after; those of the warm start alone where there was one."""
