@@ -7,6 +7,7 @@ from agentkit.grade.match import MISSING, matches, mismatch
 from agentkit.grade.pairwise import preference
 from agentkit.grade.reward import Part, RewardStep, reward
 from agentkit.grade.rubric import Rubric, Scored, Unsteady, load_rubric, same_twice
+from agentkit.grade.sequel import Sequel, counterfactual, use_sequel
 from agentkit.grade.steps import TurnRecord, grade_outcome, grade_turn, lookup, not_reached
 from agentkit.grade.struck import grade_made_again
 
@@ -18,8 +19,10 @@ __all__ = [
     "RewardStep",
     "Rubric",
     "Scored",
+    "Sequel",
     "TurnRecord",
     "Unsteady",
+    "counterfactual",
     "current_judge",
     "grade_made_again",
     "grade_outcome",
@@ -35,4 +38,5 @@ __all__ = [
     "reward",
     "same_twice",
     "use_judge",
+    "use_sequel",
 ]

@@ -18,6 +18,7 @@ from agentkit.config import rewards_folder
 from agentkit.errors import RewardError
 from agentkit.grade.reward import Part, RewardStep, Unjudged, mark_of
 from agentkit.grade.reward_modules import load_sources
+from agentkit.grade.sequel import ASKS
 from agentkit.scenario.rewards import (
     Reference,
     RewardsProblem,
@@ -61,6 +62,11 @@ class Rubric:
     parts: tuple[Part, ...]
     hash: str
     """SHA-256 of which parts these are, and of the files that they are made of, imported neighbours included."""
+
+    @property
+    def plays_on(self) -> bool:
+        """Whether a part asks what follows a completion (`agentkit.grade.counterfactual`)."""
+        return any(hasattr(part.function, ASKS) for part in self.parts)
 
     def score(self, step: RewardStep) -> Scored:
         """Every part's value for a completion, and the total.

@@ -62,7 +62,7 @@ async def rebuild(loaded: Loaded, disturbed: Disturbed, messages: Sequence[Messa
     states: list[Any] = []
     try:
         for turn in range(turns):
-            trouble = await _replay([message for message in messages if message.turn == turn], world)
+            trouble = await remake([message for message in messages if message.turn == turn], world)
             if trouble:
                 return Rebuilt(tuple(states), f"in turn {turn + 1}, {trouble}")
             states.append(as_stored(await world.state()))
@@ -73,8 +73,8 @@ async def rebuild(loaded: Loaded, disturbed: Disturbed, messages: Sequence[Messa
     return Rebuilt(tuple(states))
 
 
-async def _replay(messages: Sequence[Message], world: World) -> str:
-    """Make a turn's calls again; in words, what came of the first one that went otherwise."""
+async def remake(messages: Sequence[Message], world: World) -> str:
+    """Make recorded calls again; in words, what came of the first one that went otherwise, '' where none did."""
     asked: list[ToolCall] = []
     for message in messages:
         asked += message.tool_calls

@@ -30,6 +30,7 @@ from agentkit.store import Store
 from agentkit.tune.audit import audit_rewards
 from agentkit.tune.certificate import Promotion, stopped
 from agentkit.tune.compile import CompileSettings, compile_prompts, silent_agent
+from agentkit.tune.counterfactual import playing_on, scenario_files
 from agentkit.tune.curve import cut
 from agentkit.tune.exchange import preferences_of, recorded_pairs, thumbs_of, write_preferences
 from agentkit.tune.files import write_whole
@@ -114,7 +115,7 @@ class Work:
         method = self._begun(manifest, prompts)
         if method == "none":
             return self._stopped(manifest, [self.files.read("preflight.json")["why"]])
-        results = self._trained(method)
+        results = self._trained(method, scenario_files(prompts, self.scenarios))
         adapters = self._published(manifest, method, results)
         if not adapters:
             return self._learned_nothing(manifest, results)
@@ -180,7 +181,8 @@ class Work:
         if not self.files.has("audit.json"):
             with self._stage(JobStatus.AUDITING, "scoring golden answers, spoilt ones and cheap tricks"):
                 rubric = load_rubric(self.settings.rubric, Path(self.settings.rewards))
-                found = asyncio.run(audit_rewards(rubric, list(prompts), self.settings.seed))
+                with playing_on(prompts, lambda: self.scenarios):
+                    found = asyncio.run(audit_rewards(rubric, list(prompts), self.settings.seed))
                 self.files.write("audit.json", found.document() | {"passed": found.passed})
         audit = self.files.read("audit.json")
         return None if audit["passed"] else [_finding(it) for it in audit["findings"] if it["stops"]]
@@ -213,7 +215,8 @@ class Work:
         async def sampler(asked: Sequence[Prompt], n: int, seed: int) -> Sequence[Sequence[str]]:
             return await sample_served(served, asked, n)
 
-        samples = asyncio.run(sample(train, sampler, settings.samples, settings.seed, rubric))
+        with playing_on(train, lambda: self.scenarios):
+            samples = asyncio.run(sample(train, sampler, settings.samples, settings.seed, rubric))
         preferences = self._preferences() if settings.method in ("dpo", "kto") else None
         decision = decide(samples, preferences, settings.method)
         self.tell(f"method {decision.method}: {decision.why}")
@@ -223,10 +226,12 @@ class Work:
         pairs = asyncio.run(recorded_pairs(read_job(self.folder)[1], self.store.trials(self.run.id)))
         return preferences_of(pairs, thumbs_of(pairs))
 
-    def _trained(self, method: str) -> list[Mapping[str, Any]]:
+    def _trained(self, method: str, scenarios: Mapping[str, str]) -> list[Mapping[str, Any]]:
+        """What came of each phase. `scenarios`: file → hash, for rewards that play on."""
         results = []
         for folder, phase in plan_phases(method, self.folder, self.model, self._sampling, self.settings):
             with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.name}"):
+                phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
                 results.append(train_phase(folder, phase, self.progress))
         return results
 

@@ -50,6 +50,8 @@ class Phase(_Settings):
     """GRPO: as `agentkit.grade.load_rubric` names it."""
     rewards: str | None = None
     """Folder of the rewards."""
+    scenarios: dict[str, str] = {}
+    """File → hash of each scenario that the prompts are of, for rewards that play on."""
     seed: int = 0
     lora: Lora = Lora()
     learning_rate: Annotated[float, Field(gt=0)]

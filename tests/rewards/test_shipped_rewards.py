@@ -23,7 +23,7 @@ NOTHING = RewardStep((Message("user", "hello"),), "")
 
 def test_every_shipped_file_is_a_rubric_whose_parts_say_what_they_are() -> None:
     files = {file.stem for file in (ROOT / "rewards").glob("*.py")} - {"tests_of_code"}
-    assert files == {"tool_call", "extraction", "reply", "code", "judge", "reasoning", "cost"}
+    assert files == {"tool_call", "extraction", "reply", "code", "judge", "reasoning", "cost", "outcome"}
     for name in files:
         assert all(part.doc and part.points > 0 for part in rubric(name).parts), name
     assert [(part.name, part.points) for part in rubric("tool_call").parts] == [

@@ -45,7 +45,7 @@ class ScriptedAgent:
         moves = self._moves(moment)
         own = [m for m in moment.messages if m.role == "assistant" and m.turn == moment.turn]
         made = sum(not any(map(_is_repeated, m.tool_calls)) for m in own)
-        return (moves[made],)
+        return (moves[min(made, len(moves) - 1)],)  # where somebody moved before it, it may be at its answer already
 
     def _again(self, moment: Moment) -> ToolCall | None:
         """The last call once more, where a fault struck it and the coin of the fault's step wants it."""

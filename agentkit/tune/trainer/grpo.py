@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from agentkit.grade import load_rubric
+from agentkit.grade import Rubric, load_rubric
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments, newest, updates_of
@@ -65,8 +66,18 @@ def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         rollout_func=lambda names, trainer: rollouts(names, trainer.state.global_step),
         callbacks=[watch],
     )
-    watch.train(trainer)
+    with _playing_on(task, rubric):
+        watch.train(trainer)
     return watch, {"rollout_tokens": limit, "groups_replaced": rollouts.replaced, "rewards": rollouts.totals}
+
+
+def _playing_on(task: Task, rubric: Rubric) -> AbstractContextManager[None]:
+    """Where a reward asks what follows a completion, somebody who plays on."""
+    if not rubric.plays_on:
+        return nullcontext()
+    from agentkit.tune.counterfactual import playing_on, same_scenarios  # it loads what plays conversations
+
+    return playing_on(task.train, lambda: same_scenarios(task.phase.scenarios))
 
 
 def _reward(name: str) -> Callable[..., list[float | None]]:
