@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -81,6 +81,29 @@ class ServeSettings(Settings):
 class CollectSettings(Settings):
     """`[tool.agentkit.collect]`: what is kept of the traffic, and for how long."""
 
+    folder: str = ".agentkit/collect"
+    """Holds the spill files, the exported data sets, and the secret that pseudonyms are made with."""
+    sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of conversations that are kept; a conversation is kept whole or not at all."""
+    consent: Literal["assumed", "required"] = "assumed"
+    """Of users whose requests do not say (`metadata.consent`); one who refused is never kept."""
+    retention_days: Annotated[float, Field(gt=0)] | None = 90.0
+    """Days after which an exchange is deleted; none: never."""
+    queue: Annotated[int, Field(ge=1)] = 2000
+    """Exchanges that may wait in memory; further ones are dropped and counted."""
+    queue_mb: Annotated[float, Field(gt=0)] = 64.0
+    """Megabytes that they may hold."""
+    spill_mb: Annotated[float, Field(gt=0)] = 1024.0
+    """Megabytes of spill files that may wait for the store."""
+    segment_mb: Annotated[float, Field(gt=0)] = 4.0
+    """Megabytes of one spill file."""
+    kinds: tuple[Literal["email", "phone", "card"], ...] = ("email", "phone", "card")
+    """What is taken out of texts, beside keys and `patterns`."""
+    phone_regions: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ("US",)
+    """Countries (ISO 3166) whose phone numbers are known without their `+`; with it, every country's is."""
+    patterns: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,31}$")], str] = {}
+    """Kind → regular expression of what else is taken out: `{patient = "P-[0-9]{6}"}` leaves `[patient 4821]`."""
+
 
 class LabelSettings(Settings):
     """`[tool.agentkit.label]`: who judges conversations, and which."""
@@ -88,7 +111,7 @@ class LabelSettings(Settings):
     experts: tuple[str, ...] = ()
     """Names of those who may judge at the label page; empty: whoever gives a name."""
     second_share: Annotated[float, Field(ge=0, le=1)] = 0.2
-    """Share of the items that two experts judge, each without seeing what the other said."""
+    """Share of the answers, drawn by lot, that two experts judge, each without seeing what the other said."""
     days: Annotated[int, Field(gt=0)] = 30
     """How far back conversations are offered for judgement."""
     rubric: str = (
@@ -102,8 +125,8 @@ class LabelSettings(Settings):
     """Share of captured conversations that the judge of `[tool.agentkit.judge]` reads."""
     judge_votes: Annotated[int, Field(ge=1, le=9)] = 1
     """How often the judge reads an answer, in words that differ; the share of its votes is how sure it is."""
-    window: Annotated[int, Field(ge=10)] = 50
-    """Labels in each of the windows in which the judge is held against the experts."""
+    window: Annotated[int, Field(ge=10)] = 30
+    """Answers in each of the windows in which the judge is held against the experts."""
 
 
 class LoopSettings(Settings):

@@ -4,8 +4,26 @@ The only package that knows SQLAlchemy and Alembic. See README.md beside this fi
 """
 
 from agentkit.store.adapters import NEXT_STATES
+from agentkit.store.exchanges import Traffic
 from agentkit.store.expenses import ExpenseRow
+from agentkit.store.forget import Forgotten
 from agentkit.store.grades import DetourRow, GradeRow, StepRow, grade_row
+from agentkit.store.observed import SeenExchange, SeenLabel
+from agentkit.store.routes import stamp
 from agentkit.store.store import DEFAULT_URL, Store
 
-__all__ = ["DEFAULT_URL", "NEXT_STATES", "DetourRow", "ExpenseRow", "GradeRow", "StepRow", "Store", "grade_row"]
+__all__ = [
+    "DEFAULT_URL",
+    "NEXT_STATES",
+    "DetourRow",
+    "ExpenseRow",
+    "Forgotten",
+    "GradeRow",
+    "SeenExchange",
+    "SeenLabel",
+    "StepRow",
+    "Store",
+    "Traffic",
+    "grade_row",
+    "stamp",
+]

@@ -12,13 +12,17 @@ from agentkit.errors import StoreError
 from agentkit.records import Run, RunId, Trial, TrialKey, Verdict
 from agentkit.store.adapters import Adapters
 from agentkit.store.engine import explained, open_engine
+from agentkit.store.exchanges import Exchanges
 from agentkit.store.expenses import ExpenseRow, decided_by, expenses_from
 from agentkit.store.feedback import FeedbackRows
 from agentkit.store.find import find_run, find_trial, run_number
+from agentkit.store.forget import Forget
 from agentkit.store.grades import GradeRow, grades_from
 from agentkit.store.jobs import Jobs
 from agentkit.store.keys import Keys
 from agentkit.store.migrate import migrate
+from agentkit.store.observed import Observed
+from agentkit.store.routes import Routes
 from agentkit.store.rows import read_run, run_row
 from agentkit.store.storable import json, text
 from agentkit.store.tables import cache, runs, trials
@@ -36,7 +40,7 @@ class _Placed(Protocol):
 P = TypeVar("P", bound=_Placed)
 
 
-class Store(Adapters, Jobs, FeedbackRows, Keys):
+class Store(Adapters, Jobs, FeedbackRows, Keys, Routes, Observed, Exchanges, Forget):
     """Runs and their trials in a database, adapters and the jobs that train them. Blocking, and safe to share between
     threads and between processes.
 
