@@ -1,0 +1,86 @@
+"""What was seen of one route's traffic: requests, and what was said of them. The canary's judge reads this."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from agentkit.records import ANY, Arm, ConversationId, FeedbackKind, ResponseId, Source
+from agentkit.store.database import Database
+from agentkit.store.tables import exchanges, feedback
+
+
+@dataclass(frozen=True, slots=True)
+class SeenExchange:
+    """A request, as far as the judge of a canary looks at it."""
+
+    row: int
+    """Order of recording."""
+    id: ResponseId
+    conversation: ConversationId
+    revision: int
+    arm: Arm
+    agent: str
+    step: str
+    status: int
+    error: str | None
+    latency: float
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLabel:
+    """A judgement, as far as the judge of a canary looks at it."""
+
+    row: int
+    """Order of recording: the order in which judgements came in."""
+    conversation: ConversationId
+    response: ResponseId | None
+    step: str
+    source: Source
+    by: str
+    kind: FeedbackKind
+    value: float | None
+
+
+class Observed(Database):
+    """The store's methods for those who judge a route by its traffic."""
+
+    def seen_exchanges(
+        self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY, after: int = 0
+    ) -> list[SeenExchange]:
+        """Requests under these revisions in their order of recording; `*` is any agent or step, and `after` leaves out
+        what has been read."""
+        e = exchanges.c
+        columns = (e.exchange, e.id, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency)
+        query = _of(select(*columns), revisions, agent, step).where(e.exchange > after).order_by(e.exchange)
+        with self._transaction() as connection:
+            return [
+                SeenExchange(row, ResponseId(id), ConversationId(conversation), revision, Arm(arm), *rest)
+                for row, id, conversation, revision, arm, *rest in connection.execute(query)
+            ]
+
+    def seen_labels(
+        self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY, after: int = 0
+    ) -> list[SeenLabel]:
+        """Judgements of all conversations with such a request, in the order in which they came in: of the step, of
+        other steps, and of the whole."""
+        f = feedback.c
+        columns = (f.feedback, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value)
+        talks = _of(select(exchanges.c.conversation), revisions, agent, step)
+        query = select(*columns).where(f.conversation.in_(talks), f.feedback > after).order_by(f.feedback)
+        with self._transaction() as connection:
+            return [
+                SeenLabel(row, ConversationId(talk), response, step, Source(source), by, FeedbackKind(kind), value)
+                for row, talk, response, step, source, by, kind, value in connection.execute(query)
+            ]
+
+
+def _of(query: Select[Any], revisions: Collection[int], agent: str, step: str) -> Select[Any]:
+    e = exchanges.c
+    query = query.where(e.revision.in_(revisions))
+    query = query if agent == ANY else query.where(e.agent == agent)
+    return query if step == ANY else query.where(e.step == step)
