@@ -16,6 +16,39 @@ class UpstreamSettings(Endpoint):
 class EngineOptions(Settings):
     """`[tool.agentkit.serve.engines]`: the model servers that are started here."""
 
+    model: str = "embedded"
+    """`embedded`, the small model that comes with the demo; or a model's folder, or its name in a model hub."""
+    name: str | None = None
+    """What the servers call it; left out, the embedded model's name or the last part of `model`."""
+    replicas: Annotated[int, Field(ge=0, le=64)] = 1
+    """Servers that are started here."""
+    urls: tuple[str, ...] = ()
+    """Base URLs (they end in `/v1`) of servers of that model that run already and are never started or stopped here."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key of those."""
+    live_adapters: Annotated[int, Field(ge=0, le=256)] = 3
+    """Adapters that may be served at once; there is room for one more, so that a new version is loaded before an old
+    one goes. 0: none, and the servers need no room for them."""
+    max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 16
+    """Greatest rank of an adapter that can be loaded."""
+    merge: Literal["auto", "never", "always"] = "auto"
+    """Whether what is promoted gets a replica with the adapter in its weights. `auto`: where vLLM's CPU build is used,
+    on which an adapter that is applied to each request costs several times the time."""
+    turbo: Literal["auto", "on", "off"] = "off"
+    """N-gram speculation; `auto`: where it was measured to pay on recorded traffic."""
+    max_model_len: Annotated[int, Field(gt=0)] = 4096
+    """Longest conversation, in tokens, answer included."""
+    max_num_seqs: Annotated[int, Field(gt=0)] = 16
+    """Requests that a server answers at the same time; further ones wait."""
+    kv_cache_gib: Annotated[int, Field(gt=0)] = 1
+    """Memory of a server for the keys and values of running conversations on a CPU; a GPU takes what is free."""
+    start_timeout: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds after which a server that does not answer is given up and started again."""
+    drain_time: Annotated[float, Field(ge=0)] = 60.0
+    """Seconds that running requests have before the replica or adapter that answers them is taken away."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments of `vllm serve`; they win over the others."""
+
 
 class RouterSettings(Settings):
     """`[tool.agentkit.serve.router]`: limits and objectives of the door in front of them."""
@@ -68,6 +101,29 @@ class RouterSettings(Settings):
 
 class CanarySettings(Settings):
     """`[tool.agentkit.serve.canary]`: when a canary is clean, and when it is thrown out."""
+
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Chance that a canary which is no worse is thrown out, over all criteria and however often one looks; and the chance
+    that one which is worse by the margin is called clean."""
+    min_graded: Annotated[int, Field(ge=1)] = 50
+    """Conversations on either side that were judged before a canary can be clean."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.10
+    """A drop of the rate of good conversations that must be ruled out before a canary is clean; 0.10 is ten points."""
+    wrong_labels: Annotated[float, Field(ge=0, lt=0.5)] = 0.10
+    """Share of judgements that may be the wrong way round. They shrink every difference, and so the margin is shrunk by
+    as much."""
+    min_drop: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    """A drop of the rate of good conversations up to which a canary is never thrown out."""
+    min_errors: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """The same for the share of failed requests."""
+    min_slow: Annotated[float, Field(ge=0, lt=1)] = 0.10
+    """The same for the share of slow requests."""
+    slow_seconds: Annotated[float, Field(gt=0)] | None = None
+    """A request that takes longer is slow; where it is not set, what takes `slow_factor` times as long as nine of ten of
+    the first requests beside the canary."""
+    slow_factor: Annotated[float, Field(ge=1)] = 2.0
+    every: Annotated[float, Field(gt=0)] = 2.0
+    """Seconds between two looks."""
 
 
 class ServeSettings(Settings):

@@ -1,0 +1,7 @@
+"""Model servers behind the router: replicas, the adapters they serve, and what else may answer."""
+
+from agentkit.serve.fleet.build import fleet_of
+from agentkit.serve.fleet.fleet import Fleet
+from agentkit.serve.fleet.state import Pace, ReplicaView, State
+
+__all__ = ["Fleet", "Pace", "ReplicaView", "State", "fleet_of"]

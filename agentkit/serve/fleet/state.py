@@ -1,0 +1,60 @@
+"""What a replica is doing, and how a fleet shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from agentkit.records import AdapterName
+
+
+class State(StrEnum):
+    """Of one replica."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    """It answers what it has begun, and is given nothing new."""
+    DEAD = "dead"
+    """Its process ended, or it no longer answers; it is started again after a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaView:
+    """One replica at one moment."""
+
+    name: str
+    state: State
+    base_url: str
+    """Empty while there is no server."""
+    adapters: tuple[AdapterName, ...]
+    """That it answers for: loaded and attested, or merged into its weights."""
+    merged: bool
+    restarts: int
+    in_flight: int
+    why: str
+    """What went wrong last; '' where nothing did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How closely replicas are watched. All in seconds but `misses`."""
+
+    look: float = 0.1
+    """Between two looks whether a process still runs."""
+    probe: float = 1.0
+    """Between two questions for its health."""
+    probe_timeout: float = 10.0
+    misses: int = 3
+    """Questions in a row without an answer after which a replica is dead."""
+    backoff: float = 1.0
+    """Before the second start in a row that fails; the first is at once, and each further waits twice as long."""
+    longest_backoff: float = 30.0
+    steady: float = 10.0
+    """That a replica must have been ready for its next start to be at once again."""
+    drain: float = 60.0
+    """That requests under way are waited for before what answers them is taken away."""
+
+    def before_start(self, failures: int) -> float:
+        """Seconds to wait after so many starts or short lives in a row."""
+        return 0.0 if failures < 2 else float(min(self.backoff * 2 ** (failures - 2), self.longest_backoff))

@@ -1,0 +1,107 @@
+"""What a fleet asks of a vLLM server beside answers: adapters in and out, and log-probabilities.
+
+None of these routes is reachable through the router.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from agentkit.errors import AdapterError, EngineError
+from agentkit.serve.engine import Endpoint, authorization
+
+_TIMEOUT = 120.0
+"""Seconds; a prompt waits for its turn beside the requests of others."""
+
+
+class Talk:
+    """One server, asked under its key. An asynchronous context manager.
+
+    Raises (all that ask):
+        EngineError: it does not answer, or answers what is no answer.
+    """
+
+    def __init__(self, endpoint: Endpoint, timeout: float = _TIMEOUT) -> None:
+        self.endpoint = endpoint
+        self.client = httpx.AsyncClient(headers=authorization(endpoint), timeout=timeout, trust_env=False)
+
+    async def __aenter__(self) -> Talk:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.client.aclose()
+
+    async def load(self, name: str, folder: Path) -> None:
+        """Load an adapter under its own name; one of that name must not be loaded.
+
+        Raises:
+            AdapterError: the server refuses it, with what it says.
+        """
+        answer = await self._post("/load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
+        if answer.status_code == 404:
+            raise EngineError(f"{self.endpoint.base_url} loads no adapters (is it started with --enable-lora?)")
+        if not answer.is_success:
+            raise AdapterError(f"adapter {name}: the server refused it: {_said(answer)}")
+
+    async def unload(self, name: str) -> None:
+        """Take an adapter out; nothing happens where it is not loaded."""
+        answer = await self._post("/unload_lora_adapter", {"lora_name": name})
+        if not answer.is_success and answer.status_code not in (400, 404):
+            raise EngineError(f"adapter {name} cannot be unloaded from {self.endpoint.base_url}: {_said(answer)}")
+
+    async def models(self) -> list[str]:
+        """What it serves: its model, and the adapters that are loaded."""
+        try:
+            answer = await self.client.get(f"{self.endpoint.base_url}/models")
+        except httpx.TransportError as error:
+            raise self._silent(error) from None
+        return [str(it["id"]) for it in _json(answer)["data"]]
+
+    async def log_probabilities(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
+        """Log-probability (nats) of each token from the index `start` on, given those before it."""
+        body = {"model": model, "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
+        found = _json(await self._post("/completions", body))
+        try:
+            scored = found["choices"][0]["prompt_logprobs"]
+            return [float(scored[place][str(tokens[place])]["logprob"]) for place in range(start, len(tokens))]
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise EngineError(f"{self.endpoint.base_url}: gave no log-probabilities of a prompt's tokens") from None
+
+    async def warm(self, model: str) -> None:
+        """Have it write a few tokens, which it then does sooner for others."""
+        body = {"model": model, "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0, "ignore_eos": True}
+        _json(await self._post("/completions", body))
+
+    async def _post(self, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return await self.client.post(f"{self.endpoint.base_url}{path}", json=body)
+        except httpx.TransportError as error:
+            raise self._silent(error) from None
+
+    def _silent(self, error: httpx.TransportError) -> EngineError:
+        return EngineError(f"{self.endpoint.base_url} does not answer: {error or type(error).__name__}")
+
+
+def _json(answer: httpx.Response) -> Any:
+    if not answer.is_success:
+        raise EngineError(f"{answer.request.url}: {_said(answer)}")
+    try:
+        return answer.json()
+    except ValueError:
+        raise EngineError(f"{answer.request.url}: answered what is no JSON") from None
+
+
+def _said(answer: httpx.Response) -> str:
+    try:
+        body = answer.json()
+        text = str(body.get("error", body).get("message", body))
+    except (ValueError, AttributeError):
+        text = answer.text
+    return f"{answer.status_code}: {text[:300]}"
