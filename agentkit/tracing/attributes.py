@@ -15,6 +15,13 @@ INVOKE_AGENT: Final = "invoke_agent"
 CHAT: Final = "chat"
 EXECUTE_TOOL: Final = "execute_tool"
 
+# Parts of a training job, each the first word of a span's name
+JOB: Final = "job"
+STAGE: Final = "stage"
+PHASE: Final = "phase"
+UPDATE: Final = "update"
+EVALUATION: Final = "evaluation"
+
 # On every span
 OPERATION_NAME: Final = "gen_ai.operation.name"
 CONVERSATION_ID: Final = "gen_ai.conversation.id"
@@ -108,3 +115,31 @@ OUTCOME: Final = "agentkit.outcome"
 CHECK: Final = "agentkit.check"
 SKILL: Final = "agentkit.skill"
 FAULT: Final = "agentkit.fault"
+
+# Of a request that is served
+HTTP_STATUS: Final = "http.response.status_code"
+REVISION: Final = "agentkit.route.revision"
+ARM: Final = "agentkit.route.arm"
+TARGET: Final = "agentkit.route.target"
+REPLICA: Final = "agentkit.replica"
+ATTEMPTS: Final = "agentkit.attempts"
+
+# Training
+JOB_ID: Final = "agentkit.job.id"
+TARGET_STEP: Final = "agentkit.job.step"
+METHOD: Final = "agentkit.train.method"
+UPDATE_NUMBER: Final = "agentkit.train.update"
+"""On an update and an evaluation: how many updates were done by then, from 1; 0 before the first."""
+EVALUATION_PASSED: Final = "agentkit.train.evaluation.passed"
+"""Validation prompts that are answered right."""
+EVALUATION_GRADED: Final = "agentkit.train.evaluation.graded"
+MEAN_TOKENS: Final = "agentkit.train.evaluation.tokens"
+"""Of an answer."""
+BEST: Final = "agentkit.train.best"
+"""Updates after which the best adapter was kept."""
+STOPPED: Final = "agentkit.train.stopped"
+"""Whether training ended before its time."""
+ADAPTER: Final = "agentkit.adapter"
+TRAIN: Final = "agentkit.train."
+"""Before what the trainer says of an update (`loss`, `reward`, `kl`, `rewards/right_tool/mean`), and before seconds by
+part of the work."""

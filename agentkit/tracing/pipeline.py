@@ -51,6 +51,12 @@ class Pipeline:
             tuple(delivery for delivery in (spans, logs, metrics) if delivery),
         )
 
+    @classmethod
+    def spans_from_environment(cls, folder: Path) -> Pipeline:
+        """The same for spans alone. Raises as `from_environment`."""
+        spans = _destination("traces", folder)
+        return cls(_span_exporter(spans), deliveries=(spans,)) if spans else cls()
+
 
 class _Background(SpanExporter):
     """Exports on OpenTelemetry's own thread, in batches of the size that the standard variables set."""

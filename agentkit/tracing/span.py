@@ -35,6 +35,11 @@ KINDS: Final = {
     names.INVOKE_AGENT: "AGENT",
     names.CHAT: "LLM",
     names.EXECUTE_TOOL: "TOOL",
+    names.JOB: "CHAIN",
+    names.STAGE: "CHAIN",
+    names.PHASE: "CHAIN",
+    names.UPDATE: "CHAIN",
+    names.EVALUATION: "EVALUATOR",
 }
 """OpenInference's word for each operation: what viewers draw by."""
 

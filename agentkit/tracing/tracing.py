@@ -1,4 +1,4 @@
-"""Tracing of one run, from opening to closing."""
+"""Tracing of one run or one training job, from opening to closing."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from agentkit.errors import ConfigError
 from agentkit.tracing import attributes as names
 from agentkit.tracing.content import Capture
 from agentkit.tracing.delivery import report
+from agentkit.tracing.job import Part
 from agentkit.tracing.meters import Meters
 from agentkit.tracing.pipeline import Pipeline
 from agentkit.tracing.recorder import Recorder
+from agentkit.tracing.served import Caller, Served
+from agentkit.tracing.span import Clock
 from agentkit.tracing.trial import Trial
 
 _LOG = logging.getLogger(__name__)
@@ -33,7 +36,7 @@ _PATIENCE: Final = 15.0
 
 
 class Tracing:
-    """Records the trials of one run. Made by `open` or `off`; `close` must be called at the end."""
+    """Records one run or job. Made by `open`, `of_job` or `off`; `close` must be called at the end."""
 
     def __init__(self, recorder: Recorder, pipeline: Pipeline, shutdowns: Mapping[str, Callable[[], object]]) -> None:
         self._recorder = recorder
@@ -60,13 +63,24 @@ class Tracing:
         if capture is not None:
             content = Capture.SPAN_ONLY if capture else Capture.NO_CONTENT
         try:
-            return cls._start(run_id, content, pipeline or Pipeline.from_environment(folder))
+            return cls._start({names.RUN_ID: run_id}, content, pipeline or Pipeline.from_environment(folder))
         except ValueError as error:  # OpenTelemetry's word for a number in a variable that is none
             raise ConfigError(f"OpenTelemetry's variables: {error}") from error
 
     @classmethod
-    def _start(cls, run_id: str, capture: Capture, to: Pipeline) -> Tracing:
-        resource, release = _resource(run_id), _version()
+    def of_job(cls, job_id: str, folder: Path, pipeline: Pipeline | None = None) -> Tracing:
+        """Starts recording a training job: spans alone, without content, to the same places. Raises as `open`."""
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            return cls.off()
+        try:
+            to = pipeline or Pipeline.spans_from_environment(folder)
+            return cls._start({names.JOB_ID: job_id}, Capture.NO_CONTENT, to) if to.spans else cls.off()
+        except ValueError as error:
+            raise ConfigError(f"OpenTelemetry's variables: {error}") from error
+
+    @classmethod
+    def _start(cls, identity: Mapping[str, str], capture: Capture, to: Pipeline) -> Tracing:
+        resource, release = _resource(identity), _version()
         standard, limits = TracerProvider(resource=resource, shutdown_on_exit=False), SpanLimits()
         loggers = LoggerProvider(resource=resource, shutdown_on_exit=False)
         meters = MeterProvider(
@@ -78,7 +92,7 @@ class Tracing:
         if to.logs:
             loggers.add_log_record_processor(to.logs)
         recorder = Recorder(
-            run_id=run_id,
+            run_id=identity.get(names.RUN_ID, ""),
             on=True,
             capture=capture,
             resource=resource,
@@ -108,6 +122,19 @@ class Tracing:
         says, by the names in `attributes.py`: enough to make a trial of the trace again."""
         return Trial(self._recorder, conversation_id, scenario, variant, index, agent, facts or {})
 
+    def served(self, traceparent: str | None, *, conversation: str, agent: str, step: str, model: str) -> Served:
+        """Starts the span of a request that came in, below that of its caller where `traceparent` names one."""
+        return Served(self._recorder, Caller.of(traceparent), conversation, agent, step, model)
+
+    def job(self, job_id: str, step: str) -> Part:
+        """Starts the trace of a training job for a step."""
+        return Part(self._recorder, Clock(), job_id, names.JOB, step, {names.TARGET_STEP: step})
+
+    def phase(self, job_id: str, method: str, traceparent: str) -> Part:
+        """Starts a phase below the span that started this process; in a trace of its own where that is none."""
+        caller = Caller.of(traceparent)
+        return Part(self._recorder, Clock(), job_id, names.PHASE, method, {names.METHOD: method}, caller)
+
     def close(self) -> None:
         """Sends what is left and stops, in seconds and never raises; one warning tells of anything lost."""
         shutdowns, self._shutdowns = self._shutdowns, {}
@@ -132,9 +159,9 @@ def _quietly(shutdown: Callable[[], object]) -> None:
         _LOG.warning("telemetry did not close cleanly: %s", type(error).__qualname__)
 
 
-def _resource(run_id: str) -> Resource:
+def _resource(identity: Mapping[str, str]) -> Resource:
     """`service.name` is ours unless the environment names another."""
-    found = Resource.create({SERVICE_VERSION: _version(), names.RUN_ID: run_id})
+    found = Resource.create({SERVICE_VERSION: _version(), **identity})
     if str(found.attributes[SERVICE_NAME]).startswith("unknown_service"):
         found = found.merge(Resource({SERVICE_NAME: "agentkit"}))
     return found
