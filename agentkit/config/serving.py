@@ -103,8 +103,8 @@ class CanarySettings(Settings):
     """`[tool.agentkit.serve.canary]`: when a canary is clean, and when it is thrown out."""
 
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Chance that a canary which is no worse is thrown out, over all criteria and however often one looks; and the chance
-    that one which is worse by the margin is called clean."""
+    """Chance that a canary which is no worse is thrown out, over all criteria and however often one looks; and the
+    chance that one which is worse by the margin is called clean."""
     min_graded: Annotated[int, Field(ge=1)] = 50
     """Conversations on either side that were judged before a canary can be clean."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.10
@@ -119,8 +119,8 @@ class CanarySettings(Settings):
     min_slow: Annotated[float, Field(ge=0, lt=1)] = 0.10
     """The same for the share of slow requests."""
     slow_seconds: Annotated[float, Field(gt=0)] | None = None
-    """A request that takes longer is slow; where it is not set, what takes `slow_factor` times as long as nine of ten of
-    the first requests beside the canary."""
+    """A request that takes longer is slow; where it is not set, what takes `slow_factor` times as long as nine of ten
+    of the first requests beside the canary."""
     slow_factor: Annotated[float, Field(ge=1)] = 2.0
     every: Annotated[float, Field(gt=0)] = 2.0
     """Seconds between two looks."""

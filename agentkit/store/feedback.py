@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from agentkit.errors import StoreError
 from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
 from agentkit.store.database import Database
 from agentkit.store.engine import explained
+from agentkit.store.moment import moment
 from agentkit.store.storable import json, number, optional_json, optional_text, text
 from agentkit.store.tables import feedback
 
@@ -72,7 +71,7 @@ class FeedbackRows(Database):
         if source is not None:
             query = query.where(c.source == source.value)
         if since is not None:
-            query = query.where(c.at >= _moment(since))
+            query = query.where(c.at >= moment(since, "since"))
         if limit is not None:
             query = query.limit(limit)
         with self._transaction() as connection:
@@ -91,21 +90,11 @@ class FeedbackRows(Database):
             return bool(connection.execute(gone).rowcount)
 
 
-def _moment(at: str) -> str:
-    """In UTC and to the millisecond, so that texts compare as times do."""
-    try:
-        found = datetime.fromisoformat(at)
-    except ValueError:
-        raise StoreError(f"feedback: at: found {at[:80]!r}, expected an RFC 3339 time") from None
-    aware = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
 def _row(it: Feedback) -> dict[str, Any]:
     """All columns but `feedback`, which the database counts."""
     return {
         "id": text(it.id),
-        "at": _moment(it.at),
+        "at": moment(it.at, "at"),
         "source": it.source.value,
         "by": text(it.by),
         "kind": it.kind.value,

@@ -1,0 +1,118 @@
+"""Takes in what `POST /v1/feedback` carries: now or days later, once however often sent, and only of one's own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from agentkit.collect.feedback.answer import offered, read_answer, same_answer
+from agentkit.collect.feedback.blame import BAD_BELOW, Blame, Rule, blame, rule_of
+from agentkit.collect.feedback.cleaned import clean, clean_answer
+from agentkit.collect.feedback.form import Form, read_form
+from agentkit.errors import FeedbackError, near_match
+from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source
+from agentkit.store import Store
+
+Clock = Callable[[], datetime]
+
+
+def accept(store: Store, key: str, body: Mapping[str, Any], *, clock: Clock = lambda: datetime.now(UTC)) -> Feedback:
+    """Record the judgement in a body, and give it as it is recorded; the same one again where it was sent before.
+
+    Args:
+        key: name of the API key that sends it. It may judge what it asked for itself; of all else it learns nothing,
+            not even whether it is there.
+        body: one of `thumb` ("up", "down"), `score` (0 to 1), `correction` (a text or an assistant message), and a
+            `comment` beside it or alone; of a `response`, a `conversation`, or a `step` of either; `id` makes it safe
+            to send again.
+
+    Raises:
+        FeedbackError: with the status of HTTP that says what is wrong: 400, 404, 409 or 413.
+        StoreError: the store does not answer.
+    """
+    form = read_form(body)
+    exchanges = _own(store, key, form)
+    at = clock().astimezone(UTC).isoformat(timespec="milliseconds")
+    place = _place(store, form, exchanges, at)
+    id = f"{key}/{form.id or f'fb-{secrets.token_hex(12)}'}"
+    judgement = Feedback(
+        id=id,
+        at=at,
+        source=Source.USER,
+        by=key,
+        kind=form.kind,
+        conversation=exchanges[0].conversation,
+        response=place.response if form.kind is FeedbackKind.CORRECTION else form.response,
+        step=place.step,
+        value=form.value,
+        answer=_answer(form, place, exchanges),
+        text=clean(form.comment),
+        details={"blame": place.document()},
+    )
+    if store.add_feedback(judgement):
+        return judgement
+    known = store.feedback_of(id)
+    if known is None:  # taken back in between
+        raise FeedbackError(409, f"feedback: id: {form.id!r} was taken back; expected a new one")
+    if _content(known) != _content(judgement):
+        raise FeedbackError(409, f"feedback: id: {form.id!r} is another judgement's already; expected a new one")
+    return known
+
+
+def public_id(it: Feedback) -> str:
+    """The id as its sender knows it: in the store, each key has its own."""
+    return it.id.rpartition("/")[2]
+
+
+def _own(store: Store, key: str, form: Form) -> Sequence[Exchange]:
+    """The conversation's exchanges that this key asked for, the judged response among them."""
+    asked = None if form.response is None else store.exchange(form.response)
+    if form.response is not None and (asked is None or asked.key != key):
+        raise _unknown("response")
+    conversation = form.conversation if asked is None else asked.conversation
+    if conversation is None or (form.conversation is not None and form.conversation != conversation):
+        raise _unknown("conversation")
+    own = [it for it in store.exchanges(conversation=ConversationId(conversation)) if it.key == key]
+    if not own:
+        raise _unknown("conversation" if asked is None else "response")
+    return own
+
+
+def _unknown(field: str) -> FeedbackError:
+    """The same words whether it is nobody's, not captured, or somebody else's."""
+    return FeedbackError(404, f"feedback: {field}: this key has no such {field}")
+
+
+def _place(store: Store, form: Form, exchanges: Sequence[Exchange], at: str) -> Blame:
+    steps = {it.step for it in exchanges}
+    if form.step and form.step not in steps and "" not in steps:
+        raise FeedbackError(
+            400, f"feedback: step: no step {form.step[:80]!r} in this conversation{near_match(form.step, steps)}"
+        )
+    bad = form.value is not None and form.value < BAD_BELOW
+    open_question = bad and form.response is None and not form.step
+    judged = store.feedback(conversation=exchanges[0].conversation) if open_question else []
+    return blame(exchanges, judged, bad=bad, at=at, step=form.step, response=form.response)
+
+
+def _answer(form: Form, place: Blame, exchanges: Sequence[Exchange]) -> dict[str, Any] | None:
+    if form.kind is not FeedbackKind.CORRECTION:
+        return None
+    if form.response is None and not form.step:
+        raise FeedbackError(400, "feedback: response: is missing; expected whose answer the correction is, or a `step`")
+    meant = next((it for it in exchanges if it.id == place.response), None)
+    if meant is None:
+        raise FeedbackError(400, "feedback: response: is missing; expected whose answer the correction is")
+    tools = offered(meant.request)
+    answer = read_answer(form.correction, "feedback: correction", tuple(tools))
+    if same_answer(answer, meant.response):
+        raise FeedbackError(400, "feedback: correction: is what was answered; expected another answer, or a thumb")
+    return clean_answer(answer)
+
+
+def _content(it: Feedback) -> tuple[object, ...]:
+    """What the sender said; the time, and a step that was chosen here, are no part of it."""
+    chosen = rule_of(it.details) in (Rule.JUDGED, Rule.LAST)
+    return it.kind, it.conversation, it.response, it.value, it.answer, it.text, "" if chosen else it.step
