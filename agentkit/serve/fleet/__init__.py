@@ -2,6 +2,7 @@
 
 from agentkit.serve.fleet.build import fleet_of
 from agentkit.serve.fleet.fleet import Fleet
+from agentkit.serve.fleet.follow import Follower
 from agentkit.serve.fleet.state import Pace, ReplicaView, State
 
-__all__ = ["Fleet", "Pace", "ReplicaView", "State", "fleet_of"]
+__all__ = ["Fleet", "Follower", "Pace", "ReplicaView", "State", "fleet_of"]

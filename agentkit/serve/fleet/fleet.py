@@ -122,8 +122,14 @@ class Fleet:
     @property
     def adapters(self) -> frozenset[AdapterName]:
         """That are to be served, whether or not a replica is ready for each."""
-        merged = {it.merged.prepared.name for it in self._replicas if it.merged and it.state is not State.DRAINING}
-        return frozenset(merged | set(self._wanted))
+        return self.merged | frozenset(self._wanted)
+
+    @property
+    def merged(self) -> frozenset[AdapterName]:
+        """That have a replica with them in its weights, whether or not it is ready."""
+        return frozenset(
+            it.merged.prepared.name for it in self._replicas if it.merged and it.state is not State.DRAINING
+        )
 
     @property
     def replicas(self) -> tuple[ReplicaView, ...]:
@@ -154,7 +160,7 @@ class Fleet:
         async with self._changes:
             if adapter.name in self._wanted:
                 return
-            self._check_room(adapter.name)
+            await self._make_room(adapter.name)
             prepared = await asyncio.to_thread(prepare, adapter, self._base, self._settings.max_lora_rank)
             self._wanted[adapter.name] = prepared
             try:
@@ -191,10 +197,13 @@ class Fleet:
             kept = names | set(keep)
             await self._retire([it for it in self._replicas if it.merged and it.merged.prepared.name not in kept])
 
-    def _check_room(self, name: AdapterName) -> None:
+    async def _make_room(self, name: AdapterName) -> None:
+        """Where there is none, copies go of adapters that replicas with them in their weights answer for anyway."""
         if not any(replica.wanted is not None for replica in self._replicas):
             raise EngineError(f"adapter {name}: no replica can load adapters (max_loras is 0)")
         room = self._settings.max_cpu_loras
+        if room and len(self._wanted) >= room and (spare := sorted(self.merged & set(self._wanted))):
+            await self._take_out(spare[0])
         if room and len(self._wanted) >= room:
             loaded = ", ".join(sorted(self._wanted))
             raise EngineError(

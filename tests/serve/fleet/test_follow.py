@@ -1,0 +1,89 @@
+"""A fleet that follows the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agentkit.errors import AdapterError
+from agentkit.records import AdapterName, Revision, Route, Target, TargetKind
+from agentkit.serve.adapter_folder import AdapterFolder
+from agentkit.serve.fleet import Fleet, Follower
+from tests.serve.fleet.conftest import BASE, adapter_target, events
+
+
+@dataclass
+class Table:
+    """Routes of one step."""
+
+    current: Revision = field(default_factory=lambda: Revision(1, (Route("*", "*", BASE),), "", "cli", ""))
+    pinned: set[AdapterName] = field(default_factory=set)
+
+    def set(self, live: Target, canary: Target | None = None) -> None:
+        routes = (Route("shop", "refund", live, canary, 0.1 if canary else 0.0),)
+        self.current = replace(self.current, number=self.current.number + 1, routes=routes)
+
+    def adapters_needed(self) -> set[AdapterName]:
+        targets = [it for route in self.current.routes for it in (route.live, route.canary) if it]
+        return self.pinned | {AdapterName(it.name) for it in targets if it.kind is TargetKind.ADAPTER}
+
+
+async def test_adapters_come_and_go_with_the_routes(
+    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder]
+) -> None:
+    one, two = make_adapter(), make_adapter("refund", 2)
+    folders, table = {it.name: it for it in (one, two)}, Table()
+    async with make_fleet(replicas=1) as fleet:
+        follower = Follower(fleet, table, folders.__getitem__, merge=True)
+        await follower.step()
+        assert fleet.adapters == frozenset()
+        table.set(BASE, adapter_target(one.name))
+        await follower.step()
+        assert (fleet.adapters, fleet.merged) == ({one.name}, frozenset())
+        table.set(adapter_target(one.name), adapter_target(two.name))
+        await follower.step()
+        assert (fleet.adapters, fleet.merged) == ({one.name, two.name}, {one.name})
+        table.pinned = {one.name}
+        table.set(adapter_target(two.name))
+        await follower.step()
+        assert fleet.merged == {one.name, two.name}, "conversations are still on the first"
+        table.pinned = set()
+        await follower.step()
+        assert (fleet.adapters, fleet.merged) == ({two.name}, {two.name})
+
+
+async def test_what_cannot_be_served_is_told_once_and_hinders_nothing_else(
+    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder], control: Path
+) -> None:
+    good, table, said = make_adapter("zebra"), Table(), list[str]()
+
+    def find(name: AdapterName) -> AdapterFolder:
+        if name != good.name:
+            raise AdapterError(f"no adapter is called {name!r}")
+        return good
+
+    table.set(adapter_target(AdapterName("bad-v1-3fa9")), adapter_target(good.name))
+    async with make_fleet(replicas=1) as fleet:
+        follower = Follower(fleet, table, find, tell=said.append)
+        await follower.step()
+        await follower.step()
+        assert fleet.adapters == {good.name}
+        assert follower.refused == {"bad-v1-3fa9"}
+        table.set(adapter_target(good.name))
+        await follower.step()
+        assert follower.refused == frozenset()
+    assert said == ["adapter bad-v1-3fa9 is not served: no adapter is called 'bad-v1-3fa9'"]
+    assert sum("load" in it for it in events(control)) == 1
+
+
+async def test_a_copy_of_what_is_merged_makes_room(
+    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder]
+) -> None:
+    one, two = make_adapter(), make_adapter("refund", 2)
+    async with make_fleet(replicas=1, room=1) as fleet:
+        await fleet.load(one)
+        await fleet.swap([one])
+        await fleet.load(two)
+        assert fleet.adapters == {one.name, two.name}
+        assert [it.adapters for it in fleet.replicas] == [(two.name,), (one.name,)]
