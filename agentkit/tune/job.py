@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from agentkit.serve.model_hash import content_hash
 from agentkit.serve.probe import make_probe
 from agentkit.serve.registered import find_adapters
 from agentkit.store import Store
+from agentkit.tracing import attributes
 from agentkit.tune.audit import audit_rewards
 from agentkit.tune.certificate import Promotion, stopped
 from agentkit.tune.compile import CompileSettings, compile_prompts, silent_agent
@@ -36,6 +37,7 @@ from agentkit.tune.exchange import preferences_of, recorded_pairs, thumbs_of, wr
 from agentkit.tune.files import write_whole
 from agentkit.tune.forecast import forecast
 from agentkit.tune.job_folder import JobFolder
+from agentkit.tune.job_trace import JobTrace
 from agentkit.tune.jobs import expected_seconds, pace
 from agentkit.tune.manifest import PROMPTS, Manifest, manifest_of, read_job, write_job
 from agentkit.tune.page import render
@@ -78,6 +80,7 @@ class Work:
     tell: Callable[[str], None]
     progress: Callable[[Mapping[str, Any]], None] = lambda _: None
     """Told each line of the training's own progress."""
+    trace: JobTrace = field(default_factory=JobTrace)
 
     @property
     def folder(self) -> Path:
@@ -100,7 +103,10 @@ class Work:
     def do(self) -> Ended:
         """All stages in order; what is done is passed over. Raises AgentkitError where the job cannot go on."""
         try:
-            return self._stages()
+            with self.trace.recording(str(self.job.id), self.job.step, self.folder / "traces"):
+                ended = self._stages()
+                self.trace.ended({attributes.VERDICT: ended.verdict.value, attributes.ADAPTER: ended.adapter})
+            return ended
         except KeyboardInterrupt:
             self._set(JobStatus.STOPPED, "stopped by hand")
             raise
@@ -192,7 +198,7 @@ class Work:
         done = all(self.files.has(name) for name in ("parity.json", "preflight.json", "before.json"))
         if not done:
             self._set(JobStatus.SAMPLING, "the model as it is now")
-            with self.files.timed("server"), embedded_endpoint(on_progress=self.tell) as served:
+            with self._timed("server"), embedded_endpoint(on_progress=self.tell) as served:
                 self._begin(served, manifest, prompts)
         method = self.files.read("preflight.json")["method"]
         return str(method)
@@ -203,7 +209,7 @@ class Work:
             self.files.write("parity.json", {"prompts": compared})
             self.tell(f"trainer and server read all {compared} prompts as the same tokens")
         if not self.files.has("preflight.json"):
-            with self.files.timed("preflight"):
+            with self._timed("preflight"):
                 self._decide(served, prompts)
         self._play(served, "before", manifest, ())
 
@@ -232,7 +238,7 @@ class Work:
         for folder, phase in plan_phases(method, self.folder, self.model, self._sampling, self.settings):
             with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.name}"):
                 phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
-                results.append(train_phase(folder, phase, self.progress))
+                results.append(train_phase(folder, phase, self.progress, self.trace.environment))
         return results
 
     def _published(self, manifest: Manifest, method: str, results: Sequence[Mapping[str, Any]]) -> list[Adapter]:
@@ -265,7 +271,7 @@ class Work:
                 continue
             self._set(JobStatus.PROVING, f"playing with {adapter.name}")
             found = find_adapters([adapter.name], Path(self.settings.adapters), self.store)
-            with self.files.timed("server"), embedded_endpoint(adapters=found, on_progress=self.tell) as served:
+            with self._timed("server"), embedded_endpoint(adapters=found, on_progress=self.tell) as served:
                 self._play(served, name, manifest, (adapter.name,))
 
     def _play(self, served: Endpoint, name: str, manifest: Manifest, adapters: Sequence[str]) -> None:
@@ -284,7 +290,7 @@ class Work:
         def opened(run: Run) -> None:
             self.files.write(f"{name}.run.json", run.id)
 
-        with self.files.timed("conversations"):
+        with self._timed("conversations"):
             run = hall.play(settings, held_out, begun, opened)
             general = hall.general(settings)
         self.files.write(f"{name}.json", {"run": run.id, "general": [asdict(it) for it in general]})
@@ -364,7 +370,13 @@ class Work:
     @contextmanager
     def _stage(self, status: JobStatus, what: str) -> Iterator[None]:
         self._set(status, what)
-        with self.files.timed(status.value):
+        with self._timed(status.value):
+            yield
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        """Count what happens inside to a part of the job, and record it as a span."""
+        with self.files.timed(part), self.trace.stage(part):
             yield
 
     def _set(self, status: JobStatus, what: str, result: Mapping[str, Any] | None = None) -> None:

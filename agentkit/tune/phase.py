@@ -15,6 +15,10 @@ RESULT = "result.json"
 TOKENS = "tokens.json"
 ADAPTER = "adapter"
 """Folder of the best adapter."""
+TRACEPARENT = "TRACEPARENT"
+"""Variable of the environment that names the span below which the training program records its own."""
+JOB = "AGENTKIT_JOB"
+"""Variable that names the job."""
 Method = Literal["sft", "grpo", "dpo", "kto"]
 Positive = Annotated[int, Field(gt=0)]
 

@@ -14,7 +14,7 @@ import orjson
 
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
-from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, Lora, Method, Phase
+from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
 PREFERENCES = "preferences.jsonl"
@@ -79,14 +79,18 @@ def _phase(
     return Phase(**shared, **own)
 
 
-def train_phase(folder: Path, phase: Phase, listener: Listener) -> Mapping[str, Any]:
+def train_phase(
+    folder: Path, phase: Phase, listener: Listener, environment: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
     """Train until it is done, and give what came of it. A phase that is done is not done again.
+
+    `environment`: more variables for the program, such as the span that it records its own below.
 
     Raises:
         AgentkitError: the training failed; with the end of what it said.
     """
     phase.write(folder)
-    _run("train", folder, listener)
+    _run("train", folder, listener, environment or {})
     found: dict[str, Any] = orjson.loads((folder / RESULT).read_bytes())
     return found
 
@@ -94,21 +98,22 @@ def train_phase(folder: Path, phase: Phase, listener: Listener) -> Mapping[str, 
 def render_prompts(folder: Path, phase: Phase) -> Mapping[str, Any]:
     """`prompts`: prompt id → token ids; `golden`: prompt id → tokens of its golden answer. Raises as `train_phase`."""
     phase.write(folder)
-    _run("render", folder, lambda _: None)
+    _run("render", folder, lambda _: None, {})
     found: dict[str, Any] = orjson.loads((folder / TOKENS).read_bytes())
     return found
 
 
-def _run(verb: str, folder: Path, listener: Listener) -> None:
+def _run(verb: str, folder: Path, listener: Listener, environment: Mapping[str, str]) -> None:
     progress, log = folder / "progress.jsonl", folder / "train.log"
     told = progress.stat().st_size if progress.is_file() else 0
+    known = {name: value for name, value in os.environ.items() if name != TRACEPARENT}  # not somebody else's span
     with log.open("ab") as output:
         process = subprocess.Popen(
             [*_PROGRAM, verb, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**known, "HF_HUB_OFFLINE": "1", **environment},
         )
         try:
             while process.poll() is None:

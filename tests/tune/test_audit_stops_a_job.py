@@ -16,6 +16,7 @@ from agentkit.records import JobStatus
 from agentkit.store import Store
 from tests.tune.compiled import chat_agent
 from tests.tune.played import clerk, play
+from tests.tune.spans import spans_in
 
 SHAPE = '''"""A rubric that looks at the form alone."""
 
@@ -85,6 +86,9 @@ def test_a_rubric_that_any_call_satisfies_stops_the_job(project: Path, capfd: py
     assert {"rivals_gold", "blind"} <= {it["code"] for it in audit["findings"] if it["stops"]}
     assert len(certificate["reasons"]) == sum(it["stops"] for it in audit["findings"])
     assert "stopped" in (folder / "certificate.html").read_text(encoding="utf-8")
+    spans = spans_in(folder / "traces" / "traces.jsonl")
+    assert list(spans) == ["stage compiling", "stage auditing", "job refund"]
+    assert {"key": "agentkit.verdict", "value": {"stringValue": "stopped"}} in spans["job refund"]["attributes"]
     assert not [it for it in ("parity.json", "preflight.json", "before.json", "train") if (folder / it).exists()]
 
     assert tune("resume", str(job.id)) == ExitCode.NOT_JUDGED, "what was found stays found"

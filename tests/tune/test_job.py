@@ -57,7 +57,7 @@ def test_training_that_comes_to_nothing_better_is_inconclusive(
 
     job = asyncio.run(work(store, tmp_path, base, monkeypatch))
     monkeypatch.setattr(Work, "_begun", lambda self, manifest, prompts: "sft")
-    monkeypatch.setattr("agentkit.tune.job.train_phase", lambda folder, phase, listener: phase_result(0, (3, 2)))
+    monkeypatch.setattr("agentkit.tune.job.train_phase", lambda folder, phase, *_: phase_result(0, (3, 2)))
     ended = job.do()
     assert ended.verdict.exit_code is ExitCode.INCONCLUSIVE
     assert ended.adapter is None

@@ -13,14 +13,21 @@ import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentkit.errors import AgentkitError, ExitCode, UsageError
 from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, Phase
 from agentkit.tune.prompt import Split, read_prompts
+from agentkit.tune.trainer.traced import traced
+
+if TYPE_CHECKING:
+    from agentkit.tracing import Part
+    from agentkit.tune.trainer.state import Kept
 
 
 def train(folder: Path) -> None:
@@ -28,6 +35,11 @@ def train(folder: Path) -> None:
     if (folder / RESULT).is_file():
         return
     phase = Phase.read(folder)
+    with traced(folder, phase.method) as span:
+        _train(folder, phase, span)
+
+
+def _train(folder: Path, phase: Phase, span: Part | None) -> None:
     prompts = read_prompts(Path(phase.prompts))
     learn = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     check = [prompt for prompt in prompts if prompt.split is Split.VALIDATION]
@@ -39,7 +51,7 @@ def train(folder: Path) -> None:
     from agentkit.tune.trainer.progress import Progress
     from agentkit.tune.trainer.task import Task
 
-    progress = Progress(folder / "progress.jsonl")
+    progress = Progress(folder / "progress.jsonl", span)
     with progress.timed("loading"):
         trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
@@ -60,6 +72,16 @@ def train(folder: Path) -> None:
     _put(watch.best, folder / ADAPTER)
     write_json(folder / RESULT, result)
     shutil.rmtree(watch.best)
+    if span is not None:
+        _told(span, watch.kept, seconds)
+
+
+def _told(span: Part, kept: Kept, seconds: Mapping[str, float]) -> None:
+    """What came of the phase, on its span."""
+    from agentkit.tracing import attributes as names
+
+    spent = {f"{names.TRAIN}seconds.{part.replace(' ', '_')}": it for part, it in seconds.items()}
+    span.finish({names.BEST: kept.best, names.STOPPED: bool(kept.stopped), **spent})
 
 
 def _trainer(method: str):  # type: ignore[no-untyped-def]  # each is imported only where it is wanted

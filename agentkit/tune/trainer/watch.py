@@ -62,7 +62,11 @@ class Watch(TrainerCallback):
         if not self.kept.evaluations:
             self._evaluate(state.global_step)
 
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._task.progress.mark("update")
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._task.progress.mark("updated")
         last = state.global_step >= self._planned
         if state.global_step % self._task.phase.evaluate_every and not last:
             return
