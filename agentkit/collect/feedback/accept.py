@@ -9,7 +9,7 @@ from typing import Any
 
 from agentkit.collect.feedback.answer import offered, read_answer, same_answer
 from agentkit.collect.feedback.blame import BAD_BELOW, Blame, Rule, blame, rule_of
-from agentkit.collect.feedback.cleaned import clean, clean_answer
+from agentkit.collect.feedback.cleaned import Cleaner, project_cleaner
 from agentkit.collect.feedback.form import Form, read_form
 from agentkit.errors import FeedbackError, near_match
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source
@@ -18,7 +18,14 @@ from agentkit.store import Store
 Clock = Callable[[], datetime]
 
 
-def accept(store: Store, key: str, body: Mapping[str, Any], *, clock: Clock = lambda: datetime.now(UTC)) -> Feedback:
+def accept(
+    store: Store,
+    key: str,
+    body: Mapping[str, Any],
+    *,
+    clock: Clock = lambda: datetime.now(UTC),
+    cleaner: Cleaner | None = None,
+) -> Feedback:
     """Record the judgement in a body, and give it as it is recorded; the same one again where it was sent before.
 
     Args:
@@ -27,13 +34,16 @@ def accept(store: Store, key: str, body: Mapping[str, Any], *, clock: Clock = la
         body: one of `thumb` ("up", "down"), `score` (0 to 1), `correction` (a text or an assistant message), and a
             `comment` beside it or alone; of a `response`, a `conversation`, or a `step` of either; `id` makes it safe
             to send again.
+        cleaner: takes out what may not be kept; the project's own where it is None.
 
     Raises:
         FeedbackError: with the status of HTTP that says what is wrong: 400, 404, 409 or 413.
         StoreError: the store does not answer.
     """
     form = read_form(body)
+    cleaner = cleaner or project_cleaner()
     exchanges = _own(store, key, form)
+    conversation = exchanges[0].conversation
     at = clock().astimezone(UTC).isoformat(timespec="milliseconds")
     place = _place(store, form, exchanges, at)
     id = f"{key}/{form.id or f'fb-{secrets.token_hex(12)}'}"
@@ -43,12 +53,12 @@ def accept(store: Store, key: str, body: Mapping[str, Any], *, clock: Clock = la
         source=Source.USER,
         by=key,
         kind=form.kind,
-        conversation=exchanges[0].conversation,
+        conversation=conversation,
         response=place.response if form.kind is FeedbackKind.CORRECTION else form.response,
         step=place.step,
         value=form.value,
-        answer=_answer(form, place, exchanges),
-        text=clean(form.comment),
+        answer=_answer(form, place, exchanges, cleaner),
+        text=cleaner.text(form.comment, conversation),
         details={"blame": place.document()},
     )
     if store.add_feedback(judgement):
@@ -64,6 +74,21 @@ def accept(store: Store, key: str, body: Mapping[str, Any], *, clock: Clock = la
 def public_id(it: Feedback) -> str:
     """The id as its sender knows it: in the store, each key has its own."""
     return it.id.rpartition("/")[2]
+
+
+def receipt(it: Feedback) -> dict[str, Any]:
+    """What whoever sent a judgement is told of it, plain JSON: what it is of, and which step it went to."""
+    return {
+        "id": public_id(it),
+        "object": "feedback",
+        "created": it.at,
+        "kind": it.kind.value,
+        "value": it.value,
+        "conversation": it.conversation,
+        "response": it.response,
+        "step": it.step,
+        "rule": rule_of(it.details),
+    }
 
 
 def _own(store: Store, key: str, form: Form) -> Sequence[Exchange]:
@@ -97,7 +122,7 @@ def _place(store: Store, form: Form, exchanges: Sequence[Exchange], at: str) -> 
     return blame(exchanges, judged, bad=bad, at=at, step=form.step, response=form.response)
 
 
-def _answer(form: Form, place: Blame, exchanges: Sequence[Exchange]) -> dict[str, Any] | None:
+def _answer(form: Form, place: Blame, exchanges: Sequence[Exchange], cleaner: Cleaner) -> Mapping[str, Any] | None:
     if form.kind is not FeedbackKind.CORRECTION:
         return None
     if form.response is None and not form.step:
@@ -106,10 +131,11 @@ def _answer(form: Form, place: Blame, exchanges: Sequence[Exchange]) -> dict[str
     if meant is None:
         raise FeedbackError(400, "feedback: response: is missing; expected whose answer the correction is")
     tools = offered(meant.request)
-    answer = read_answer(form.correction, "feedback: correction", tuple(tools))
+    answer: Mapping[str, Any] = read_answer(form.correction, "feedback: correction", tuple(tools))
+    answer = cleaner.value(answer, meant.conversation)
     if same_answer(answer, meant.response):
         raise FeedbackError(400, "feedback: correction: is what was answered; expected another answer, or a thumb")
-    return clean_answer(answer)
+    return answer
 
 
 def _content(it: Feedback) -> tuple[object, ...]:

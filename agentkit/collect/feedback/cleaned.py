@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
 
-from agentkit.redact import redact
-
-
-def clean(text: str) -> str:
-    """A text as it may be kept."""
-    return redact(text)
+from agentkit.collect.redaction import Redactor
+from agentkit.config import load_config
+from agentkit.records import ConversationId
 
 
-def clean_answer(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An assistant message as it may be kept, arguments of its calls included."""
-    return {name: _clean(value) for name, value in answer.items()}
+class Cleaner(Protocol):
+    """What takes personal data and secrets out of a conversation's texts; a `Redactor` is one."""
+
+    def text(self, text: str, conversation: ConversationId) -> str: ...
+
+    def value(self, value: Any, conversation: ConversationId) -> Any: ...
 
 
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, Mapping):
-        return {name: _clean(item) for name, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, list) else value
+def project_cleaner() -> Cleaner:
+    """That of the project around the working folder. Raises ConfigError."""
+    return _of(Path.cwd())
+
+
+@lru_cache(maxsize=4)
+def _of(folder: Path) -> Cleaner:
+    return Redactor(load_config(folder).collect)

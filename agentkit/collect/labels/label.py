@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from agentkit.collect.feedback.answer import offered, read_answer, same_answer
-from agentkit.collect.feedback.cleaned import clean, clean_answer
+from agentkit.collect.feedback.cleaned import Cleaner, project_cleaner
 from agentkit.collect.feedback.form import LONGEST_TEXT
 from agentkit.collect.labels.fits import misfit
 from agentkit.errors import FeedbackError
@@ -37,12 +37,20 @@ _KINDS: Mapping[Mark, tuple[FeedbackKind, float | None]] = {
 
 
 def add_label(
-    store: Store, expert: str, exchange: Exchange, mark: Mark, *, answer: Any = None, comment: str = ""
+    store: Store,
+    expert: str,
+    exchange: Exchange,
+    mark: Mark,
+    *,
+    answer: Any = None,
+    comment: str = "",
+    cleaner: Cleaner | None = None,
 ) -> Feedback:
     """Record what an expert says of an answer. The same again changes nothing.
 
     Args:
         answer: with `better`: a text or an assistant message.
+        cleaner: takes out what may not be kept; the project's own where it is None.
 
     Raises:
         FeedbackError: 400 where the better answer is none, is the one that was given, or does not fit what the caller
@@ -50,6 +58,7 @@ def add_label(
     """
     if len(comment) > LONGEST_TEXT:
         raise FeedbackError(413, f"comment: has {len(comment):,} characters, expected at most {LONGEST_TEXT:,}")
+    cleaner = cleaner or project_cleaner()
     kind, value = _KINDS[mark]
     label = Feedback(
         id=_id(expert, exchange.id),
@@ -61,8 +70,8 @@ def add_label(
         response=exchange.id,
         step=exchange.step,
         value=value,
-        answer=_better(exchange, answer) if mark is Mark.BETTER else None,
-        text=clean(comment.strip()),
+        answer=_better(exchange, answer, cleaner) if mark is Mark.BETTER else None,
+        text=cleaner.text(comment.strip(), exchange.conversation),
         details={"mark": mark.value},
     )
     if store.add_feedback(label):
@@ -97,13 +106,14 @@ def verdicts(feedback: Sequence[Feedback]) -> dict[ResponseId, dict[str, Feedbac
     return dict(found)
 
 
-def _better(exchange: Exchange, answer: Any) -> dict[str, Any]:
+def _better(exchange: Exchange, answer: Any, cleaner: Cleaner) -> Mapping[str, Any]:
     found = read_answer(answer, "better answer", tuple(offered(exchange.request)))
-    if same_answer(found, exchange.response):
+    clean: Mapping[str, Any] = cleaner.value(found, exchange.conversation)
+    if same_answer(clean, exchange.response):
         raise FeedbackError(400, "better answer: is the one that was given; expected another, or `right`")
     if problem := misfit(found, exchange.request):
         raise FeedbackError(400, f"better answer: {problem}")
-    return clean_answer(found)
+    return clean
 
 
 def _id(expert: str, response: ResponseId) -> str:

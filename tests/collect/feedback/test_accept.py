@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentkit.collect.feedback.accept import accept, public_id
+from agentkit.collect.feedback.accept import accept, public_id, receipt
 from agentkit.errors import FeedbackError
 from agentkit.records import Feedback, FeedbackKind, Source
 from agentkit.store import Store
@@ -22,7 +22,8 @@ CALL = {"function": {"name": "pay", "arguments": {"amount": 5}}}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.chdir(tmp_path)
     with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as opened:
         opened.add_exchanges(talk("c-1", "find", "refund", tools=TOOLS))
         opened.add_exchanges([exchange("theirs", "c-2", "find", key="other")])
@@ -186,7 +187,27 @@ def test_what_cannot_be_taken_says_why(store: Store, body: dict[str, Any], statu
     assert found[1].isascii()
 
 
-def test_secrets_are_not_kept(store: Store) -> None:
+def test_what_must_not_be_kept_is_not(store: Store) -> None:
     key = "sk-" + "a1B2" * 8
-    found = take(store, response="c-1.1", correction=f"use {key}", comment=f"my key is {key}")
-    assert key not in str(store.feedback_of(found.id))
+    found = take(store, response="c-1.1", correction=f"use {key}, anna@example.org", comment=f"{key} anna@example.org")
+    kept = store.feedback_of(found.id)
+    assert kept is not None
+    assert key not in str(kept)
+    assert "anna" not in str(kept)
+    assert kept.text.startswith("[redacted] [email ")
+    assert kept.answer is not None
+    assert kept.text[-10:] in kept.answer["content"], "the same in both, so that one can be told from another"
+
+
+def test_whoever_sends_it_is_told_where_it_went(store: Store) -> None:
+    assert receipt(take(store, id="f-1", conversation="c-1", thumb="down")) == {
+        "id": "f-1",
+        "object": "feedback",
+        "created": "2026-03-05T00:00:00.000+00:00",
+        "kind": "thumb",
+        "value": 0.0,
+        "conversation": "c-1",
+        "response": None,
+        "step": "refund",
+        "rule": "last",
+    }

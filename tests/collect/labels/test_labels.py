@@ -24,7 +24,8 @@ TOOLS = [{"type": "function", "function": {"name": "pay", "parameters": SCHEMA}}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.chdir(tmp_path)
     with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as opened:
         yield opened
 
