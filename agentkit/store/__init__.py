@@ -9,7 +9,7 @@ from agentkit.store.expenses import ExpenseRow
 from agentkit.store.forget import Forgotten
 from agentkit.store.grades import DetourRow, GradeRow, StepRow, grade_row
 from agentkit.store.observed import SeenExchange, SeenLabel
-from agentkit.store.routes import stamp
+from agentkit.store.routes import Outrun, stamp
 from agentkit.store.store import DEFAULT_URL, Store
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "ExpenseRow",
     "Forgotten",
     "GradeRow",
+    "Outrun",
     "SeenExchange",
     "SeenLabel",
     "StepRow",

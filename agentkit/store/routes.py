@@ -23,6 +23,10 @@ States = Mapping[AdapterName, tuple[AdapterState, AdapterState]]
 """Adapter → (the state that it is in, the state that it gets)."""
 
 
+class Outrun(StoreError):
+    """Somebody else changed the route table, or an adapter of it, in the meantime; a change can be tried again."""
+
+
 class Routes(Database):
     """The store's methods for the route table."""
 
@@ -30,8 +34,7 @@ class Routes(Database):
         """Record the next revision, and move adapters with it: all or nothing.
 
         Raises:
-            StoreError: it is not the next one, because somebody else was first; or an adapter is in another state by
-                now.
+            Outrun: it is not the next one, because somebody else was first; or an adapter is in another state by now.
         """
         with explained(self._engine.url):
             try:
@@ -50,9 +53,10 @@ class Routes(Database):
             raise StoreError(f"{self.url}: there is no revision {number} of the route table")
         return _read(row)
 
-    def revisions(self, limit: int = 20, *, above: int = 0) -> list[Revision]:
-        """The newest revisions, newest first; only those with a greater number than `above`."""
+    def revisions(self, limit: int = 20, *, above: int = 0, below: int | None = None) -> list[Revision]:
+        """The newest revisions, newest first; only those with numbers between `above` and `below`, without these."""
         newest = select(revisions).where(revisions.c.number > above).order_by(revisions.c.number.desc()).limit(limit)
+        newest = newest if below is None else newest.where(revisions.c.number < below)
         with self._transaction() as connection:
             return [_read(row) for row in connection.execute(newest)]
 
@@ -133,8 +137,8 @@ def _insert_next(connection: Connection, revision: Revision, url: str) -> None:
         raise _taken(revision, url)
 
 
-def _taken(revision: Revision, url: str) -> StoreError:
-    return StoreError(
+def _taken(revision: Revision, url: str) -> Outrun:
+    return Outrun(
         f"{url}: revision {revision.number} is not the next of the route table: somebody else changed it meanwhile; "
         "look at it again"
     )
@@ -143,7 +147,7 @@ def _taken(revision: Revision, url: str) -> StoreError:
 def _move(connection: Connection, name: AdapterName, before: AdapterState, after: AdapterState, url: str) -> None:
     here = (adapters.c.name == name) & (adapters.c.state == before.value)
     if connection.execute(update(adapters).where(here).values(state=after.value)).rowcount != 1:
-        raise StoreError(f"{url}: adapter {name} is not {before} any more: somebody else moved it; look again")
+        raise Outrun(f"{url}: adapter {name} is not {before} any more: somebody else moved it; look again")
 
 
 def _pinned(connection: Connection, conversations: Sequence[str]) -> Iterator[Row[Any]]:

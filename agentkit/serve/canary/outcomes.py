@@ -1,0 +1,108 @@
+"""From requests and judgements to outcomes: of each conversation one, in the order in which they came in.
+
+What the evidence rests on is the first judgement of a conversation, whenever that comes, and its first request at the
+step: what is said or done later cannot change a bet that was settled. Rates are shown with all that is known by now.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from agentkit.records import Arm, ConversationId, FeedbackKind, ResponseId, Source
+from agentkit.serve.canary.blocks import Outcome
+from agentkit.store import SeenExchange, SeenLabel
+
+GOOD = 0.5
+"""A judgement of this much or more is good."""
+_TRUST = (Source.EXPERT, Source.GRADE, Source.JUDGE, Source.USER)
+"""Of several who judged a conversation, the first of these has the word."""
+
+
+@dataclass(slots=True)
+class _Talk:
+    """A conversation with a request at the step."""
+
+    revision: int
+    arm: Arm
+    steps: set[str] = field(default_factory=set)
+    said: dict[bool, dict[Source, dict[str, float]]] = field(default_factory=dict)
+    """About the step itself or about the whole → source → who → the last value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """One criterion's, in order, and the same with all that is known by now."""
+
+    first: tuple[Outcome, ...]
+    now: tuple[Outcome, ...]
+
+
+def graded(exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Outcomes:
+    """Conversations that somebody judged: good or bad.
+
+    A judgement counts that is of a response at the step, of the step by name, or of the whole conversation; those of
+    the step go before those of the whole.
+    """
+    talks, here = _talks(exchanges)
+    first: list[Outcome] = []
+    for label in labels:
+        talk, value = talks.get(label.conversation), _value(label)
+        if talk is None or value is None:
+            continue
+        special = label.response in here or (bool(label.step) and label.step in talk.steps)
+        if not special and (label.response is not None or label.step):
+            continue  # of another step
+        if not talk.said:
+            first.append(Outcome(talk.revision, talk.arm, value >= GOOD))
+        talk.said.setdefault(special, {}).setdefault(label.source, {})[label.by] = value
+    now = (Outcome(it.revision, it.arm, _settled(it) >= GOOD) for it in talks.values() if it.said)
+    return Outcomes(tuple(first), tuple(now))
+
+
+def answered(exchanges: Sequence[SeenExchange]) -> Outcomes:
+    """Whether conversations' requests were answered; what the caller itself did wrong (4xx) counts neither way."""
+    known = [it for it in exchanges if not 400 <= it.status < 500]
+    return _of_requests(known, [not _failed(it) for it in known])
+
+
+def quick(exchanges: Sequence[SeenExchange], limit: float) -> Outcomes:
+    """Whether conversations' requests that were answered took `limit` seconds at most."""
+    known = [it for it in exchanges if it.status < 400 and not _failed(it)]
+    return _of_requests(known, [it.latency <= limit for it in known])
+
+
+def _failed(it: SeenExchange) -> bool:
+    return it.status >= 500 or it.error is not None
+
+
+def _of_requests(known: Sequence[SeenExchange], good: Sequence[bool]) -> Outcomes:
+    first: dict[ConversationId, Outcome] = {}
+    worst: dict[ConversationId, bool] = defaultdict(lambda: True)
+    for it, fine in zip(known, good, strict=True):
+        first.setdefault(it.conversation, Outcome(it.revision, it.arm, fine))
+        worst[it.conversation] &= fine
+    now = (Outcome(it.revision, it.arm, worst[talk]) for talk, it in first.items())
+    return Outcomes(tuple(first.values()), tuple(now))
+
+
+def _talks(exchanges: Sequence[SeenExchange]) -> tuple[dict[ConversationId, _Talk], set[ResponseId]]:
+    talks: dict[ConversationId, _Talk] = {}
+    for it in exchanges:
+        talks.setdefault(it.conversation, _Talk(it.revision, it.arm)).steps.add(it.step)
+    return talks, {it.id for it in exchanges}
+
+
+def _value(label: SeenLabel) -> float | None:
+    """0 bad to 1 good; a correction says that the answer was wrong."""
+    if label.value is None and label.kind is FeedbackKind.CORRECTION:
+        return 0.0
+    return label.value
+
+
+def _settled(talk: _Talk) -> float:
+    said = talk.said.get(True) or talk.said[False]
+    source = next((it for it in _TRUST if it in said), next(iter(said)))
+    return fmean(said[source].values())
