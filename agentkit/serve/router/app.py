@@ -54,14 +54,14 @@ class Router:
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        client = Client(self.parts.settings)
+        client = Client(self.parts.settings.connect_time)
         relay = Relay(client, self.balance, self.parts.settings, self.metrics)
         self._chats = ChatService(self.parts, relay, self.metrics, self.objectives)
         await self.parts.capture.start()
         try:
             yield
         finally:
-            await client.close()
+            client.close()
             await self.parts.capture.stop()
 
     def _add_routes(self) -> None:

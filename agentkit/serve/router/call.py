@@ -48,7 +48,7 @@ class Call:
     @property
     def upstream_traceparent(self) -> str | None:
         """For the request that goes upstream: below our own span, or below the caller's where there is none."""
-        return self.span.traceparent or self.traceparent
+        return self.span.traceparent or (self.traceparent if Caller.of(self.traceparent) else None)
 
     def finish_span(self) -> None:
         """End the span."""

@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
-import httpx
-
-from agentkit.config import RouterSettings
+from agentkit.errors import ConfigError
+from agentkit.serve.router.connection import Connection, Lost
 from agentkit.serve.upstream import Upstream
+
+_IDLE = 4.0
+"""Seconds that an idle connection is kept: less than servers do (vLLM: 5), so that none is just being closed."""
+_MOST_IDLE = 256
 
 
 class NoAnswer(Exception):
-    """The upstream could not be reached, or broke off. `sent`: whether it may have begun to work."""
-
-    def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
-        self.sent = sent
+    """The upstream could not be reached, or broke off."""
 
 
 class TooSlow(Exception):
     """The upstream took longer than it may."""
 
 
-class Reply:
-    """An answer whose head is here; a context manager that gives the connection back."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an upstream listens."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self.status = response.status_code
-        self.headers: Mapping[str, str] = response.headers
+    host: str
+    port: int
+    tls: bool
+    path: str
+    name: str
+    """What the header `Host` says."""
+
+
+class Reply:
+    """An answer whose head is here; a context manager that gives the connection back, or ends it."""
+
+    def __init__(self, client: Client, place: _Place, connection: Connection, status: int, headers: Mapping[str, str]):
+        self._client = client
+        self._place = place
+        self._connection = connection
+        self.status = status
+        self.headers = headers
+        """Names in lower case."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -39,25 +58,24 @@ class Reply:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._response.aclose()
+        self._client.give_back(self._place, self._connection)
 
     async def pieces(self, first: float, idle: float) -> AsyncIterator[bytes]:
         """The body as it comes. Raises NoAnswer where it breaks off, TooSlow after `first` and then `idle` seconds
         without a piece."""
-        stream = self._response.aiter_raw()
         patience = first
         while True:
             try:
                 async with asyncio.timeout(patience):
-                    piece = await anext(stream, None)
-                    patience = idle
+                    piece = await self._connection.piece()
             except TimeoutError:
                 raise TooSlow(f"nothing more within {patience:g} s") from None
-            except httpx.TransportError as error:
-                raise NoAnswer(f"broke off: {type(error).__name__}", sent=True) from error
-            if piece is None:
+            except Lost as error:
+                raise NoAnswer(str(error)) from None
+            if not piece:
                 return
             yield piece
+            patience = idle
 
     async def whole(self, most: int, idle: float) -> bytes:
         """All of the body. Raises as `pieces`, and NoAnswer where it is longer than `most` bytes."""
@@ -65,40 +83,115 @@ class Reply:
         async for piece in self.pieces(idle, idle):
             content += piece
             if len(content) > most:
-                raise NoAnswer(f"an answer of more than {most} bytes", sent=True)
+                raise NoAnswer(f"sent an answer of more than {most} bytes")
         return bytes(content)
 
 
 class Client:
-    """Asks upstreams; one for all requests of a process."""
+    """Asks upstreams; one for all requests of a process. `connect_time`: seconds to connect to one."""
 
-    def __init__(self, settings: RouterSettings) -> None:
-        self._connect = settings.connect_time
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=settings.connect_time),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=4.0),
-            headers={"accept-encoding": "identity", "content-type": "application/json", "user-agent": "agentkit"},
-            trust_env=False,
-        )
+    def __init__(self, connect_time: float) -> None:
+        self._connect_time = connect_time
+        self._idle: dict[_Place, list[Connection]] = defaultdict(list)
+        self._tls: ssl.SSLContext | None = None
 
     async def post(self, upstream: Upstream, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         """Send JSON to `path` below the upstream's address, and give its answer once the head is here.
 
         Raises NoAnswer, or TooSlow after the upstream's timeout.
         """
-        sent = dict(upstream.headers) | dict(headers)
-        if upstream.api_key is not None:
-            sent["authorization"] = f"Bearer {upstream.api_key}"
-        request = self._http.build_request("POST", upstream.base_url + path, content=body, headers=sent)
+        place = _place(upstream.base_url)
+        head = _head(upstream, place, path, len(body), headers)
         try:
             async with asyncio.timeout(upstream.timeout):
-                return Reply(await self._http.send(request, stream=True))
+                return await self._ask(place, head, body)
         except TimeoutError:
             raise TooSlow(f"no answer within {upstream.timeout:g} s") from None
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise NoAnswer(f"cannot be reached: {type(error).__name__}", sent=False) from error
-        except httpx.TransportError as error:
-            raise NoAnswer(f"broke off: {type(error).__name__}", sent=True) from error
+        except Lost as error:
+            raise NoAnswer(str(error)) from None
 
-    async def close(self) -> None:
-        await self._http.aclose()
+    def give_back(self, place: _Place, connection: Connection) -> None:
+        """A request is over: keep its connection for the next one if it can be used again."""
+        idle = self._idle[place]
+        if connection.reusable and len(idle) < _MOST_IDLE:
+            connection.used = True
+            connection.idle_since = asyncio.get_running_loop().time()
+            idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """End all connections that are kept."""
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.close()
+        self._idle.clear()
+
+    async def _ask(self, place: _Place, head: bytes, body: bytes) -> Reply:
+        """One request. Where a connection that was kept turns out to be closed, another is taken."""
+        while True:
+            connection = self._kept(place) or await self._connect(place)
+            try:
+                status, headers = await connection.request(head, body)
+            except Lost as error:
+                connection.close()
+                if connection.used and error.unused:
+                    continue
+                raise
+            except BaseException:
+                connection.close()
+                raise
+            return Reply(self, place, connection, status, headers)
+
+    def _kept(self, place: _Place) -> Connection | None:
+        idle, now = self._idle[place], asyncio.get_running_loop().time()
+        while idle:
+            connection = idle.pop()
+            if not connection.closed and now - connection.idle_since < _IDLE:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self, place: _Place) -> Connection:
+        if place.tls and self._tls is None:
+            self._tls = ssl.create_default_context()
+        try:
+            async with asyncio.timeout(self._connect_time):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    Connection, place.host, place.port, ssl=self._tls if place.tls else None
+                )
+        except TimeoutError:
+            raise NoAnswer(f"cannot be reached within {self._connect_time:g} s") from None
+        except OSError as error:
+            raise NoAnswer(f"cannot be reached: {type(error).__name__}") from None
+        return connection
+
+
+@lru_cache(256)
+def _place(base_url: str) -> _Place:
+    """Raises ConfigError for what is no address of an HTTP server."""
+    try:
+        url = urlsplit(base_url)
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ConfigError(f"base_url: found {base_url!r}, expected a URL such as http://127.0.0.1:8000/v1")
+    tls = url.scheme == "https"
+    return _Place(url.hostname, port or (443 if tls else 80), tls, url.path.rstrip("/"), url.netloc.rpartition("@")[2])
+
+
+def _head(upstream: Upstream, place: _Place, path: str, length: int, headers: Mapping[str, str]) -> bytes:
+    sent = {
+        "host": place.name,
+        "content-type": "application/json",
+        "content-length": str(length),
+        "accept-encoding": "identity",
+        "user-agent": "agentkit",
+        **dict(upstream.headers),
+        **headers,
+    }
+    if upstream.api_key is not None:
+        sent["authorization"] = f"Bearer {upstream.api_key}"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+    return f"POST {place.path}{path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1")

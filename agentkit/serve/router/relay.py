@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
 
 from agentkit.config import RouterSettings
@@ -30,8 +29,8 @@ from agentkit.serve.upstream import Upstream
 
 _PATH = "/chat/completions"
 _PAUSE = 0.02
-"""Seconds; doubled with each attempt it is the longest pause before the next, shortened at random so that many do not come
-at once. The first retry follows at once: it goes to another upstream."""
+"""Seconds; doubled with each attempt it is the longest pause before the next. The first retry follows at once: it goes
+to another upstream. The others are shortened at random, so that many do not come at once."""
 _LOG = logging.getLogger(__name__)
 _READ = 64 * 2**10
 _SHOWN = 400
@@ -133,13 +132,13 @@ class Relay:
                     return
                 found = orjson.loads(data)
                 if not isinstance(found, dict) or found.get("error"):
-                    raise NoAnswer(f"sent an error: {_shown(data)}", sent=True)
+                    raise NoAnswer(f"sent an error: {_shown(data)}")
                 finished = finished or _has_finished(found)
                 yield found
         except (TooLong, orjson.JSONDecodeError) as error:
-            raise NoAnswer(f"sent what is no stream of chat completions: {error}", sent=True) from None
+            raise NoAnswer(f"sent what is no stream of chat completions: {error}") from None
         if not finished:
-            raise NoAnswer("broke off", sent=True)
+            raise NoAnswer("broke off")
 
 
 def _body(asked: Asked, model: str) -> bytes:
@@ -159,7 +158,7 @@ def _answer(content: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict) or not isinstance(found.get("choices"), list) or not found["choices"]:
-        raise NoAnswer(f"sent what is no chat completion: {_shown(content)}", sent=True)
+        raise NoAnswer(f"sent what is no chat completion: {_shown(content)}")
     return found
 
 
@@ -170,7 +169,7 @@ def _said_no(reply: Reply, content: bytes) -> Broken:
         refused = Refused(status, "upstream_refused", f"the model server refused: {said}")
         return Broken(refused, again=False, well=True)
     if status == 429:
-        wait = retry_after(httpx.Headers(reply.headers), time.time()) or 1.0
+        wait = retry_after(reply.headers, time.time()) or 1.0
         return Broken(shed("the model server has no room", wait), again=True, well=None)
     if status in (401, 403, 404):
         message = f"the model server does not do what the route wants of it: HTTP {status}"

@@ -12,7 +12,7 @@ from agentkit.serve.router.app import Router
 from agentkit.serve.router.guard import guarded
 
 _KEEP_ALIVE = 75
-"""Seconds that an idle connection is kept: longer than clients keep theirs, so that none asks on one that just closes."""
+"""Seconds that an idle connection is kept: longer than by clients, so that none asks on one that just closes."""
 _MOST_CONNECTIONS = 4096
 _BACKLOG = 1024
 
