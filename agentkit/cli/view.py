@@ -37,7 +37,7 @@ def command(port: int, no_open: bool, store: str | None) -> int:
     with open_store(store) as opened, _listening(opened, port, store) as viewer:
         try:
             click.echo(f"{viewer.url}  (Ctrl-C ends it)")
-            if not no_open and _has_screen():
+            if not no_open and has_screen():
                 import webbrowser
 
                 webbrowser.open(viewer.url)
@@ -58,7 +58,7 @@ def _listening(opened: Store, port: int, store: str | None) -> Viewer:
         ) from None
 
 
-def _has_screen() -> bool:
+def has_screen() -> bool:
     """Without one, a browser in text mode would take this very terminal."""
     return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 

@@ -10,18 +10,16 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
-import agentkit.report
 from agentkit.report.text import visible
 from agentkit.report.wording import between, percent, plural
 from agentkit.web.drawing import Drawer
 from agentkit.web.history import History, chart, histories
 from agentkit.web.overview import NEWEST, Line
+from agentkit.web.templating import environment, styles
 
 _HERE = Path(__file__).parent
-_REPORT = Path(agentkit.report.__file__).parent / "assets"
 _LONGEST = 200
 """Characters of a name that are shown."""
 
@@ -54,8 +52,7 @@ def asset(name: str) -> str:
     own = (_HERE / "assets" / name).read_text(encoding="utf-8")
     if not name.endswith(".css"):
         return own
-    shared = [(_REPORT / f"{part}.css").read_text(encoding="utf-8") for part in ("base", "charts", "tables")]
-    return "\n".join([*shared, own])
+    return "\n".join([styles("base", "charts", "tables"), own])
 
 
 def run_path(run: str) -> str:
@@ -92,14 +89,7 @@ def _token(found: Sequence[History]) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
+    made = environment(brand="live", style="view.css", home="All runs")
     made.filters.update(percent=percent)
     made.globals.update(between=between, plural=plural, run_path=run_path)
     return made

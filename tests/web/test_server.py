@@ -9,6 +9,7 @@ import pytest
 
 from agentkit.store import Store
 from agentkit.web import Viewer
+from agentkit.web.guarded import LoopbackServer
 from tests.report.test_hostile import PAYLOADS
 from tests.web.conftest import AddRun, add_trials
 
@@ -142,7 +143,7 @@ def test_hostile_names_are_texts_wherever_they_stand(client: httpx.Client, add_r
         assert "<img src=x" not in page.text
 
 
-def raw(viewer: Viewer, request: str) -> str:
+def raw(viewer: LoopbackServer, request: str) -> str:
     """The answer to these very bytes, whatever a client library would make of them."""
     with socket.create_connection(("127.0.0.1", viewer.port), timeout=30) as connection:
         connection.sendall(request.encode())

@@ -11,14 +11,19 @@ from agentkit.records import Exchange, Message, ToolCall
 
 
 def messages_of(exchange: Exchange) -> tuple[Message, ...]:
-    """What the model was sent and what it answered, last; turns are counted by the user's messages.
+    """What the model was sent and what it answered, last."""
+    return said_of(exchange.request, exchange.response)
+
+
+def said_of(request: Mapping[str, Any], response: Mapping[str, Any] | None = None) -> tuple[Message, ...]:
+    """The messages of a request, and the answer to it; turns are counted by the user's messages.
 
     Captured bodies are foreign: what is no message is passed over, what is no text is written as JSON.
     """
-    sent = exchange.request.get("messages")
+    sent = request.get("messages")
     found: list[Message] = []
     turn = -1
-    for raw in [*(sent if isinstance(sent, Sequence) and not isinstance(sent, str) else ()), exchange.response]:
+    for raw in [*(sent if isinstance(sent, Sequence) and not isinstance(sent, str) else ()), response]:
         if not isinstance(raw, Mapping):
             continue
         role = str(raw.get("role", "assistant"))

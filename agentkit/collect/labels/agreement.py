@@ -49,7 +49,7 @@ class Agreement:
 
 
 def agreement(said: Sequence[Feedback], lots: Collection[ResponseId], window: int) -> Agreement:
-    """Over all that was said of the answers drawn by lot (`Queue.lots`).
+    """Over all that was said of the answers drawn by lot (`lots`).
 
     Args:
         window: answers in each window of the judge's drift.

@@ -16,9 +16,9 @@ import orjson
 
 from agentkit.collect.feedback.blame import BAD_BELOW, Rule
 from agentkit.collect.feedback.judges import latest, sureness
-from agentkit.collect.feedback.sample import chosen
 from agentkit.collect.feedback.tally import place_of, tallies
 from agentkit.collect.labels.label import verdicts
+from agentkit.collect.labels.lots import drawn
 from agentkit.config import LabelSettings
 from agentkit.records import ConversationId, Exchange, Feedback, ResponseId, Source
 
@@ -86,7 +86,7 @@ class Queue:
         self._labels = verdicts(said)
         self._skipped = _skipped(said)
         self._answers = {it.id: it for it in answers}
-        self._lot = [it for it in answers if chosen("second", it.id, settings.second_share)]
+        self._lot = [it for it in answers if drawn(it.id, settings)]
         self._lots = {it.id for it in self._lot}
         self._lot.sort(key=lambda it: sha256(it.id.encode("utf-8", "replace")).digest())
         self._parts = _parts(answers, said, self._labels)
@@ -96,12 +96,12 @@ class Queue:
         ranked = self._ranked(expert)
         lots = iter([it for it in self._lot if self._open(it.id, expert)])
         judged = [id for id in self._labels if expert in self._labels[id]]
-        done, drawn = len(judged), sum(id in self._lots for id in judged)
+        done, lucky = len(judged), sum(id in self._lots for id in judged)
         scored, lot = next(ranked, None), next(lots, None)
         while scored is not None or lot is not None:
-            if lot is not None and (scored is None or drawn < self._settings.second_share * (done + 1)):
+            if lot is not None and (scored is None or lucky < self._settings.second_share * (done + 1)):
                 yield self._item(lot)
-                lot, drawn = next(lots, None), drawn + 1
+                lot, lucky = next(lots, None), lucky + 1
             elif scored is not None:
                 yield scored
                 scored = next(ranked, None)
@@ -115,10 +115,6 @@ class Queue:
             open=sum(self._open(id, expert) for id in self._answers),
             waiting=sum(id in self._lots and len(self._labels[id]) < 2 for id in own),
         )
-
-    def lots(self) -> frozenset[ResponseId]:
-        """The answers that were drawn by lot."""
-        return frozenset(self._lots)
 
     def _ranked(self, expert: str) -> Iterator[Item]:
         rest = [it for it in self._answers.values() if it.id not in self._lots and self._open(it.id, expert)]
