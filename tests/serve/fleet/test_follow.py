@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from agentkit.errors import AdapterError
 from agentkit.records import AdapterName, Revision, Route, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.fleet import Fleet, Follower
-from tests.serve.fleet.conftest import BASE, adapter_target, events
+from tests.serve.fleet.conftest import BASE, Park, adapter_target
 
 
 @dataclass
@@ -54,7 +53,7 @@ async def test_adapters_come_and_go_with_the_routes(
 
 
 async def test_what_cannot_be_served_is_told_once_and_hinders_nothing_else(
-    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder], control: Path
+    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder], park: Park
 ) -> None:
     good, table, said = make_adapter("zebra"), Table(), list[str]()
 
@@ -74,7 +73,7 @@ async def test_what_cannot_be_served_is_told_once_and_hinders_nothing_else(
         await follower.step()
         assert follower.refused == frozenset()
     assert said == ["adapter bad-v1-3fa9 is not served: no adapter is called 'bad-v1-3fa9'"]
-    assert sum("load" in it for it in events(control)) == 1
+    assert sum("load" in it for it in park.control.events) == 1
 
 
 async def test_a_copy_of_what_is_merged_makes_room(

@@ -1,0 +1,77 @@
+"""What `--turbo` comes to for a project."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentkit.config import Config
+from agentkit.scenario import load
+from agentkit.serve.adapter_folder import AdapterFolder
+from agentkit.serve.embedded import NAME, embedded_model
+from agentkit.serve.fleet.build import engine_settings
+from agentkit.serve.turbo.payoff import NGRAM, Turbo, decide
+from agentkit.serve.turbo.traffic import Sample, asking, golden_traffic, recorded_traffic
+from agentkit.store import Store
+
+_REQUESTS = 24
+_FEW = 8
+"""Recorded exchanges below which the scenarios' golden conversations are measured with instead."""
+
+
+async def speculation(
+    config: Config,
+    store: Store,
+    mode: str,
+    *,
+    replicas: int = 1,
+    adapter: AdapterFolder | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Mapping[str, Any] | None:
+    """vLLM's `--speculative-config` for `mode` (auto, on or off); None where there is to be no speculation.
+
+    `auto` measures on what the store recorded, or where there is too little on the golden conversations of the
+    project's scenarios, with the adapter where one is given, and tells what it found.
+
+    Raises:
+        EngineError: a server did not come up or did not answer.
+        AdapterError: a server refused the adapter.
+    """
+    if mode != "auto":
+        return NGRAM if mode == "on" else None
+    samples, traffic = await _traffic(config, store, Path(config.scenarios))
+    if not samples:
+        tell("n-gram speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")
+        return None
+    found = await measured(config, samples, traffic, replicas=replicas, adapter=adapter, tell=tell)
+    tell(found.sentence)
+    return NGRAM if found.pays else None
+
+
+async def measured(
+    config: Config,
+    samples: tuple[Sample, ...],
+    traffic: str,
+    *,
+    replicas: int = 1,
+    adapter: AdapterFolder | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Turbo:
+    """Measure with the model and the settings of the project's engines. Raises as `speculation`."""
+    options = config.serve.engines
+    embedded = options.model == "embedded"
+    model: Path | str = embedded_model(on_progress=tell) if embedded else options.model
+    name = NAME if embedded else Path(options.model).name
+    return await decide(model, name, engine_settings(options, replicas), samples, traffic, adapter, tell)
+
+
+async def _traffic(config: Config, store: Store, scenarios: Path) -> tuple[tuple[Sample, ...], str]:
+    recorded = await asyncio.to_thread(recorded_traffic, store, _REQUESTS)
+    if len(recorded) >= _FEW:
+        return recorded, "recorded traffic"
+    if not await asyncio.to_thread(scenarios.exists):
+        return (), ""
+    golden = await golden_traffic(await asyncio.to_thread(load, [scenarios]), asking(config), _REQUESTS)
+    return golden, "the scenarios' golden conversations"
