@@ -1,0 +1,90 @@
+"""`agentkit label` as a user runs it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from agentkit.records import FeedbackKind, Source
+from agentkit.store import Store
+from tests.cli.conftest import COMMAND, Cli
+from tests.collect.feedback.talks import said
+from tests.web.label.conftest import captured, refunds
+
+
+def fill(url: str) -> None:
+    better = {"role": "assistant", "content": "You get 59.90 back on your card."}
+    now = captured("x", "x", "x").at
+    with Store.open(url) as store:
+        store.add_exchanges(refunds(2))
+        for by, value in (("ann", 0.0), ("bob", 1.0)):
+            store.add_feedback(said("c0", value, response="r0.refund", source=Source.EXPERT, by=by, at=now))
+        store.add_feedback(
+            said("c1", 0.0, response="r1.say_amount", source=Source.EXPERT, kind=FeedbackKind.CORRECTION,
+                 answer=better, at=now)
+        )  # fmt: skip
+        store.add_feedback(said("c1", 1.0, response="r1.refund", at=now))
+
+
+@pytest.mark.slow
+def test_it_prints_its_address_answers_and_ends_cleanly(tmp_path: Path) -> None:
+    arguments = ["label", "--port", "0", "--no-open", "--expert", "ann"]
+    with subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stdout=-1, stderr=-1, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[0]
+            assert url.startswith("http://127.0.0.1:")
+            assert "Nothing is open for you" in httpx.get(url, trust_env=False).text
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, rest.strip(), errors) == (0, "", "")
+
+
+def test_what_cannot_be_done_says_why(bare: Cli, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = bare("label", "--port", port, "--no-open")
+    assert done.returncode == 2
+    assert f"error: --port: 127.0.0.1:{port} cannot be used: Address already in use" in done.stderr
+    done = bare("label", "--expert", "<b>", "--no-open")
+    assert done.returncode == 2
+    assert "error: expert: found '<b>', expected 1 to 64 letters" in done.stderr
+    done = bare("label", "export", "-o", "rows.jsonl")
+    assert done.returncode == 2
+    assert "expected --kto" in done.stderr
+    done = bare("label", "export", "--dpo", "-o", "rows.jsonl")
+    assert (done.returncode, done.stderr) == (3, "error: no row for dpo: 0 answers were judged\n")
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_status_and_export_tell_what_the_labels_hold(bare: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    fill(url)
+    (tmp_path / "pyproject.toml").write_text("[tool.agentkit.label]\nsecond_share = 1.0\n")
+    done = bare("label", "status", "--store", url, "--json", "status.json")
+    assert done.returncode == 0
+    assert "labels of the last 30 days: ann 1, bob 1, expert 1" in done.stdout
+    assert "experts with each other: kappa 0.00 (" in done.stdout
+    assert "0 of 1 pair agree" in done.stdout
+    assert "experts with the judge: nothing to compare yet" in done.stdout
+    status = orjson.loads((tmp_path / "status.json").read_bytes())
+    assert (status["experts"]["n"], status["drift"]) == (1, {"fell": False, "windows": []})
+    done = bare("label", "--store", url, "export", "--kto", "-o", "kto.jsonl")
+    assert done.stdout == "kto.jsonl: 3 rows of 3 judged answers; left out: 1 split\n"
+    rows = [orjson.loads(line) for line in (tmp_path / "kto.jsonl").read_bytes().splitlines()]
+    assert [row["label"] for row in rows] == [True, False, True]
+    done = bare("label", "export", "--dpo", "--step", "say_amount", "-o", "dpo.jsonl", "--store", url)
+    (row,) = [orjson.loads(line) for line in (tmp_path / "dpo.jsonl").read_bytes().splitlines()]
+    assert row["chosen"] == [{"role": "assistant", "content": "You get 59.90 back on your card."}]
+    assert row["rejected"] == [{"role": "assistant", "content": "You get 59.90 back for S-1, in cash."}]
+    assert [tool["function"]["name"] for tool in row["tools"]] == ["find_sale", "refund"]
+    done = bare("label", "export", "--kto", "--experts", "-o", "kto.jsonl", "--store", url)
+    assert done.stdout == "kto.jsonl: 2 rows of 2 judged answers; left out: 1 split\n"
