@@ -81,7 +81,9 @@ class RouterSettings(Settings):
     queue: Annotated[int, Field(ge=0)] = 256
     """Requests that may wait; further ones are turned away with 429."""
     queue_time: Annotated[float, Field(ge=0)] = 10.0
-    """Seconds that a request may wait for an upstream."""
+    """Seconds that a request may wait for an upstream that has room."""
+    load_time: Annotated[float, Field(ge=0)] = 30.0
+    """Seconds that it may wait for one that is only just starting, or loading an adapter."""
     eject_after: Annotated[int, Field(ge=1)] = 3
     """Failures in a row after which an upstream is left alone for a while."""
     eject_time: Annotated[float, Field(gt=0)] = 0.5

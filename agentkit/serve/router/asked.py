@@ -41,8 +41,8 @@ _KINDS = {
     **{str: "a text", bool: "a boolean", int: "a number", float: "a number", dict: "an object", list: "a list"},
     type(None): "nothing",
 }
-_NO = (False, "false", "no", "0")
-_YES = (True, "true", "yes", "1")
+_NO = (False, "false", "no", "refused", "denied", "0")
+_YES = (True, "true", "yes", "given", "granted", "1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,11 +38,11 @@ class Health:
 class _Waiting:
     target: Target
     avoid: Collection[str]
-    given: asyncio.Future[Upstream] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    given: asyncio.Future[Lease] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class Lease:
-    """An upstream that is in use as long as the block runs; whoever drains upstreams is told."""
+    """An upstream that is in use from the moment it is picked to the end of the block; whoever drains it is told."""
 
     def __init__(self, balance: Balance, upstream: Upstream, using: Using | None) -> None:
         self.upstream = upstream
@@ -50,10 +50,10 @@ class Lease:
         """What the request says of the upstream: well, failing, or nothing."""
         self._balance = balance
         self._using = None if using is None else using(upstream)
-
-    def __enter__(self) -> Self:
         if self._using is not None:
             self._using.__enter__()
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -105,9 +105,7 @@ class Balance:
         Raises Refused: 429 where the line is too long or does not move, 503 where nothing serves the target.
         """
         found = None if self._waiting else self._pick(target, avoid)
-        if found is None:
-            found = await self._wait(target, avoid)
-        return Lease(self, found, self._using)
+        return found or await self._wait(target, avoid)
 
     def give_back(self, upstream: Upstream, *, ok: bool | None) -> None:
         """A request is over; `ok` is False where the upstream failed, None where that says nothing of it."""
@@ -128,7 +126,7 @@ class Balance:
         health.ejections = min(health.ejections + 1, 30)
         self.ejections += 1
 
-    def _pick(self, target: Target, avoid: Collection[str]) -> Upstream | None:
+    def _pick(self, target: Target, avoid: Collection[str]) -> Lease | None:
         serving = self._upstreams.serving(target)
         well = self._well(serving)
         open_ = [it for it in well if self.health(it.name).in_flight < self._settings.in_flight]
@@ -138,7 +136,7 @@ class Balance:
         least = min(self.health(it.name).in_flight for it in fresh)
         found = random.choice([it for it in fresh if self.health(it.name).in_flight == least])
         self.health(found.name).in_flight += 1
-        return found
+        return Lease(self, found, self._using)
 
     def _well(self, serving: Collection[Upstream]) -> list[Upstream]:
         """Those that are not ejected; and as many of the others, soonest due first, as it takes to have half of all."""
@@ -157,7 +155,7 @@ class Balance:
             well += [upstream for _, upstream in ejected[:missing]]
         return well
 
-    async def _wait(self, target: Target, avoid: Collection[str]) -> Upstream:
+    async def _wait(self, target: Target, avoid: Collection[str]) -> Lease:
         if not self._upstreams.known(target):
             raise failed(503, "no_such_target", f"the route leads to {str(target)!r}, which is not there")
         if len(self._waiting) >= self._settings.queue:
@@ -168,7 +166,7 @@ class Balance:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            async with asyncio.timeout(self._settings.queue_time):
+            async with asyncio.timeout(self._patience(target)):
                 return await waiting.given
         except TimeoutError:
             if waiting.given.done() and not waiting.given.cancelled():  # at the very last moment
@@ -176,11 +174,16 @@ class Balance:
             raise self._in_vain(target) from None
         except asyncio.CancelledError:
             if waiting.given.done() and not waiting.given.cancelled():
-                self.give_back(waiting.given.result(), ok=None)
+                waiting.given.result().__exit__(None, None, None)
             raise
         finally:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
+
+    def _patience(self, target: Target) -> float:
+        """Seconds to wait: longer where nothing serves the target yet, because it is only just being loaded."""
+        settings = self._settings
+        return settings.queue_time if self._upstreams.serving(target) else max(settings.queue_time, settings.load_time)
 
     def _in_vain(self, target: Target) -> Exception:
         if not self._upstreams.serving(target):

@@ -6,6 +6,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from agentkit.records import Arm, Exchange, ResponseId, Target
 from agentkit.serve.router.asked import Asked
@@ -82,7 +83,7 @@ class Call:
             target=self.target,
             replica=self.replica,
             model=joined.model,
-            request=asked.body,
+            request=self._request(),
             response=joined.message,
             status=self.status,
             error=self.error,
@@ -95,6 +96,12 @@ class Call:
             trace_id=caller.trace_id if caller else span.trace_id,
             span_id=span.span_id,
         )
+
+    def _request(self) -> dict[str, Any]:
+        """The body that is kept: of the metadata only whether the user consents; callers may write anything there."""
+        asked = self.asked
+        consent = {} if asked.consent is None else {"metadata": {"consent": asked.consent}}
+        return {"model": asked.name, **asked.body, **consent}
 
 
 def now() -> str:

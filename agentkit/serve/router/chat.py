@@ -109,11 +109,11 @@ class ChatService:
             broke = call.status == 200 and call.error is not None
             self._objectives.count(502 if broke else call.status, seconds if call.first is None else call.first)
         call.finish_span()
-        if call.asked.consent if call.asked.consent is not None else self._parts.consent:
-            user = None if call.asked.user is None else self._parts.pseudonym(call.asked.user)
-            self._parts.capture.offer(call.exchange(seconds, user))
-        else:
+        if call.asked.consent is False:
             self._metrics.withheld()
+            return
+        user = None if call.asked.user is None else self._parts.pseudonym(call.asked.user)
+        self._parts.capture.offer(call.exchange(seconds, user))
 
 
 class Chat(Response):

@@ -63,8 +63,6 @@ class Parts:
     tracing: Tracing = field(default_factory=Tracing.off)
     pseudonym: Callable[[str], str | None] = lambda _: None
     """End user → what is kept of their name."""
-    consent: bool = True
-    """What is taken for granted where nobody said whether an end user agreed."""
     using: Using | None = None
     """Told of each upstream that is in use, as long as it is."""
     admin: Admin | None = None

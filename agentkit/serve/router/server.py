@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -40,8 +44,10 @@ class RouterServer(uvicorn.Server):
     """A router that answers on a socket. SIGINT and SIGTERM end it: nothing new is taken in, what runs has
     `drain_time` seconds, and a second signal ends that, too."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, ready: Callable[[], None] | None = None) -> None:
+        """`ready` is called once it listens."""
         self._router = router
+        self._ready = ready
         settings = router.parts.settings
         super().__init__(
             uvicorn.Config(
@@ -60,6 +66,24 @@ class RouterServer(uvicorn.Server):
                 backlog=_BACKLOG,
             )
         )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self._ready is not None:
+            self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's, they are not raised again afterwards: what stands behind the router ends in order, too."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {it: signal.signal(it, self.handle_exit) for it in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for it, handler in before.items():
+                signal.signal(it, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._router.draining = True
