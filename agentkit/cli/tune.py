@@ -162,7 +162,10 @@ def _progress(line: Mapping[str, Any]) -> None:
             )
             click.echo(f"  update {line['step']}/{line['of']}  {shown}  about {line['left']:.0f} s left", err=True)
         case "evaluation":
-            click.echo(f"  validation after {line['step']}: {line['passed']} of {line['graded']} right", err=True)
+            part = "" if line["scale"] == 1 else f" with {line['scale']:.0%} of the change"
+            kept = f"; {line['guarded'] - line['lost']} of {line['guarded']} guards kept" if line["guarded"] else ""
+            right = f"{line['passed']} of {line['graded']} right"
+            click.echo(f"  validation after {line['step']}{part}: {right}{kept}", err=True)
         case "stop":
             click.echo(f"  stopped: {line['reason']}", err=True)
 

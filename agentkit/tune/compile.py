@@ -25,6 +25,7 @@ from agentkit.play.forks.golden import Histories
 from agentkit.records import Run, Trial
 from agentkit.scenario import Instance, Loaded, NoPlaceError
 from agentkit.tune.failures import Failure, failures, recorded_due
+from agentkit.tune.guards import Guarded, guarded_steps
 from agentkit.tune.moment import Due, NoPrompt, golden_due, place_of, prompt_of
 from agentkit.tune.prompt import Prompt, Split
 from agentkit.tune.split import (
@@ -44,6 +45,7 @@ from agentkit.tune.target import Target, TargetStep, chat_settings
 
 _TRIES = 40
 """Fresh instances of a variant that may fail in a row before it is given up."""
+_GUARD_TRIES = 3
 _SHOWN = 3
 
 
@@ -55,6 +57,8 @@ class CompileSettings(Frozen):
     recorded: Annotated[int, Field(ge=0)] | None = None
     """Of these, recorded failures at most; None: as many as there are."""
     validation: Annotated[int, Field(gt=0)] = 16
+    guards: Annotated[int, Field(ge=0)] = 12
+    """Prompts of other steps, which the run did right, at most."""
     held_out: Annotated[int, Field(gt=0)] = 120
     """Conversations, over all variants together, each an instance of its own."""
     seed: int = 0
@@ -66,7 +70,7 @@ class Compiled:
 
     target: Target
     prompts: tuple[Prompt, ...]
-    """Training first, then validation."""
+    """Training first, then validation, then guards."""
     held_out: tuple[HeldOut, ...]
     wordings: tuple[TurnWording, ...]
     values: tuple[Values, ...]
@@ -139,6 +143,7 @@ class _Compiler:
         self._trials = trials
         self._agent = agent
         self._settings = settings
+        self._all = {it.id: it for it in scenarios}
         self._known = {it.id: it for it in scenarios if it.id in {step.scenario for step in target.steps}}
         self._histories = Histories(build_conversation())
         self._fresh = Fresh(settings.seed, (trial.key.instance for trial in trials))
@@ -154,15 +159,16 @@ class _Compiler:
         await self._recorded(min(settings.train, settings.train if settings.recorded is None else settings.recorded))
         await self._golden(Split.TRAIN, settings.train)
         await self._golden(Split.VALIDATION, settings.validation)
+        await self._guards(settings.guards)
         held_out = self._held_out()
         wordings, values = tuple(self._wordings.values()), tuple(self._values.values())
-        if found := leaks(self._prompts, held_out, self._known, values, wordings):
+        if found := leaks(self._prompts, held_out, self._all, values, wordings):
             raise AgentkitError(f"the splits are not apart, which is a defect here: {'; '.join(found[:_SHOWN])}")
         return Compiled(self._target, tuple(self._prompts), held_out, wordings, values, dict(self._left_out))
 
     async def close(self) -> None:
         await self._histories.close()
-        for loaded in self._known.values():
+        for loaded in self._all.values():
             if loaded.suite.world is not None:
                 await loaded.suite.world.close()
 
@@ -200,6 +206,31 @@ class _Compiler:
             else:
                 made[step.id] += 1
                 vain[step.id] = 0
+
+    async def _guards(self, wanted: int) -> None:
+        """Other steps that the run did right, each at a fresh instance, in turns until there are enough."""
+        steps = guarded_steps(self._trials, self._target)
+        made: Counter[Guarded] = Counter()
+        vain: Counter[Guarded] = Counter()
+        while made.total() < wanted and (able := [it for it in steps if vain[it] < _GUARD_TRIES]):
+            it = min(able, key=lambda it: made[it])
+            try:
+                await self._add(await self._guard(it, next(self._fresh)), Split.GUARD)
+            except (NoPrompt, NoPlaceError, UsageError) as reason:
+                self._left_out[f"guard: {reason}"] += 1
+                vain[it] += 1
+            else:
+                made[it] += 1
+
+    async def _guard(self, it: Guarded, at: int) -> Due:
+        if it.scenario not in self._all:
+            raise NoPrompt("its scenario is not there any more")
+        loaded = self._all[it.scenario]
+        instance = loaded.draw(it.variant, at)
+        if any(has_wording(loaded, instance, turn) for turn in self._wordings.values() if turn.scenario == loaded.id):
+            raise NoPrompt("it has a wording that is held out")
+        history = await self._histories.of(loaded, it.variant, at)
+        return golden_due(loaded, instance, it.step, history.messages)
 
     async def _played(self, step: TargetStep, at: int, split: Split) -> Due:
         """The step's moment in a golden play of a fresh instance."""

@@ -61,6 +61,19 @@ GENERAL_PROMPTS: tuple[GeneralPrompt, ...] = (
 """About twenty, written for this purpose: arithmetic, copying, naming, short instructions."""
 
 
+GUARD_QUESTIONS: tuple[GeneralPrompt, ...] = (
+    _P("double", "What is 4 + 4? Answer with the number.", (r"\b8\b|\beight\b",)),
+    _P("smaller", "Which number is smaller, 3 or 30? Answer with the number.", (r"\b3\b",), (r"\A\W*30\b",)),
+    _P("capital_italy", "What is the capital of Italy?", (r"\bRome\b",)),
+    _P("snow", "What colour is snow?", (r"\bwhite\b",)),
+    _P("opposite_up", "What is the opposite of up?", (r"\bdown\b",)),
+    _P("bark", "Which animal barks?", (r"\b(dog|puppy|puppies)s?\b",)),
+    _P("months", "How many months are in a year?", (r"\b12\b|\btwelve\b",)),
+    _P("echo", "Repeat this word and nothing else: candle", (r"\bcandle\b",)),
+)  # fmt: skip
+"""Asked as training goes, to see what it costs; none of those that a certificate rests on."""
+
+
 @dataclass(frozen=True, slots=True)
 class GeneralAnswer:
     """What a model said to one prompt."""

@@ -44,7 +44,7 @@ from agentkit.tune.page import render
 from agentkit.tune.phase import ADAPTER, TOKENS
 from agentkit.tune.phase_card import phase_card
 from agentkit.tune.preflight import Preferences, decide, sample
-from agentkit.tune.prompt import Prompt, Split
+from agentkit.tune.prompt import Prompt, Split, of_target
 from agentkit.tune.proof import Proof
 from agentkit.tune.registry import publish_and_register
 from agentkit.tune.rest import rest_of
@@ -141,6 +141,7 @@ class Work:
             train=settings.train,
             recorded=settings.recorded,
             validation=settings.validation,
+            guards=settings.guards,
             held_out=settings.held_out,
             seed=settings.seed,
         )
@@ -160,7 +161,7 @@ class Work:
             rubric=load_rubric(settings.rubric, Path(settings.rewards)),
         )
         write_job(self.folder, manifest, compiled.prompts)
-        pairs = asyncio.run(recorded_pairs(compiled.prompts, self.store.trials(run.id)))
+        pairs = asyncio.run(recorded_pairs(of_target(compiled.prompts), self.store.trials(run.id)))
         rows: Any = thumbs_of(pairs) if settings.method == "kto" else pairs
         if rows:
             write_preferences(rows, self.folder / PREFERENCES)
@@ -188,7 +189,7 @@ class Work:
             with self._stage(JobStatus.AUDITING, "scoring golden answers, spoilt ones and cheap tricks"):
                 rubric = load_rubric(self.settings.rubric, Path(self.settings.rewards))
                 with playing_on(prompts, lambda: self.scenarios):
-                    found = asyncio.run(audit_rewards(rubric, list(prompts), self.settings.seed))
+                    found = asyncio.run(audit_rewards(rubric, of_target(prompts), self.settings.seed))
                 self.files.write("audit.json", found.document() | {"passed": found.passed})
         audit = self.files.read("audit.json")
         return None if audit["passed"] else [_finding(it) for it in audit["findings"] if it["stops"]]
@@ -229,7 +230,7 @@ class Work:
         self.files.write("preflight.json", decision.document())
 
     def _preferences(self) -> Preferences:
-        pairs = asyncio.run(recorded_pairs(read_job(self.folder)[1], self.store.trials(self.run.id)))
+        pairs = asyncio.run(recorded_pairs(of_target(read_job(self.folder)[1]), self.store.trials(self.run.id)))
         return preferences_of(pairs, thumbs_of(pairs))
 
     def _trained(self, method: str, scenarios: Mapping[str, str]) -> list[Mapping[str, Any]]:

@@ -27,6 +27,8 @@ class Split(StrEnum):
 
     TRAIN = "train"
     VALIDATION = "validation"
+    GUARD = "guard"
+    """Another step, which the model does right: shows what a training costs elsewhere."""
 
 
 class Prompt(BaseModel):
@@ -114,6 +116,11 @@ class Prompt(BaseModel):
         spec = self.tools.get(tool)
         properties = {} if spec is None else spec.parameters.get("properties", {})
         return {name: schema["default"] for name, schema in properties.items() if "default" in schema} | dict(arguments)
+
+
+def of_target(prompts: Iterable[Prompt]) -> list[Prompt]:
+    """Those of the step that is trained."""
+    return [prompt for prompt in prompts if prompt.split is not Split.GUARD]
 
 
 def prompt_lines(prompts: Iterable[Prompt]) -> bytes:

@@ -56,7 +56,7 @@ class Proof:
 
     def _notes(self, results: Sequence[Mapping[str, Any]]) -> list[str]:
         said = [
-            f"{it['method']}: best after {it['best']} updates"
+            f"{it['method']}: best after {it['best']} updates{_part(it)}"
             + (f"; stopped: {it['stopped']}" if it["stopped"] else "")
             for it in results
         ]
@@ -74,6 +74,15 @@ class Proof:
     def _recorded(self, run: str) -> Recorded:
         found = self.store.run(run)
         return recorded(found, self.store.grades(found.id))
+
+
+def _part(result: Mapping[str, Any]) -> str:
+    """What part of its change the best adapter holds, and what became of the guards."""
+    best = next((it for it in result["evaluations"] if it["step"] == result["best"]), None)
+    if best is None or not best["guarded"]:
+        return ""
+    change = "" if best["scale"] == 1 else f", {best['scale']:.0%} of their change"
+    return f"{change} ({best['guarded'] - best['lost']} of {best['guarded']} guards kept)"
 
 
 def _selector(manifest: Manifest) -> str:

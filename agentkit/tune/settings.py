@@ -37,6 +37,8 @@ class JobSettings(BaseModel):
     recorded: int | None = None
     """Of these, recorded failures at most."""
     validation: Positive = 16
+    guards: Annotated[int, Field(ge=0)] = 12
+    """Prompts of other steps, which the model does right already, that say what a training costs them."""
     held_out: Positive = 120
     """Conversations on unseen instances that prove the step, each played before and after."""
     rest: Annotated[int, Field(ge=0)] = 40

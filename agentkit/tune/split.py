@@ -8,6 +8,7 @@ takes few (an item of a short list) must repeat, and is named.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -160,10 +161,11 @@ def leaks(
     """What one split knows of another, in words; none where they are apart. Reads the finished prompts alone."""
     train = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     validation = [prompt for prompt in prompts if prompt.split is Split.VALIDATION]
+    guards = [prompt for prompt in prompts if prompt.split is Split.GUARD]
     known = {it.scenario: it for it in values}
-    found = list(_shared_instances(train, validation, held_out))
+    found = list(_shared_instances(train, [*validation, *guards], held_out))
     train_texts = [words_of(prompt) for prompt in train]
-    seen_texts = [*train_texts, *(words_of(prompt) for prompt in validation)]
+    seen_texts = [*train_texts, *(words_of(prompt) for prompt in (*validation, *guards))]
     for prompt in validation:
         it = found_in(known[prompt.scenario].identifiers(prompt.variables), train_texts)
         found += [] if it is None else [f"{prompt.id} (validation): {it!r} stands in a training prompt"]
@@ -172,7 +174,7 @@ def leaks(
         it = found_in(known[conversation.scenario].identifiers(variables), seen_texts)
         name = f"{conversation.scenario}/{conversation.variant}@{conversation.instance}"
         found += [] if it is None else [f"{name} (held-out): {it!r} stands in a prompt"]
-    for prompt in (*train, *validation):
+    for prompt in (*train, *validation, *guards):
         found += _held_words(prompt, scenarios[prompt.scenario], wordings)
     return found
 
@@ -182,10 +184,10 @@ def _shared_instances(
 ) -> Iterator[str]:
     sides = {
         "train": {prompt.instance for prompt in train},
-        "validation": {prompt.instance for prompt in validation},
+        "validation and guards": {prompt.instance for prompt in validation},
         "held-out": {it.instance for it in held_out},
     }
-    for one, other in (("train", "validation"), ("train", "held-out"), ("validation", "held-out")):
+    for one, other in combinations(sides, 2):
         if shared := sides[one] & sides[other]:
             yield f"instance {min(shared)} is in both {one} and {other}"
 

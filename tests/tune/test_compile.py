@@ -15,7 +15,7 @@ from agentkit.records import Status
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 from agentkit.tune.compile import CompileSettings, silent_agent
-from agentkit.tune.prompt import Split, prompt_lines
+from agentkit.tune.prompt import Split, of_target, prompt_lines
 from agentkit.tune.target import choose_target
 from tests.tune.compiled import REFUND, chat_agent, compiled, suite, target
 from tests.tune.played import clerk, play
@@ -52,7 +52,11 @@ async def test_recorded_failures_come_first_and_are_what_the_agent_was_asked(sto
     assert train[:6] == recorded
     assert all(prompt.request in asked for prompt in recorded), "word for word what the model was asked in the run"
     assert all(prompt.origin.startswith(f"{run.id}/") for prompt in recorded)
-    for prompt in data.prompts:
+    guards = [prompt for prompt in data.prompts if prompt.split is Split.GUARD]
+    assert {(it.scenario, it.step) for it in guards} >= {("point_of_sale/refund", "find_sale")}
+    assert not {(it.scenario, it.step) for it in guards} & {("point_of_sale/refund", "refund")}
+    assert all((await it.grade(it.golden or "")).status is Status.PASSED for it in guards)
+    for prompt in of_target(data.prompts):
         assert prompt.golden is not None
         assert (await prompt.grade(prompt.golden)).status is Status.PASSED
         cash = orjson.dumps({**orjson.loads(prompt.golden), "arguments": {"tender": "cash"}}).decode()

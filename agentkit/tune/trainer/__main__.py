@@ -43,10 +43,14 @@ def _train(folder: Path, phase: Phase, span: Part | None) -> None:
     prompts = read_prompts(Path(phase.prompts))
     learn = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     check = [prompt for prompt in prompts if prompt.split is Split.VALIDATION]
+    guards = [prompt for prompt in prompts if prompt.split is Split.GUARD]
     for split, found in ((Split.TRAIN, learn), (Split.VALIDATION, check)):
         if not found:
             raise UsageError(f"{phase.prompts}: no prompt of the split {split}; training needs some of both")
     shutil.rmtree(folder / ADAPTER, ignore_errors=True)
+    from agentkit.tune.trainer.without_vllm import hide_vllm
+
+    hide_vllm()
     from agentkit.tune.trainer.model import checked_ids, load_trainee
     from agentkit.tune.trainer.progress import Progress
     from agentkit.tune.trainer.task import Task
@@ -56,7 +60,7 @@ def _train(folder: Path, phase: Phase, span: Part | None) -> None:
         trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
     progress.tell("begin", method=phase.method, train=len(learn), validation=len(check))
-    watch, facts = _trainer(phase.method)(Task(folder, phase, trainee, learn, check, ids, progress))
+    watch, facts = _trainer(phase.method)(Task(folder, phase, trainee, learn, check, guards, ids, progress))
     seconds = {part: round(spent, 3) for part, spent in progress.seconds.items()}
     seconds["forward and backward"] = round(progress.elapsed - sum(progress.seconds.values()), 3)
     result = {
@@ -121,12 +125,17 @@ def _put(source: Path, folder: Path) -> None:
     os.rename(fresh, folder)
 
 
-def main(arguments: list[str]) -> int:
+def quieten() -> None:
+    """What libraries say of themselves is kept out of the log, which is for errors."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
+
+
+def main(arguments: list[str]) -> int:
+    quieten()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a reward may be under way, which may raise all else
     match arguments:
         case ["train", folder]:

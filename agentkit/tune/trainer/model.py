@@ -42,9 +42,10 @@ class Trainee:
         return self._generator
 
     @contextmanager
-    def as_served(self) -> Iterator[Generator]:
+    def as_served(self, scale: float = 1.0) -> Iterator[Generator]:
         """The generator, while the adapter is merged into the weights as it will be where it is served: what is
-        rewarded and evaluated is that model, rounding included. The weights are put back untouched."""
+        rewarded and evaluated is that model, rounding included. The weights are put back untouched. `scale`: part of
+        the adapter's change that is merged; 0 is the base model."""
         layers = [module for module in self.model.modules() if isinstance(module, Linear)]
         weights = [cast(torch.nn.Linear, layer.get_base_layer()).weight for layer in layers]
         plain = [weight.data for weight in weights]
@@ -52,7 +53,7 @@ class Trainee:
             for layer, weight in zip(layers, weights, strict=True):
                 change = torch.zeros_like(weight, dtype=torch.float32)
                 for name in layer.active_adapters:
-                    change += layer.get_delta_weight(name).float()
+                    change += scale * layer.get_delta_weight(name).float()
                 weight.data = (weight.data.float() + change).to(weight.dtype)
         try:
             with self.model.disable_adapter():
@@ -60,6 +61,19 @@ class Trainee:
         finally:
             for weight, data in zip(weights, plain, strict=True):
                 weight.data = data
+
+    @contextmanager
+    def scaled(self, scale: float) -> Iterator[None]:
+        """While the adapter itself holds that part of its change only."""
+        halves = [weight for name, weight in self.model.named_parameters() if ".lora_B.default." in name]
+        whole = [half.data for half in halves]
+        for half in halves:
+            half.data = half.data * scale
+        try:
+            yield
+        finally:
+            for half, data in zip(halves, whole, strict=True):
+                half.data = data
 
     def text(self, ids: Sequence[int]) -> str:
         """A completion as the server would give it."""

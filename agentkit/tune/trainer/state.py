@@ -18,6 +18,8 @@ class Kept:
     """Written at once after each evaluation, so that a killed training goes on where its checkpoint stands."""
 
     evaluations: list[Evaluation] = field(default_factory=list)
+    guarded: frozenset[str] = frozenset()
+    """Guards that the base model gets right."""
     best: int | None = None
     """Update after which the best adapter was kept."""
     stopped: str = ""
@@ -32,14 +34,16 @@ class Kept:
             found = orjson.loads((folder / FILE).read_bytes())
         except FileNotFoundError:
             return cls()
-        return cls([Evaluation(**it) for it in found["evaluations"]], found["best"], found["stopped"])
+        evaluations = [Evaluation(**it) for it in found["evaluations"]]
+        return cls(evaluations, frozenset(found["guarded"]), found["best"], found["stopped"])
 
     def write(self, folder: Path) -> None:
         evaluations = [asdict(it) for it in self.evaluations]
-        write_json(folder / FILE, {"evaluations": evaluations, "best": self.best, "stopped": self.stopped})
+        known = {"evaluations": evaluations, "guarded": sorted(self.guarded), "best": self.best}
+        write_json(folder / FILE, {**known, "stopped": self.stopped})
 
-    def until(self, step: int) -> Kept:
+    def until(self, step: int, max_loss: float) -> Kept:
         """As it was after `step` updates, where a checkpoint is taken up."""
         evaluations = [it for it in self.evaluations if it.step <= step]
-        best = max(evaluations, key=lambda it: (it.accuracy, -it.step)).step if evaluations else None
-        return Kept(evaluations, best, "", step)
+        best = max(evaluations, key=lambda it: (it.worth(max_loss), -it.step)).step if evaluations else None
+        return Kept(evaluations, self.guarded if evaluations else frozenset(), best, "", step)

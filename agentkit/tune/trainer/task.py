@@ -22,6 +22,8 @@ class Task:
     trainee: Trainee
     train: Sequence[Prompt]
     validation: Sequence[Prompt]
+    guards: Sequence[Prompt]
+    """Other steps, which the model does right; may be empty."""
     ids: Mapping[str, Sequence[int]]
     """Prompt id → token ids."""
     progress: Progress

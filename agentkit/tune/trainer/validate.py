@@ -1,15 +1,20 @@
-"""Evaluation as training goes: greedy answers to the validation prompts, graded by the scenario's own grader.
+"""Evaluation as training goes: greedy answers to the validation prompts and to the guards.
 
-The grader is not the reward. Where the reward rises and the grade falls, training has found a hole in the reward.
+Validation prompts are graded by the scenario's own grader, which is not the reward: where the reward rises and the
+grade falls, training has found a hole in the reward. Guards are other steps and plain questions that the base model
+gets right. A part of an adapter's change often repairs the step as well as all of it does, and costs less elsewhere
+(models between two sets of weights: Wortsman et al. 2022), so a part is looked for where guards are lost.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from agentkit.records import Status
+from agentkit.tune.general import GUARD_QUESTIONS
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.generate import Decoding
 from agentkit.tune.trainer.task import Task
@@ -18,6 +23,9 @@ _ALIKE = 8
 """Prompts from which on one and the same answer to all of them is a collapse."""
 _LONGER = 2.0
 """Times the first length at which answers have exploded."""
+_QUESTION_TOKENS = 48
+_SMALLER = 0.7
+"""Of one scale and the next that is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +39,80 @@ class Evaluation:
     """Mean tokens of an answer."""
     distinct: int
     """Different answers."""
+    scale: float = 1.0
+    """Part of the adapter's change that was looked at."""
+    guarded: int = 0
+    """Guards that the base model gets right."""
+    lost: int = 0
+    """Of these, not any more."""
 
     @property
     def accuracy(self) -> float:
         return self.passed / self.graded if self.graded else 0.0
 
+    @property
+    def lost_share(self) -> float:
+        return self.lost / self.guarded if self.guarded else 0.0
 
-def evaluate(step: int, task: Task) -> Evaluation:
-    """Answer each prompt once, as the server would at temperature 0."""
-    trainee, prompts, phase = task.trainee, task.validation, task.phase
-    with trainee.as_served() as generator:
+    def worth(self, max_loss: float) -> tuple[bool, float]:
+        """What the best is chosen by: first that no more than `max_loss` of the guards is lost, then the accuracy;
+        beyond that, less what was lost."""
+        within = self.lost_share <= max_loss
+        return within, self.accuracy if within else self.accuracy - self.lost_share
+
+
+def guards_right(task: Task, scale: float) -> frozenset[str]:
+    """The guards that are answered rightly with that part of the adapter's change; 0 asks the base model."""
+    found = set()
+    if task.guards:
+        texts = [text for text, _ in _answers(task, task.guards, scale)]
+        grades = asyncio.run(_grades(task.guards, texts))
+        found = {prompt.id for prompt, grade in zip(task.guards, grades, strict=True) if grade is Status.PASSED}
+        said = _said(task, scale)
+        found |= {f"question {it.id}" for it, text in zip(GUARD_QUESTIONS, said, strict=True) if it.passes(text)}
+    return frozenset(found)
+
+
+def evaluate(step: int, task: Task, base: Collection[str], scale: float = 1.0) -> Evaluation:
+    """Answer each prompt once, as the server would at temperature 0. `base`: the guards that the base model gets
+    right."""
+    prompts, right = task.validation, guards_right(task, scale) if base else frozenset()
+    answers = _answers(task, prompts, scale)
+    texts = [text for text, _ in answers]
+    grades = asyncio.run(_grades(prompts, texts))
+    known = [grade for grade in grades if grade in (Status.PASSED, Status.FAILED)]
+    return Evaluation(
+        step=step,
+        passed=known.count(Status.PASSED),
+        graded=len(known),
+        length=sum(tokens for _, tokens in answers) / max(len(answers), 1),
+        distinct=len(set(texts)),
+        scale=round(scale, 3),
+        guarded=len(base),
+        lost=len(set(base) - right),
+    )
+
+
+def evaluate_scaled(step: int, task: Task, base: Collection[str], beaten: float) -> Evaluation:
+    """The whole change, and smaller parts of it as long as too many guards are lost; the best of them.
+
+    `beaten`: the accuracy that a part must reach to be of use; below it none is looked for.
+    """
+    limit = task.phase.max_loss
+    tried = [evaluate(step, task, base)]
+    while (
+        not tried[-1].worth(limit)[0]
+        and tried[-1].accuracy > beaten
+        and (scale := tried[-1].scale * _SMALLER) >= task.phase.least_scale
+    ):
+        tried.append(evaluate(step, task, base, scale))
+    return max(tried, key=lambda it: it.worth(limit))
+
+
+def _answers(task: Task, prompts: Sequence[Prompt], scale: float) -> list[tuple[str, int]]:
+    """The answer to each prompt, and how many tokens it has."""
+    trainee, phase = task.trainee, task.phase
+    with trainee.as_served(scale) as generator:
         written = generator(
             [task.ids[prompt.id] for prompt in prompts],
             [prompt.schema_ for prompt in prompts],
@@ -48,16 +120,21 @@ def evaluate(step: int, task: Task) -> Evaluation:
             Decoding(0.0, phase.max_tokens, phase.frequency_penalty),
             phase.seed,
         )
-    texts = [trainee.text(group[0].ids) for group in written]
-    grades = asyncio.run(_grades(prompts, texts))
-    known = [grade for grade in grades if grade in (Status.PASSED, Status.FAILED)]
-    return Evaluation(
-        step=step,
-        passed=known.count(Status.PASSED),
-        graded=len(known),
-        length=sum(len(group[0].ids) for group in written) / max(len(written), 1),
-        distinct=len(set(texts)),
-    )
+    return [(trainee.text(group[0].ids), len(group[0].ids)) for group in written]
+
+
+def _said(task: Task, scale: float) -> list[str]:
+    """Answers to the plain questions, which are asked as the certificate asks its own."""
+    trainee = task.trainee
+    ids: list[Any] = [
+        trainee.tokenizer.apply_chat_template(
+            [{"role": "user", "content": it.ask}], add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+        for it in GUARD_QUESTIONS
+    ]
+    with trainee.as_served(scale) as generator:
+        written = generator(ids, [None] * len(ids), 1, Decoding(0.0, _QUESTION_TOKENS), task.phase.seed)
+    return [trainee.text(group[0].ids) for group in written]
 
 
 async def _grades(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Status]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from agentkit.tune.trainer.checkpoints import newest, updates_of
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.state import Kept
 from agentkit.tune.trainer.task import Task
-from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate
+from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate_scaled, guards_right
 
 _BEST = "best-{step}"
 """Folder of the best adapter so far, with the updates after which it was."""
@@ -58,8 +60,10 @@ class Watch(TrainerCallback):
                 shutil.rmtree(former)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.kept = self.kept.until(state.global_step)
+        self.kept = self.kept.until(state.global_step, self._task.phase.max_loss)
         if not self.kept.evaluations:
+            with self._task.progress.timed("evaluation"):
+                self.kept.guarded = guards_right(self._task, 0.0)
             self._evaluate(state.global_step)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -100,14 +104,16 @@ class Watch(TrainerCallback):
             control.should_training_stop = True
 
     def _evaluate(self, step: int) -> None:
+        limit, earlier = self._task.phase.max_loss, self.kept.evaluations
+        best = max((it.worth(limit) for it in earlier), default=(False, -math.inf))
         with self._task.progress.timed("evaluation"):
-            found = evaluate(step, self._task)
-        best = max((it.accuracy for it in self.kept.evaluations), default=-1.0)
-        self.kept.evaluations.append(found)
-        self._task.progress.tell("evaluation", step=step, passed=found.passed, graded=found.graded, length=found.length)
-        if found.accuracy > best:
+            found = evaluate_scaled(step, self._task, self.kept.guarded, best[1] if best[0] else -1.0)
+        earlier.append(found)
+        self._task.progress.tell("evaluation", **asdict(found))
+        if found.worth(limit) > best:
             self.kept.best = step
-            save_adapter(self._task.trainee, self.best)
+            with self._task.trainee.scaled(found.scale):
+                save_adapter(self._task.trainee, self.best)
         self.kept.write(self._task.folder)
 
     def _reason(self) -> str:
@@ -117,7 +123,7 @@ class Watch(TrainerCallback):
             return ""
         if degenerate := alarm(evaluations, self._rewards()):
             return degenerate
-        if evaluations[-1].graded and evaluations[-1].passed == evaluations[-1].graded:
+        if evaluations[-1].graded and evaluations[-1].worth(self._task.phase.max_loss) == (True, 1.0):
             return f"all {evaluations[-1].graded} validation prompts are answered right"
         since = [it for it in evaluations if it.step > (self.kept.best or 0)]
         if len(since) >= self._task.phase.patience:

@@ -1,0 +1,91 @@
+"""What a training costs elsewhere decides how much of its change is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="comes with training")
+
+import torch
+from safetensors.torch import load_file
+
+from agentkit.tune.phase import Phase
+from agentkit.tune.trainer import validate
+from agentkit.tune.trainer.model import Trainee, checked_ids, load_trainee
+from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.task import Task
+from agentkit.tune.trainer.validate import Evaluation, evaluate_scaled, guards_right
+from agentkit.tune.trainer.watch import save_adapter
+from tests.tune.trainer.tiny import prompt, write_phase
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def task(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Task:
+    """A tiny model with an adapter that changes much."""
+    folder = write_phase(tmp_path_factory.mktemp("guards") / "phase", tiny, method="sft")
+    phase = Phase.read(folder)
+    trainee = load_trainee(phase)
+    torch.manual_seed(1)
+    for name, weight in trainee.model.named_parameters():
+        if ".lora_B." in name:
+            weight.data.normal_(0, 0.5)
+    check, guards = [prompt(6, "validation")], [prompt(n, "guard") for n in range(7, 11)]
+    ids = checked_ids([*check, *guards], trainee.tokenizer, phase.context, phase.max_tokens)
+    return Task(folder, phase, trainee, [], check, guards, ids, Progress(folder / "progress.jsonl"))
+
+
+def likeliest(trainee: Trainee, scale: float) -> torch.Tensor:
+    with trainee.as_served(scale), torch.no_grad():
+        return trainee.model(input_ids=torch.arange(3, 40)[None]).logits
+
+
+def test_a_part_of_the_change_lies_between_the_base_and_the_whole(task: Task) -> None:
+    trainee = task.trainee
+    with trainee.model.disable_adapter(), torch.no_grad():
+        base = trainee.model(input_ids=torch.arange(3, 40)[None]).logits
+    assert torch.equal(likeliest(trainee, 0.0), base)
+    away = [float((likeliest(trainee, scale) - base).abs().mean()) for scale in (0.1, 0.3, 1.0)]
+    assert 0 < away[0] < away[1] < away[2]
+
+
+def test_the_adapter_that_is_kept_holds_the_part(task: Task, tmp_path: Path) -> None:
+    trainee = task.trainee
+    save_adapter(trainee, tmp_path / "whole")
+    with trainee.scaled(0.5):
+        save_adapter(trainee, tmp_path / "half")
+    save_adapter(trainee, tmp_path / "again")
+    whole, half, again = (
+        load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "half", "again")
+    )
+    for name, weight in whole.items():
+        assert torch.equal(half[name], weight * 0.5 if ".lora_B." in name else weight)
+        assert torch.equal(again[name], weight), "what is trained on is the whole"
+
+
+def test_guards_are_asked_of_the_base_and_of_the_changed_model(task: Task) -> None:
+    assert guards_right(task, 0.0) == guards_right(task, 0.0)
+    assert guards_right(task, 0.0) != guards_right(task, 1.0), "a change that large gives other answers"
+
+
+def test_smaller_parts_are_tried_while_guards_are_lost(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(step: int, task: Task, base: frozenset[str], scale: float = 1.0) -> Evaluation:
+        return Evaluation(step, 4, 4, 10.0, 4, round(scale, 3), guarded=10, lost=int(scale * 5))
+
+    monkeypatch.setattr(validate, "evaluate", asked)
+    base = frozenset(map(str, range(10)))
+    found = evaluate_scaled(8, task, base, beaten=0.5)
+    assert (found.scale, found.lost) == (0.343, 1)
+    assert evaluate_scaled(8, task, base, beaten=1.0).scale == 1.0, "no part of what is no better is of use"
+
+
+def test_an_adapter_that_costs_little_beats_one_that_is_better_and_costs_much() -> None:
+    cheap = Evaluation(4, 3, 10, 9.0, 5, guarded=10, lost=1)
+    dear = Evaluation(8, 10, 10, 9.0, 5, guarded=10, lost=2)
+    untouched = Evaluation(0, 0, 10, 9.0, 5, guarded=10, lost=0)
+    assert max((cheap, dear, untouched), key=lambda it: it.worth(0.1)) is cheap
+    assert dear.worth(0.1) < untouched.worth(0.1)
+    assert Evaluation(0, 5, 10, 9.0, 5).worth(0.0) == (True, 0.5), "without guards the accuracy alone decides"
