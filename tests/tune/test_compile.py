@@ -55,7 +55,7 @@ async def test_recorded_failures_come_first_and_are_what_the_agent_was_asked(sto
     guards = [prompt for prompt in data.prompts if prompt.split is Split.GUARD]
     assert {(it.scenario, it.step) for it in guards} >= {("point_of_sale/refund", "find_sale")}
     assert not {(it.scenario, it.step) for it in guards} & {("point_of_sale/refund", "refund")}
-    assert all((await it.grade(it.golden or "")).status is Status.PASSED for it in guards)
+    assert [(await it.grade(it.golden or "")).status for it in guards] == [Status.PASSED] * len(guards)
     for prompt in of_target(data.prompts):
         assert prompt.golden is not None
         assert (await prompt.grade(prompt.golden)).status is Status.PASSED
