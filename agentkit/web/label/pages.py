@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
@@ -108,7 +108,7 @@ def trouble_page(title: str, message: str) -> str:
     return _environment().get_template("trouble.html").render(title=title, message=message)
 
 
-def first(items: Any) -> list[Item]:
+def first(items: Iterable[Item]) -> list[Item]:
     """As many items as are listed."""
     return list(islice(items, _LISTED))
 

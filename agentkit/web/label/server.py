@@ -8,7 +8,8 @@ from urllib.parse import SplitResult, parse_qs, unquote
 
 from agentkit.collect.feedback.cleaned import Cleaner, project_cleaner
 from agentkit.collect.labels.experts import expert_name
-from agentkit.collect.labels.label import add_label, mark_of, undo
+from agentkit.collect.labels.label import add_label, undo
+from agentkit.collect.labels.queue import Queue
 from agentkit.config import LabelSettings
 from agentkit.errors import FeedbackError, UsageError
 from agentkit.records import Exchange, Feedback, ResponseId, Source
@@ -155,15 +156,16 @@ class _Handler(GuardedHandler):
         self._go(f"{pages.item_path(gone.response)}?said=undone")
 
     def _next(self, expert: str, notice: str) -> None:
-        item = next(self.server.desk.queue().items(expert), None)
+        queue = self.server.desk.queue()
+        item = next(queue.items(expert), None)
         exchange = None if item is None else self.server.desk.exchange(item.answer.id)
         if exchange is None:
-            return self.send(pages.done_page(self._sheet(expert), notice))
-        self._show(expert, exchange, notice=notice)
+            return self.send(pages.done_page(self._sheet(expert, queue), notice))
+        self._show(expert, exchange, notice=notice, queue=queue)
 
     def _queue(self, expert: str) -> None:
-        items = pages.first(self.server.desk.queue().items(expert))
-        self.send(pages.queue_page(self._sheet(expert), items))
+        queue = self.server.desk.queue()
+        self.send(pages.queue_page(self._sheet(expert, queue), pages.first(queue.items(expert))))
 
     def _item(self, expert: str, response: str, notice: str) -> None:
         if exchange := self._found(response):
@@ -178,9 +180,10 @@ class _Handler(GuardedHandler):
         trouble: str = "",
         fields: dict[str, str] | None = None,
         status: HTTPStatus = HTTPStatus.OK,
+        queue: Queue | None = None,
     ) -> None:
         page = pages.answer_page(
-            self._sheet(expert),
+            self._sheet(expert, queue),
             exchange,
             shown(exchange, self.server.desk.talk(exchange)),
             pages.draft_of(exchange, fields),
@@ -193,7 +196,7 @@ class _Handler(GuardedHandler):
 
     def _own(self, expert: str, response: ResponseId) -> Feedback | None:
         said = self.server.store.feedback(response=response, source=Source.EXPERT, by=expert)
-        return said[-1] if said and mark_of(said[-1]) else None
+        return said[-1] if said else None
 
     def _found(self, response: str) -> Exchange | None:
         """The exchange, or None once the browser was told that there is none."""
@@ -202,12 +205,10 @@ class _Handler(GuardedHandler):
             self.trouble(HTTPStatus.NOT_FOUND, f"no captured answer {response[:80]!r}", "No such answer")
         return exchange
 
-    def _sheet(self, expert: str) -> Sheet:
-        desk = self.server.desk
-        fixed = self.server.expert is not None
-        return Sheet(
-            expert, fixed, self.server.seals.token(expert), desk.queue().progress(expert), desk.agreement()
-        )  # fmt: skip
+    def _sheet(self, expert: str, queue: Queue | None = None) -> Sheet:
+        desk, fixed = self.server.desk, self.server.expert is not None
+        progress = (queue or desk.queue()).progress(expert)
+        return Sheet(expert, fixed, self.server.seals.token(expert), progress, desk.agreement())
 
     def _expert(self) -> str | None:
         if self.server.expert is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Barrier, Thread
@@ -21,14 +22,27 @@ TOOLS = [{"type": "function", "function": {"name": "pay", "parameters": {"type":
 CALL = {"function": {"name": "pay", "arguments": {"amount": 5}}}
 
 
+@contextmanager
+def opened(folder: Path) -> Iterator[Store]:
+    with pytest.MonkeyPatch.context() as patch, Store.open(f"sqlite:///{folder / 'store.db'}") as store:
+        patch.chdir(folder)
+        store.add_exchanges(talk("c-1", "find", "refund", tools=TOOLS))
+        store.add_exchanges([exchange("theirs", "c-2", "find", key="other")])
+        store.add_exchanges([exchange("shared", "c-1", "find", minute=9, key="other")])
+        yield store
+
+
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.chdir(tmp_path)
-    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as opened:
-        opened.add_exchanges(talk("c-1", "find", "refund", tools=TOOLS))
-        opened.add_exchanges([exchange("theirs", "c-2", "find", key="other")])
-        opened.add_exchanges([exchange("shared", "c-1", "find", minute=9, key="other")])
-        yield opened
+def store(tmp_path: Path) -> Iterator[Store]:
+    with opened(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """For judgements that are refused: whatever is sent, it stays as it is."""
+    with opened(tmp_path_factory.mktemp("untouched")) as found:
+        yield found
 
 
 def take(store: Store, key: str = "shop", **body: Any) -> Feedback:
@@ -127,14 +141,14 @@ def test_of_two_at_once_one_is_recorded(store: Store) -> None:
 @pytest.mark.parametrize(
     "about", [{"response": "theirs"}, {"response": "nobody's"}, {"response": "shared"}, {"response": "c-1"}]
 )
-def test_what_is_not_ones_own_is_not_there(store: Store, about: dict[str, str]) -> None:
-    assert refused(store, **about, thumb="up") == (404, "feedback: response: this key has no such response")
+def test_what_is_not_ones_own_is_not_there(untouched: Store, about: dict[str, str]) -> None:
+    assert refused(untouched, **about, thumb="up") == (404, "feedback: response: this key has no such response")
 
 
 @pytest.mark.parametrize("about", [{"conversation": "c-2"}, {"conversation": "c-3"}])
-def test_nor_is_a_conversation(store: Store, about: dict[str, str]) -> None:
-    assert refused(store, **about, thumb="up") == (404, "feedback: conversation: this key has no such conversation")
-    assert refused(store, response="c-1.0", **about, thumb="up")[0] == 404
+def test_nor_is_a_conversation(untouched: Store, about: dict[str, str]) -> None:
+    assert refused(untouched, **about, thumb="up") == (404, "feedback: conversation: this key has no such conversation")
+    assert refused(untouched, response="c-1.0", **about, thumb="up")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -180,8 +194,8 @@ def test_nor_is_a_conversation(store: Store, about: dict[str, str]) -> None:
         ),
     ],
 )
-def test_what_cannot_be_taken_says_why(store: Store, body: dict[str, Any], status: int, said: str) -> None:
-    found = refused(store, **body)
+def test_what_cannot_be_taken_says_why(untouched: Store, body: dict[str, Any], status: int, said: str) -> None:
+    found = refused(untouched, **body)
     assert found[0] == status
     assert said in found[1]
     assert found[1].isascii()

@@ -81,26 +81,21 @@ def test_a_better_call_and_a_better_text_are_recorded(ann: Person, store: Store)
     assert text.answer == {"role": "assistant", "content": "You get 59.90 back, on your card."}
 
 
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
+def test_what_cannot_be_kept_comes_back_to_be_mended(ann: Person, store: Store) -> None:
+    for fields, words in (
         ({"form": "call", "tool": "refund", "arguments": "{sale}"}, "arguments: found what is no JSON"),
         ({"form": "call", "tool": "refund", "arguments": "{}"}, "&#39;sale&#39; is a required property"),
         ({"form": "call", "tool": "refnd", "arguments": "{}"}, "did you mean &#39;refund&#39;?"),
         ({"form": "message", "message": '{"role": "user"}'}, "expected &#39;assistant&#39;"),
         ({"form": "text", "text": "  "}, "better answer: is empty"),
-    ],
-)
-def test_what_cannot_be_kept_comes_back_to_be_mended(
-    ann: Person, store: Store, fields: dict[str, str], words: str
-) -> None:
-    page = ann.send("/label", response="r1.refund", mark="better", comment="so & so", **fields)
-    assert page.status_code == 400
-    assert words in page.text
-    assert "so &amp; so" in page.text
-    assert '<details id="better" open>' in page.text
-    sent = [value for name, value in fields.items() if name != "message"]
-    assert all(value.replace("'", "&#39;").replace('"', "&#34;") in page.text for value in sent)
+    ):
+        page = ann.send("/label", response="r1.refund", mark="better", comment="so & so", **fields)
+        assert page.status_code == 400, fields
+        assert words in page.text
+        assert "so &amp; so" in page.text
+        assert '<details id="better" open>' in page.text
+        sent = [value for name, value in fields.items() if name != "message"]
+        assert all(value.replace("'", "&#39;").replace('"', "&#34;") in page.text for value in sent)
     assert store.feedback() == []
 
 
@@ -113,9 +108,8 @@ def test_a_second_verdict_of_another_kind_is_refused(ann: Person, store: Store) 
     assert len(store.feedback()) == 1
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
+def test_no_other_site_changes_anything(ann: Person, store: Store) -> None:
+    for headers in (
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": ""},
@@ -125,11 +119,9 @@ def test_a_second_verdict_of_another_kind_is_refused(ann: Person, store: Store) 
         {"Sec-Fetch-Site": "none"},
         {"Host": "evil.example"},
         {"Cookie": "x=y", "Origin": "http://evil.example:80"},
-    ],
-)
-def test_no_other_site_changes_anything(ann: Person, store: Store, headers: dict[str, str]) -> None:
-    assert ann.send("/label", headers=headers, response="r1.refund", mark="right").status_code == 403
-    assert ann.send("/undo", headers=headers).status_code == 403
+    ):
+        assert ann.send("/label", headers=headers, response="r1.refund", mark="right").status_code == 403, headers
+        assert ann.send("/undo", headers=headers).status_code == 403, headers
     assert store.feedback() == []
 
 
