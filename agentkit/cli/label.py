@@ -72,6 +72,62 @@ def status(context: click.Context, store: str | None, json_file: str | None) -> 
     return ExitCode.PASS
 
 
+@command.command("judge")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    help="Of the conversations  [default: that of [tool.agentkit.label], else 0.1].",
+)
+@click.option("--since", metavar="TIME", help="From this time on (RFC 3339)  [default: the last days of the settings].")
+@click.option("--most", type=click.IntRange(1), help="Answers that are read at most, newest first.")
+@click.option("--max-cost", type=click.FloatRange(0), metavar="USD", help="Stop at this cost; what was said is kept.")
+@store_option
+@click.pass_context
+def judge(
+    context: click.Context,
+    share: float | None,
+    since: str | None,
+    most: int | None,
+    max_cost: float | None,
+    store: str | None,
+) -> int:
+    """Let the judge of [tool.agentkit.judge] read a share of the captured conversations; each answer once.
+
+    Exits with 3 where it could be asked about none.
+    """
+    import asyncio
+
+    from agentkit.collect.feedback.judges import Judged, judge_sample
+    from agentkit.config import load_config
+    from agentkit.grade import Judge
+    from agentkit.llm import Budget, Prices
+    from agentkit.llm.openai import OpenAIChat
+
+    config = load_config()
+    if config.judge is None:
+        raise UsageError("label judge: no judge is configured ([tool.agentkit.judge])")
+    settings, endpoint = config.label, config.judge
+    begin = since or _since(settings)
+
+    async def sit(opened: Store) -> Judged:
+        model = OpenAIChat.at(endpoint, budget=Budget(None, max_cost), prices=Prices.load(config.prices))
+        try:
+            wanted = settings.judge_share if share is None else share
+            return await judge_sample(opened, Judge(model, opened), wanted, begin, settings=settings, most=most)
+        finally:
+            await model.close()
+
+    with open_store(store or context.obj) as opened:
+        found = asyncio.run(sit(opened))
+    if found.asked and found.unreached == found.asked:
+        raise NotJudged(f"the judge {endpoint.model} could not be asked about any of {found.asked} answers")
+    click.echo(
+        f"{found.asked} answers read of {found.conversations} conversations: {found.right} right, {found.wrong} wrong, "
+        f"{found.undecided} undecided, {found.unreached} could not be asked about"
+    )
+    return ExitCode.PASS
+
+
 @command.command("export")
 @click.option("--kto", "form", flag_value="kto", help="Answers that were found right or wrong.")
 @click.option("--dpo", "form", flag_value="dpo", help="Better answers beside those that were given.")
@@ -121,9 +177,12 @@ def _agreement(store: Store, settings: LabelSettings) -> Agreement:
     from agentkit.collect.labels.agreement import agreement
     from agentkit.collect.labels.lots import lots
 
-    since = (datetime.now(UTC) - timedelta(days=settings.days)).isoformat(timespec="milliseconds")
-    said = store.feedback(since=since)
+    said = store.feedback(since=_since(settings))
     return agreement(said, lots(said, settings), settings.window)
+
+
+def _since(settings: LabelSettings) -> str:
+    return (datetime.now(UTC) - timedelta(days=settings.days)).isoformat(timespec="milliseconds")
 
 
 def _tell(found: Agreement, settings: LabelSettings) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx
 import orjson
@@ -88,3 +90,39 @@ def test_status_and_export_tell_what_the_labels_hold(bare: Cli, tmp_path: Path) 
     assert [tool["function"]["name"] for tool in row["tools"]] == ["find_sale", "refund"]
     done = bare("label", "export", "--kto", "--experts", "-o", "kto.jsonl", "--store", url)
     assert done.stdout == "kto.jsonl: 2 rows of 2 judged answers; left out: 1 split\n"
+
+
+def test_a_judge_reads_a_share_and_says_what_it_found(bare: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    fill(url)
+    done = bare("label", "judge", "--store", url)
+    assert (done.returncode, done.stderr) == (2, "error: label judge: no judge is configured ([tool.agentkit.judge])\n")
+
+    def answer(server: BaseHTTPRequestHandler) -> None:
+        asked = orjson.loads(server.rfile.read(int(server.headers["Content-Length"])))
+        last = orjson.loads(asked["messages"][-1]["content"])["conversation"][-1]["said"]
+        verdict = {"reason": "it says how", "quotation": last[:20], "passed": "cash" not in last}
+        message = {"role": "assistant", "content": orjson.dumps(verdict).decode()}
+        body = orjson.dumps({"id": "x", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        server.send_response(200)
+        server.send_header("Content-Type", "application/json")
+        server.send_header("Content-Length", str(len(body)))
+        server.end_headers()
+        server.wfile.write(body)
+
+    handler = type("Handler", (BaseHTTPRequestHandler,), {"do_POST": answer, "log_message": lambda *_: None})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        table = f'[tool.agentkit.judge]\nmodel = "llm"\nbase_url = "http://127.0.0.1:{server.server_port}/v1"\n'
+        (tmp_path / "pyproject.toml").write_text(table + "retry_for = 0\n")
+        done = bare("label", "judge", "--store", url, "--share", "1")
+        again = bare("label", "judge", "--store", url, "--share", "1")
+        server.shutdown()
+    told = "answers read of 2 conversations: {} right, {} wrong, 0 undecided, 0 could not be asked about\n"
+    assert done.stdout == "4 " + told.format(2, 2)
+    assert again.stdout == "0 " + told.format(0, 0)
+    with Store.open(url) as store:
+        store.add_exchanges([captured("new", "new", "x")])
+        assert len(store.feedback(source=Source.JUDGE)) == 4
+    gone = bare("label", "judge", "--store", url, "--share", "1")
+    assert (gone.returncode, gone.stderr) == (3, "error: the judge llm could not be asked about any of 1 answers\n")

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
+from agentkit.collect.feedback.blame import BAD_BELOW
 from agentkit.collect.feedback.sample import chosen
 from agentkit.collect.feedback.talk import messages_of
 from agentkit.config import LabelSettings
-from agentkit.errors import JudgeError
+from agentkit.errors import JudgeError, ProviderError
 from agentkit.grade import Judge
 from agentkit.records import Exchange, Feedback, FeedbackKind, Source
 from agentkit.store import Store
@@ -45,6 +46,8 @@ class Judged:
     wrong: int
     undecided: int
     """Of which it could not say anything that counts."""
+    unreached: int
+    """Of which it could not be asked: nothing is recorded, and the next sitting asks again."""
 
 
 async def judge_sample(
@@ -78,21 +81,23 @@ async def judge_sample(
     known = {it.id for it in store.feedback(source=Source.JUDGE, since=since)}
     due = [it for it in reversed(sample) if _id(judge, _rubric(settings, it), settings, it) not in known][:most]
 
-    async def one(exchange: Exchange) -> Feedback:
+    async def one(exchange: Exchange) -> Feedback | None:
         said = await _judged(judge, exchange, _rubric(settings, exchange), settings)
-        await asyncio.to_thread(store.add_feedback, said)
+        if said is not None:
+            await asyncio.to_thread(store.add_feedback, said)
         return said
 
-    said: list[Feedback] = []
+    said: list[Feedback | None] = []
     for place in range(0, len(due), _AT_ONCE):
         said += await asyncio.gather(*map(one, due[place : place + _AT_ONCE]))
-    values = [it.value for it in said]
+    values = [it.value for it in said if it is not None]
     return Judged(
         conversations=len({it.conversation for it in sample}),
         asked=len(said),
-        right=sum(it is not None and it >= 0.5 for it in values),
-        wrong=sum(it is not None and it < 0.5 for it in values),
+        right=sum(it is not None and it >= BAD_BELOW for it in values),
+        wrong=sum(it is not None and it < BAD_BELOW for it in values),
         undecided=values.count(None),
+        unreached=said.count(None),
     )
 
 
@@ -107,17 +112,22 @@ def sureness(it: Feedback) -> float | None:
     return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
-async def _judged(judge: Judge, exchange: Exchange, rubric: str, settings: LabelSettings) -> Feedback:
+async def _judged(judge: Judge, exchange: Exchange, rubric: str, settings: LabelSettings) -> Feedback | None:
+    """None where it could not be reached once."""
     votes, reasons, troubles = [], [], []
+    reached = False
     conversation = messages_of(exchange)
     for words in _readings(rubric, settings.judge_votes):
         try:
             verdict = await judge.verdict(words, conversation)
         except JudgeError as error:
             troubles.append(str(error))
+            reached |= not isinstance(error.__cause__, ProviderError)
             continue
         votes.append(verdict.passed)
         reasons.append((verdict.passed, verdict.reason, verdict.quotation))
+    if not votes and not reached:
+        return None
     value = sum(votes) / len(votes) if votes else None
     details: dict[str, Any] = {
         "model": judge.model.name,
@@ -130,7 +140,7 @@ async def _judged(judge: Judge, exchange: Exchange, rubric: str, settings: Label
     if settings.judge_votes > 1 and value is not None:
         details["sure"] = abs(2 * value - 1) * len(votes) / settings.judge_votes
     kind = FeedbackKind.COMMENT if value is None else FeedbackKind.THUMB if value in (0, 1) else FeedbackKind.SCORE
-    told = next(((reason, quoted) for passed, reason, quoted in reasons if passed == ((value or 0) >= 0.5)), None)
+    told = next(((reason, quoted) for passed, reason, quoted in reasons if passed == ((value or 0) >= BAD_BELOW)), None)
     if told is not None:
         details["quotation"] = told[1]
     return Feedback(

@@ -106,18 +106,23 @@ async def test_read_three_times_it_says_how_sure_it_is(store: Store, judge: Judg
     assert sureness(found["refund"]) == pytest.approx(1 / 3)
 
 
-@pytest.mark.parametrize(("answer", "why"), [("lies", "quotes what nobody said"), ("nobody", "could not be asked")])
-async def test_what_it_cannot_judge_is_neither_right_nor_wrong(
-    store: Store, judge: Judge, answer: str, why: str
-) -> None:
-    store.add_exchanges([exchange("odd", "odd", "odd", response={"role": "assistant", "content": answer})])
+async def test_what_it_cannot_judge_is_neither_right_nor_wrong(store: Store, judge: Judge) -> None:
+    store.add_exchanges([exchange("odd", "odd", "odd", response={"role": "assistant", "content": "lies"})])
     found = await judge_sample(store, judge, 1.0, None, step="odd")
-    assert (found.asked, found.undecided) == (1, 1)
+    assert (found.asked, found.undecided, found.unreached) == (1, 1, 0)
     (said,) = store.feedback(response=exchange("odd", "odd", "odd").id)
     assert (said.kind, said.value) == (FeedbackKind.COMMENT, None)
-    assert why in said.text
+    assert "quotes what nobody said" in said.text
     assert latest([said]) == {"odd": said}
     assert (await judge_sample(store, judge, 1.0, None, step="odd")).asked == 0
+
+
+async def test_a_judge_that_cannot_be_reached_is_asked_again(store: Store, judge: Judge) -> None:
+    store.add_exchanges([exchange("odd", "odd", "odd", response={"role": "assistant", "content": "nobody"})])
+    for _ in range(2):
+        found = await judge_sample(store, judge, 1.0, None, step="odd")
+        assert (found.asked, found.undecided, found.unreached) == (1, 0, 1)
+    assert store.feedback() == []
 
 
 def test_foreign_bodies_are_read_as_far_as_they_go() -> None:
