@@ -44,7 +44,12 @@ class Router:
         self.objectives = Objectives(parts.settings)
         self.metrics = Metrics(self.balance, self.objectives, parts.capture)
         self.app = FastAPI(
-            title="agentkit router", docs_url=None, redoc_url=None, lifespan=self._lifespan, **document.ABOUT
+            redirect_slashes=False,
+            title="agentkit router",
+            docs_url=None,
+            redoc_url=None,
+            lifespan=self._lifespan,
+            **document.ABOUT,
         )
         self.app.add_exception_handler(Refused, self._refused)
         self.app.add_exception_handler(HTTPException, self._http_error)
