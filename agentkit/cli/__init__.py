@@ -27,6 +27,8 @@ _COMMANDS = {
     "tune": "Train an adapter for a failing step, with rewards, and prove it on unseen conversations.",
     "adapters": "List the trained adapters: what each repairs, what was measured, and whether it is what it was.",
     "serve": "Serve agents and steps behind one OpenAI-compatible address: model servers, router, keys.",
+    "collect": "What was captured of production: how much, drafts of scenarios, data sets.",
+    "forget": "Remove all that is kept of a user, and list the adapters that learned from them.",
     "import": "Bring in recorded conversations and tasks from elsewhere.",
     "audit": "Check scenarios themselves: players that know nothing must fail, golden ones must pass.",
     "tools": "Record the tools of an MCP server beside its suite.",

@@ -31,7 +31,7 @@ class Found:
 Search = Callable[[str], Iterable[Found]]
 
 _AT = re.compile(r"(?:@|%40)((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24})(?![\w-])")
-_LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+\Z")
+_LOCAL = re.compile(r"[\w.!#$%'*+^`{|}~-]+\Z")
 _LONGEST_LOCAL = 64
 
 _DIGITS = re.compile(r"(?<!\d)\d(?:[ \u00a0.\-\u2010-\u2015]?\d){12,}(?!\d)")
@@ -93,7 +93,7 @@ def emails(text: str) -> Iterator[Found]:
         if local is None:
             continue
         # Quotes and sentences may lean on an address; they are no part of it.
-        name = local[0].lstrip(".!#$%&'*/=?^`{|}~-+")
+        name = local[0].lstrip(".!#$%'*^`{|}~-+")
         if name:
             start = at.start() - len(name)
             yield Found(start, at.end(), "email", f"{name}@{at[1]}".lower())

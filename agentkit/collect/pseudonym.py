@@ -41,7 +41,7 @@ def keyed_hash(folder: Path | str, purpose: str, content: bytes) -> bytes:
 
     Raises ConfigError as `pseudonym` does.
     """
-    return hmac.digest(_secret(str(folder)), purpose.encode() + b"\0" + content, hashlib.sha256)
+    return hmac.digest(_secret(str(Path(folder).absolute())), purpose.encode() + b"\0" + content, hashlib.sha256)
 
 
 def has_secret(folder: Path | str) -> bool:
@@ -51,7 +51,7 @@ def has_secret(folder: Path | str) -> bool:
 
 @functools.lru_cache(maxsize=16)
 def _secret(folder: str) -> bytes:
-    path = Path(folder).absolute() / SECRET_FILE
+    path = Path(folder) / SECRET_FILE
     try:
         if not path.exists():
             _make(path)

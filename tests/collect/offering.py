@@ -1,14 +1,10 @@
-"""A process that offers exchanges, and says which are safe, until it is killed.
-
-`python -m tests.collect.offering FOLDER STORE PREFIX PAUSE`: a line `NUMBER SECONDS SPILLED` after each offer, with the
-number offered last, when (monotonic), and how many are on the disk.
-"""
+"""A process that offers exchanges, and says which are safe, until it is killed."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
+from multiprocessing.connection import Connection
 
 from agentkit.collect.capture import Capture
 from agentkit.config import CollectSettings
@@ -16,18 +12,19 @@ from agentkit.store import Store
 from tests.collect.captured import make_exchange
 
 
-async def main(folder: str, url: str, prefix: str, pause: str) -> None:
+def offer(folder: str, url: str, prefix: str, pause: float, said: Connection) -> None:
+    """After each offer says which it was, when (monotonic seconds), and how many are on the disk."""
+    asyncio.run(_offer(CollectSettings(folder=folder, queue=100_000, retention_days=None), url, prefix, pause, said))
+
+
+async def _offer(settings: CollectSettings, url: str, prefix: str, pause: float, said: Connection) -> None:
     with Store.open(url) as store:
-        capture = Capture(CollectSettings(folder=folder, queue=100_000, retention_days=None), store)
+        capture = Capture(settings, store)
         await capture.start()
         number = 0
         while True:
             if not capture.offer(make_exchange(f"{prefix}-{number}")):
                 raise RuntimeError("dropped")
-            print(number, time.monotonic(), capture.figures.spilled, flush=True)
+            said.send((number, time.monotonic(), capture.figures.spilled))
             number += 1
-            await asyncio.sleep(float(pause))
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+            await asyncio.sleep(pause)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sqlite3
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,7 @@ from agentkit.errors import ConfigError, StoreError
 from agentkit.records import ConversationId
 from agentkit.store import Store
 from tests.collect.captured import make_exchange
-
-
-async def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:  # noqa: ASYNC110  threads set what is waited for
-        await asyncio.sleep(0.005)
-    assert holds()
+from tests.collect.waiting import until
 
 
 def files_below(folder: Path) -> list[Path]:

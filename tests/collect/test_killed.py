@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
-import subprocess
-import sys
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from agentkit.collect.spill import segments
 from agentkit.config import CollectSettings
 from agentkit.store import Store
 from tests.collect.captured import make_exchange
-from tests.collect.test_capture import until
+from tests.collect.offering import offer
+from tests.collect.waiting import until
 
-ROOT = Path(__file__).parents[2]
 KILLS = 20
 WINDOW = 0.1
 """Seconds before the kill in which an exchange may be lost."""
@@ -25,27 +26,27 @@ WINDOW = 0.1
 
 def run_and_kill(folder: str, url: str, prefix: str, chance: random.Random) -> tuple[list[float], int, float]:
     """When each exchange was offered, how many were acknowledged, and when the process was killed."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.collect.offering",
-        folder,
-        url,
-        prefix,
-        str(chance.choice([0.0005, 0.002, 0.01])),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(chance.randint(1, 40))]
-    until_then = time.monotonic() + chance.random() * 1.5
-    while time.monotonic() < until_then:
-        lines.append(process.stdout.readline())
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.collect.offering"])
+    listening, speaking = context.Pipe(duplex=False)
+    pause = chance.choice([0.0005, 0.002, 0.01])
+    process = context.Process(target=offer, args=(folder, url, prefix, pause, speaking))
+    process.start()
+    speaking.close()
+    said: list[tuple[int, float, int]] = [listening.recv()]
+    killed = time.monotonic() + chance.random() * 1.5
+    while (left := killed - time.monotonic()) > 0:
+        if listening.poll(left):
+            said.append(listening.recv())
     killed = time.monotonic()
     process.kill()
-    rest, err = process.communicate()
-    assert process.returncode == -9, err
-    said = [line.split() for line in [*lines, *rest.splitlines(keepends=True)] if line.endswith("\n")]
-    return [float(it[1]) for it in said], max((int(it[2]) for it in said), default=0), killed
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    with suppress(EOFError, OSError):
+        while listening.poll():
+            said.append(listening.recv())
+    listening.close()
+    return [at for _, at, _ in said], max(acknowledged for *_, acknowledged in said), killed
 
 
 @pytest.mark.slow

@@ -1,0 +1,128 @@
+"""Where data came from: beside every file made of production's traffic, `provenance.json` says whose each line is.
+
+So a user can be forgotten in data sets too, long after the exchanges themselves were pruned; and the adapters that were
+trained on such a data set are found by their job, whose folder holds the same file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agentkit.errors import UsageError
+from agentkit.records import ConversationId, Exchange, ResponseId
+
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """An exchange that something was made of."""
+
+    exchange: ResponseId
+    conversation: ConversationId
+    user: str | None
+    """Pseudonym."""
+
+    @classmethod
+    def of(cls, it: Exchange) -> Origin:
+        return cls(it.id, it.conversation, it.user)
+
+    def is_of(self, user: str, conversations: Collection[ConversationId]) -> bool:
+        return self.user == user or self.conversation in conversations
+
+
+Lines = Sequence[Sequence[Origin]]
+"""Of a file: what each of its lines was made of. A file that is one whole has a single entry."""
+
+
+def read_provenance(folder: Path) -> dict[str, Lines]:
+    """File name → what its lines were made of; empty where the folder holds nothing of production's.
+
+    Raises:
+        UsageError: the file cannot be read, or is none.
+    """
+    path = folder / PROVENANCE
+    try:
+        files = orjson.loads(path.read_bytes())["files"]
+        return {
+            name: [[Origin(ResponseId(it[0]), ConversationId(it[1]), it[2]) for it in line] for line in lines]
+            for name, lines in files.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        raise UsageError(f"{path}: is not what was written: expected `files`, each with its lines' origins") from None
+
+
+def write_provenance(folder: Path, files: Mapping[str, Lines]) -> None:
+    """Keep where the lines of a folder's files came from, beside what is known of its other files.
+
+    Raises:
+        UsageError: the folder cannot be written, or holds a file of this name that is none.
+    """
+    known = {**read_provenance(folder), **files}
+    document = {
+        "schema_version": 1,
+        "files": {
+            name: [[[it.exchange, it.conversation, it.user] for it in line] for line in lines]
+            for name, lines in known.items()
+        },
+    }
+    write_whole(folder / PROVENANCE, orjson.dumps(document) + b"\n")
+
+
+def files_of(folder: Path, user: str, conversations: Collection[ConversationId]) -> list[str]:
+    """The files of a folder that hold something of a user. Raises UsageError as `read_provenance` does."""
+    known = read_provenance(folder)
+    return [name for name, lines in known.items() if list(_places(lines, user, conversations))]
+
+
+def strike(folder: Path, user: str, conversations: Collection[ConversationId]) -> int:
+    """Remove a user's lines from a folder's files, and say how many went. A file that is one whole is deleted.
+
+    Raises:
+        UsageError: a file cannot be read or written.
+    """
+    known, gone = read_provenance(folder), 0
+    for name in files_of(folder, user, conversations):
+        lines = known[name]
+        theirs = set(_places(lines, user, conversations))
+        gone += len(theirs)
+        path = folder / name
+        if path.suffix != ".jsonl" or len(theirs) == len(lines):
+            path.unlink(missing_ok=True)
+            write_provenance(folder, {name: []})
+            continue
+        if path.is_file():
+            rows = path.read_bytes().splitlines(keepends=True)
+            write_whole(path, b"".join(row for place, row in enumerate(rows) if place not in theirs))
+        write_provenance(folder, {name: [line for place, line in enumerate(lines) if place not in theirs]})
+    return gone
+
+
+def _places(lines: Lines, user: str, conversations: Collection[ConversationId]) -> Iterable[int]:
+    return (place for place, line in enumerate(lines) if any(it.is_of(user, conversations) for it in line))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Whole or not at all, and for the project's own eyes. Raises UsageError where it cannot be written."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file: Any = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,156 @@
+"""What identifies people is found, what only looks like it stays, and no text takes long."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from agentkit.collect.pii import find, searches
+from agentkit.errors import ConfigError
+
+ALL = ("email", "phone", "card")
+LOOKING = searches(ALL, ("US",), {"patient": r"P-[0-9]{6}"})
+
+FOUND = [
+    ("mail anna.b+x@Example.org.", "email", "anna.b+x@Example.org"),
+    ("<anna@example.org>", "email", "anna@example.org"),
+    ("(see 'jürgen@bücher.de')", "email", "jürgen@bücher.de"),
+    ("https://x.org/?u=user%40mail.example&a=1", "email", "user%40mail.example"),
+    ("-" * 80 + "anna@example.org", "email", "anna@example.org"),
+    ("call (415) 555-2671 now", "phone", "(415) 555-2671"),
+    ("415.555.2671", "phone", "415.555.2671"),
+    ("+44 20 7946 0958, please", "phone", "+44 20 7946 0958"),
+    ("tel:+4915123456789", "phone", "+4915123456789"),
+    ("my phone is 4155552671", "phone", "4155552671"),
+    ("Card 4111 1111 1111 1111 12/27", "card", "4111 1111 1111 1111"),
+    ("order 12, 4111-1111-1111-1111", "card", "4111-1111-1111-1111"),
+    ("5555555555554444", "card", "5555555555554444"),
+    ("3782 822463 10005", "card", "3782 822463 10005"),
+    ("patient P-123456!", "patient", "P-123456"),
+]
+
+LEFT = [
+    "order 4155552671 from 2026-03-01 12:30",
+    "S-10234, SKU-2041, M-120001 and 0x4155552671",
+    "paid 12.50, 1,299.00 and 1 299 000,00 on 01/03/2026",
+    "4111111111111112 fails the checksum, 1234 5678 9012 3456 is no issuer's",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "1772366400000 or 2026-03-01T12:00:00.000+00:00",
+    "192.168.100.200 and 10.0.0.1:8080",
+    "tracking 1Z999AA10123456784, ISBN 978-3-16-148410-0",
+    "@anna, user@localhost, pkg@1.2.3, price @ 3.50",
+    "1-2-3 and 4-5-6 of 7 items, 8 x 9",
+    "P-12345 is too short",
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "there"), FOUND)
+def test_what_identifies_people_is_found(text: str, kind: str, there: str) -> None:
+    assert [(it.kind, text[it.start : it.end]) for it in find(text, LOOKING)] == [(kind, there)]
+
+
+@pytest.mark.parametrize("text", LEFT)
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert find(text, LOOKING) == []
+
+
+def test_several_beside_each_other_are_each_found() -> None:
+    text = "(415) 555-2671 (415) 555-2672, a@b.org;c@d.org 4111111111111111 5555 5555 5555 4444"
+    found = [(it.kind, it.value) for it in find(text, LOOKING)]
+    assert found == [
+        ("phone", "+14155552671"),
+        ("phone", "+14155552672"),
+        ("email", "a@b.org"),
+        ("email", "c@d.org"),
+        ("card", "4111111111111111"),
+        ("card", "5555555555554444"),
+    ]
+
+
+def test_one_value_is_one_however_it_is_written() -> None:
+    for texts in (
+        ("+1 415 555 2671", "(415) 555-2671", "phone 4155552671"),
+        ("Anna@Example.org", "anna@example.org", "anna%40example.org"),
+        ("4111 1111 1111 1111", "4111-1111-1111-1111", "4111111111111111"),
+    ):
+        assert len({it.value for text in texts for it in find(text, LOOKING)}) == 1
+
+
+def test_regions_and_kinds_are_chosen() -> None:
+    assert [it.value for it in find("020 7946 0958", searches(ALL, ("US", "GB"), {}))] == ["+442079460958"]
+    assert find("020 7946 0958 a@b.org", searches(("card",), ("GB",), {})) == []
+
+
+def test_a_pattern_goes_before_what_is_known() -> None:
+    looking = searches(ALL, ("US",), {"customer": r"[a-z]+@shop\.example"})
+    assert [it.kind for it in find("anna@shop.example bob@other.example", looking)] == ["customer", "email"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"patterns": {"id": "(a+)+b"}}, r"patterns\.id: found '\(a\+\)\+b': this pattern can take for ever"),
+        ({"patterns": {"id": "["}}, r"patterns\.id: found '\[': not a valid regular expression"),
+        ({"patterns": {"id": "x*"}}, r"patterns\.id: found 'x\*': it matches the empty text"),
+        ({"regions": ("XX",)}, r"phone_regions\[0\]: found 'XX', expected a country by its two letters"),
+    ],
+)
+def test_what_cannot_be_searched_for_is_refused(changes: dict[str, Any], said: str) -> None:
+    given: dict[str, Any] = {"kinds": ALL, "regions": ("US",), "patterns": {}} | changes
+    with pytest.raises(ConfigError, match=said):
+        searches(**given)
+
+
+def steps(text: str) -> int:
+    """How much work a text is, in places that are looked at: counted, since a clock would tell of the machine."""
+    count = 0
+
+    def counted(search: Callable[[str], Iterable[Any]]) -> Callable[[str], Iterable[Any]]:
+        def run(given: str) -> Iterable[Any]:
+            nonlocal count
+            for it in search(given):
+                count += 1
+                yield it
+
+        return run
+
+    find(text, [counted(search) for search in LOOKING])
+    return count
+
+
+HOSTILE = {
+    "digits": "1" * 20_000,
+    "spaced digits": "1 " * 10_000,
+    "grouped digits": "4111 " * 4_000,
+    "at signs": "@" * 20_000,
+    "addresses": "a@b.cc " * 3_000,
+    "almost addresses": "a@b." * 5_000,
+    "dots": "." * 20_000 + "@example.org",
+    "pluses": "+" * 20_000,
+    "phones": "415-555-2671 " * 1_500,
+    "brackets": "((((" * 5_000,
+    "patients": "P-12345" * 3_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_line_is_handled_once(name: str) -> None:
+    text = HOSTILE[name]
+    assert steps(text) <= len(text)
+    found = find(text, LOOKING)
+    assert all(one.end <= other.start for one, other in pairwise(found))
+
+
+def test_many_candidates_are_all_taken_out() -> None:
+    chance = random.Random(3)
+    numbers = [f"+1 415 555 {chance.randint(1000, 9999)}" for _ in range(400)]
+    text = "\n".join(numbers)
+    found = find(text, LOOKING)
+    rest = text
+    for it in reversed(found):
+        rest = rest[: it.start] + rest[it.end :]
+    assert not any(char.isdigit() for char in rest)
