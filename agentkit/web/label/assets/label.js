@@ -65,7 +65,6 @@
 
   if (kept() === "light" || kept() === "dark") document.documentElement.dataset.theme = kept();
   byId("theme")?.addEventListener("click", switchTheme);
-  byId("better")?.addEventListener("change", (event) => event.target.name === "form" && editor().focus());
   addEventListener("keydown", press);
   if (byId("trouble")) byId("trouble").scrollIntoView({ block: "center" });
   else byId("asked")?.scrollIntoView({ block: "nearest" });
