@@ -25,7 +25,7 @@ PROJECT := .venv/.project-$(shell sha256sum pyproject.toml | cut -c1-16)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo check gate baseline test lock clean
+.PHONY: help setup setup-dev demo loop check gate baseline test lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ demo: setup ## play the point-of-sale suite against the small model that comes w
 	$(BIN)/agentkit run scenarios/point_of_sale --agent demo --trials 5 --detours first --concurrency 16
 	@echo "This model was never trained to call tools: its accuracy is poor, and that is what there is to improve."
 	@echo "One conversation, with each grade and why: $(BIN)/agentkit show last --trial point_of_sale/refund/french_poem#0"
+
+loop: setup ## a whole turn on this machine: users, a failing step, training, proof, canary; then a bad canary (40 minutes)
+	$(BIN)/agentkit loop show --store sqlite:///.agentkit/loop.db
 
 check: setup-dev ## format, lint, types, layers and the fast tests
 	$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -189,3 +189,30 @@ class LabelSettings(Settings):
 
 class LoopSettings(Settings):
     """`[tool.agentkit.loop]`: what a turn may spend, and where a person must agree."""
+
+    agent: str | None = None
+    """The agent whose traffic is looked at, and which is played; it may be left out where the project has one only."""
+    scenarios: tuple[str, ...] = ()
+    """Files or folders that are played to find failures; empty: all of the project's."""
+    detours: str = "own"
+    """Which variants of them, as `agentkit run --detours` takes it."""
+    trials: Annotated[int, Field(gt=0)] = 5
+    """Of each variant."""
+    min_judged: Annotated[int, Field(gt=0)] = 30
+    """Judged conversations before a step is called failing."""
+    goal: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Accuracy of a step that needs no repair; one whose interval ends below it does."""
+    drafts: str = ".agentkit/drafts"
+    """Folder of the scenario drafts."""
+    max_drafts: Annotated[int, Field(ge=0)] = 5
+    """Conversations that are drafted in a turn."""
+    tune: dict[str, Any] = {}
+    """Settings of the training job that are not the defaults (`agentkit tune --set`)."""
+    approve: bool = True
+    """Whether a person must agree (`agentkit loop approve`) before a certified adapter meets users."""
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Of the conversations, that the canary answers."""
+    show_scenarios: tuple[str, ...] = ()
+    """What the simulated users of `agentkit loop show` want; empty: `scenarios`."""
+    canary_hours: Annotated[float, Field(gt=0)] = 72.0
+    """Hours after which a canary that is not clean is taken back."""

@@ -21,6 +21,7 @@ from agentkit.records.conversation import (
     Usage,
 )
 from agentkit.records.keys import ApiKey, KeyLimits
+from agentkit.records.loop import Decision, TurnId
 from agentkit.records.played import (
     CATALOGUE_WORDS,
     GOLDEN,
@@ -69,6 +70,7 @@ __all__ = [
     "ApiKey",
     "Arm",
     "ConversationId",
+    "Decision",
     "Disturbance",
     "Effect",
     "Exchange",
@@ -100,6 +102,7 @@ __all__ = [
     "Trial",
     "TrialId",
     "TrialKey",
+    "TurnId",
     "Usage",
     "Verdict",
 ]

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from agentkit.errors import StoreError
 from agentkit.records import Run, RunId, Trial, TrialKey, Verdict
 from agentkit.store.adapters import Adapters
+from agentkit.store.decisions import Decisions
 from agentkit.store.engine import explained, open_engine
 from agentkit.store.exchanges import Exchanges
 from agentkit.store.expenses import ExpenseRow, decided_by, expenses_from
@@ -40,7 +41,7 @@ class _Placed(Protocol):
 P = TypeVar("P", bound=_Placed)
 
 
-class Store(Adapters, Jobs, FeedbackRows, Keys, Routes, Observed, Exchanges, Forget):
+class Store(Adapters, Jobs, FeedbackRows, Keys, Routes, Observed, Exchanges, Forget, Decisions):
     """Runs and their trials in a database, adapters and the jobs that train them. Blocking, and safe to share between
     threads and between processes.
 

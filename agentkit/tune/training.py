@@ -103,13 +103,19 @@ def render_prompts(folder: Path, phase: Phase) -> Mapping[str, Any]:
     return found
 
 
-def _run(verb: str, folder: Path, listener: Listener, environment: Mapping[str, str]) -> None:
+def weaken_adapter(folder: Path, goal: float) -> None:
+    """Leave a part of the adapter that `phase.json` starts from in `folder`, which answers about the share `goal` of
+    the prompts rightly. Raises as `train_phase`."""
+    _run("weaken", folder, lambda _: None, {}, str(goal))
+
+
+def _run(verb: str, folder: Path, listener: Listener, environment: Mapping[str, str], *arguments: str) -> None:
     progress, log = folder / "progress.jsonl", folder / "train.log"
     told = progress.stat().st_size if progress.is_file() else 0
     known = {name: value for name, value in os.environ.items() if name != TRACEPARENT}  # not somebody else's span
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*_PROGRAM, verb, str(folder)],
+            [*_PROGRAM, verb, str(folder), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

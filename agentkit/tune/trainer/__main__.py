@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,8 +143,12 @@ def main(arguments: list[str]) -> int:
             work = train
         case ["render", folder]:
             work = render
+        case ["weaken", folder, goal]:
+            from agentkit.tune.trainer.weaken import weaken
+
+            work = partial(weaken, goal=float(goal))
         case _:
-            print("usage: python -m agentkit.tune.trainer train|render FOLDER", file=sys.stderr)
+            print("usage: python -m agentkit.tune.trainer train|render FOLDER, or weaken FOLDER GOAL", file=sys.stderr)
             return ExitCode.USAGE
     try:
         work(Path(folder))

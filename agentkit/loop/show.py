@@ -1,0 +1,235 @@
+"""A whole turn shown on this machine: a real router and model server, simulated users, and a planted bad adapter.
+
+Nothing of it is told the outcome: users talk, the loop decides by what they say and by its own plays.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from agentkit.config import Config
+from agentkit.errors import AgentkitError, EngineError
+from agentkit.loop.planted import Planted, plant
+from agentkit.loop.play import Stage
+from agentkit.loop.production import Production, production
+from agentkit.loop.simulated import KEY, SimulatedUsers
+from agentkit.loop.turn import Turn
+from agentkit.records import ANY, Decision, Revision, Target, TargetKind
+from agentkit.serve.keys import new_key
+from agentkit.serve.routes import newest, set_canary
+from agentkit.store import Store
+
+Tell = Callable[[str], None]
+_START = 600.0
+"""Seconds that the router may take to be ready."""
+_BATCH = 4
+"""Conversations of each variant between two looks at whether more are wanted."""
+_PLANTED = Path(".agentkit") / "planted"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came of it."""
+
+    decision: Decision
+    """The turn's last."""
+    before: Production
+    after: Production | None
+    planted: Planted | None
+    thrown_out: Revision | None
+    """The revision in which the canary's watch took the planted adapter back."""
+    conversations_until: int
+    """Of both arms, until it did."""
+    seconds: dict[str, float]
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON."""
+        thrown = self.thrown_out
+        return {
+            "outcome": self.decision.outcome,
+            "why": self.decision.why,
+            "before": self.before.document(),
+            "after": self.after and self.after.document(),
+            "planted": self.planted
+            and {
+                "adapter": self.planted.adapter.name,
+                "right": [self.planted.passed, self.planted.graded],
+                "right_before": [self.planted.before, self.planted.graded],
+            },
+            "thrown_out": thrown and {"revision": thrown.number, "by": thrown.by, "why": thrown.why},
+            "conversations_until_thrown_out": self.conversations_until,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(slots=True)
+class Show:
+    """The showing of one turn."""
+
+    store: Store
+    config: Config
+    tell: Tell
+    store_url: str
+    trials: int
+    """Conversations of each variant before and after the turn."""
+    share: float
+    """Of the conversations that a canary answers, here where nobody can wait for days."""
+    seed: int = 0
+    drop: float = 0.25
+    """How much worse the planted adapter is at its step, on the job's prompts."""
+    longest: float = 1_500.0
+    """Seconds that users go on talking to a canary."""
+    _talks: int = 0
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    def go(self) -> Shown:
+        """Play it all; raises AgentkitError where a part of it fails."""
+        turn = Turn.open(self.store, self._config(), tell=self.tell)
+        os.environ[KEY] = self._key()
+        with self._serving() as url:
+            users = self._users(turn.agent, url)
+            with self._timed("traffic before"):
+                self._talk(users, self.trials)
+            before = self._production(turn.agent, Target(TargetKind.BASE))
+            with self._timed("turn"), self._traffic_while_a_canary_runs(users):
+                decision = turn.go()
+            if decision.outcome != "promoted":
+                return Shown(decision, before, None, None, None, 0, self._seconds)
+            live = Target(TargetKind.ADAPTER, decision.evidence["adapter"])
+            with self._timed("traffic after"):
+                self._talk(users, self.trials)
+            after = self._production(turn.agent, live, since=newest(self.store).created_at)
+            planted, thrown, talks = self._plant(turn, users)
+        return Shown(decision, before, after, planted, thrown, talks, self._seconds)
+
+    def _plant(self, turn: Turn, users: SimulatedUsers) -> tuple[Planted, Revision | None, int]:
+        evidence = turn.decided["tune"].evidence
+        job, good = self.store.job(evidence["job"]), self.store.adapter(evidence["adapter"])
+        with self._timed("planting"):
+            folder = _PLANTED / good.name
+            planted = plant(self.store, Path(job.folder), good, folder, Path(self.config.adapters), self.drop)
+        self.tell(
+            f"planted {planted.adapter.name}: {planted.passed} of {planted.graded} of the job's prompts right, "
+            f"{planted.before} with {good.name}"
+        )
+        target = Target(TargetKind.ADAPTER, str(planted.adapter.name))
+        begun = set_canary(
+            self.store, turn.agent, ANY, target, self.share, by="show", why="a worse adapter, planted to be found"
+        )
+        talked, end = self._talks, time.monotonic() + self.longest
+        with self._timed("bad canary"):
+            while newest(self.store).number == begun.number and time.monotonic() < end:
+                self._talk(users, _BATCH)
+        now = newest(self.store)
+        return planted, now if now.number > begun.number else None, self._talks - talked
+
+    @contextmanager
+    def _traffic_while_a_canary_runs(self, users: SimulatedUsers) -> Iterator[None]:
+        """Users talk as long as a canary is open; so production has traffic while the loop waits for its judgement."""
+        over, failed = threading.Event(), []
+
+        def talk() -> None:
+            while not over.wait(1.0):
+                if any(route.canary is not None for route in newest(self.store).routes):
+                    try:
+                        self._talk(users, _BATCH)
+                    except Exception as error:
+                        failed.append(error)
+                        return
+
+        thread = threading.Thread(target=talk, name="users", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        if failed:
+            raise AgentkitError(f"the simulated users could not go on: {failed[0]}")
+
+    def _talk(self, users: SimulatedUsers, trials: int) -> None:
+        self._talks += users.talk(trials, self.seed + self._talks)
+        self.tell(f"{self._talks} conversations of simulated users so far")
+
+    def _users(self, agent: str, url: str) -> SimulatedUsers:
+        paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)
+        stage = Stage(self.store, self.config, paths)
+        return SimulatedUsers(stage, agent, url, wrong=self.config.serve.canary.wrong_labels)
+
+    def _production(self, agent: str, target: Target, since: str | None = None) -> Production:
+        wrong = self.config.serve.canary.wrong_labels
+        return production(self.store, agent, target=target, since=since, wrong=wrong)
+
+    def _config(self) -> Config:
+        """A person's approval is not waited for, and the canary gets a share that is soon judged."""
+        return self.config.model_copy(
+            update={"loop": self.config.loop.model_copy(update={"approve": False, "share": self.share})}
+        )
+
+    def _key(self) -> str:
+        secret, key = new_key(f"show-{time.time_ns():x}")
+        self.store.add_key(key)
+        return secret
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[part] = round(time.monotonic() - begin, 1)
+
+    @contextmanager
+    def _serving(self) -> Iterator[str]:
+        """`agentkit serve` as a user starts it, on a free port of this machine; gives its address."""
+        port = _free_port()
+        log = Path(".agentkit") / "serve.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        words = ["serve", "--port", str(port), "--store", self.store_url]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", "from agentkit.cli import main; main()", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            with self._timed("serving begins"):
+                _wait(f"http://127.0.0.1:{port}/readyz", process, log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    begin = time.monotonic()
+    while time.monotonic() - begin < _START:
+        if process.poll() is not None:
+            end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise EngineError(f"agentkit serve ended with exit code {process.returncode}:\n{end}")
+        try:
+            if httpx.get(url, timeout=5.0, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    raise EngineError(f"agentkit serve was not ready after {_START:.0f} s; its log: {log}")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])

@@ -1,0 +1,42 @@
+"""What the loop decided, in the order in which it did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import Row, insert, select
+
+from agentkit.records import Decision, TurnId
+from agentkit.store.database import Database
+from agentkit.store.storable import json, text
+from agentkit.store.tables import decisions
+
+
+class Decisions(Database):
+    """The store's methods for the loop."""
+
+    def add_decision(self, it: Decision) -> None:
+        """Record what a stage came to; what it came to before stays."""
+        row = {
+            "turn": text(it.turn),
+            "stage": text(it.stage),
+            "at": it.at,
+            "outcome": text(it.outcome),
+            "why": text(it.why),
+            "evidence": json(it.evidence),
+        }
+        with self._transaction() as connection:
+            connection.execute(insert(decisions).values(row))
+
+    def decisions(self, turn: TurnId | None = None, limit: int = 200) -> list[Decision]:
+        """The newest decisions, oldest first: of one turn, or of all."""
+        query = select(decisions).order_by(decisions.c.decision.desc()).limit(limit)
+        if turn is not None:
+            query = query.where(decisions.c.turn == text(turn))
+        with self._transaction() as connection:
+            return [_read(row) for row in reversed(connection.execute(query).all())]
+
+
+def _read(row: Row[Any]) -> Decision:
+    return Decision(TurnId(row.turn), row.stage, row.at, row.outcome, row.why, orjson.loads(row.evidence))
