@@ -62,8 +62,8 @@ def play(
     step: str = "refund",
     seed: int = 0,
 ) -> list[Exchange]:
-    """Conversations through the newest revision: `good` is each arm's rate of good answers that are judged (None: nobody
-    judges), `failing` that of failed requests, `seconds` the mean time they take."""
+    """Conversations through the newest revision: `good` is each arm's rate of good answers that are judged (None:
+    nobody judges), `failing` that of failed requests, `seconds` the mean time they take."""
     revision, rng = newest(store), np.random.default_rng(seed)
     made, said = [], []
     for number in range(conversations):

@@ -1,4 +1,4 @@
-"""The table as a process sees it: conversations keep their revision, arms are sticky, other processes' changes arrive."""
+"""The table as a process sees it: conversations keep their revision, arms are sticky, changes elsewhere arrive."""
 
 from __future__ import annotations
 
