@@ -66,7 +66,7 @@ class Fleet:
         self._wanted: dict[AdapterName, Prepared] = {}
         self._flights = Flights()
         self._table: Mapping[Target, tuple[Upstream, ...]] = {}
-        self._changes = asyncio.Lock()
+        self._loads, self._swaps = asyncio.Lock(), asyncio.Lock()
         self._numbers = 0
         servers = [maker(model, name, self._settings) for _ in range(replicas)]
         hot = self._wanted if self._settings.max_loras else None
@@ -157,7 +157,7 @@ class Fleet:
                 it is taken out of all.
             EngineError: no replica can load it now.
         """
-        async with self._changes:
+        async with self._loads:
             if adapter.name in self._wanted:
                 return
             await self._make_room(adapter.name)
@@ -172,9 +172,8 @@ class Fleet:
     async def unload(self, name: AdapterName) -> None:
         """Serve an adapter no longer: requests under way are waited for, then it is unloaded, and replicas that have it
         in their weights are stopped. Nothing happens where it is not served."""
-        async with self._changes:
-            await self._take_out(name)
-            await self._retire([it for it in self._replicas if it.merged and it.merged.prepared.name == name])
+        await self._take_out(name)
+        await self._retire([it for it in self._replicas if it.merged and it.merged.prepared.name == name])
 
     async def swap(self, adapters: Sequence[AdapterFolder], *, keep: Collection[AdapterName] = ()) -> None:
         """Serve each of these adapters by a replica of its own that has it in its weights, and move over to them.
@@ -188,7 +187,7 @@ class Fleet:
             AdapterError: an adapter is not what it was published as, or a server does not really serve it.
             EngineError: a replica did not come up. Either way all is as it was.
         """
-        async with self._changes:
+        async with self._swaps:
             names = {adapter.name for adapter in adapters}
             there = {it.merged.prepared.name for it in self._replicas if it.merged}
             fresh = await self._raised([it for it in adapters if it.name not in there])
@@ -234,7 +233,8 @@ class Fleet:
         if not hurry:
             await self._landed(f"{name}", lambda: sum(self._flights.count(it.name, name) for it in holders))
         for replica in holders:
-            await replica.drop(name)
+            if name not in self._wanted:  # else it is wanted again
+                await replica.drop(name)
 
     async def _raised(self, adapters: Sequence[AdapterFolder]) -> list[Replica]:
         """New replicas of merged weights, all ready; none is left where one fails."""
@@ -280,7 +280,8 @@ class Fleet:
         for replica in replicas:
             await self._landed(replica.name, partial(self._flights.count, replica.name))
             await replica.end()
-            self._replicas.remove(replica)
+            if replica in self._replicas:
+                self._replicas.remove(replica)
 
     async def _landed(self, what: str, left: Callable[[], int]) -> None:
         if rest := await self._flights.over(left, self._pace.drain):

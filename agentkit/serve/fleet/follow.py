@@ -54,6 +54,7 @@ class Follower:
         self._interval = interval
         self._tell = tell
         self._failed: dict[tuple[str, AdapterName], float] = {}
+        self._under_way: dict[tuple[str, AdapterName], asyncio.Task[None]] = {}
 
     @property
     def refused(self) -> frozenset[AdapterName]:
@@ -62,21 +63,31 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        while True:
-            await self.step()
-            await asyncio.sleep(self._interval)
+        try:
+            while True:
+                self.step()
+                await asyncio.sleep(self._interval)
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def step(self) -> None:
-        """Bring the fleet to what is needed now, as far as it can be."""
-        needed = frozenset(self._routes.adapters_needed())
+    def step(self) -> None:
+        """Begin all that brings the fleet to what is needed now; what takes its time holds nothing else up."""
+        needed, served = frozenset(self._routes.adapters_needed()), self._fleet.adapters
         self._failed = {key: at for key, at in self._failed.items() if key[1] in needed}
-        for name in sorted(needed - self._fleet.adapters):
-            await self._attempt("load", name, self._load)
+        for name in sorted(needed - served):
+            self._begin("load", name, self._load)
         if self._merge:
-            for name in sorted((self._live() & self._fleet.adapters) - self._fleet.merged):
-                await self._attempt("merge", name, self._swap)
-        for name in sorted(self._fleet.adapters - frozenset(self._routes.adapters_needed())):
-            await self._fleet.unload(name)
+            for name in sorted((self._live() & served) - self._fleet.merged):
+                self._begin("merge", name, self._swap)
+        for name in sorted(served - needed):
+            self._begin("unload", name, self._fleet.unload)
+
+    async def idle(self) -> None:
+        """Wait until all that was begun is done."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way.values())
 
     def _live(self) -> frozenset[AdapterName]:
         targets = [route.live for route in self._routes.current.routes]
@@ -89,14 +100,20 @@ class Follower:
         folder = await asyncio.to_thread(self._find, name)
         await self._fleet.swap([folder], keep=frozenset(self._routes.adapters_needed()))
 
-    async def _attempt(self, what: str, name: AdapterName, do: Callable[[AdapterName], Awaitable[None]]) -> None:
+    def _begin(self, what: str, name: AdapterName, do: Callable[[AdapterName], Awaitable[None]]) -> None:
         key = what, name
-        if time.monotonic() - self._failed.get(key, -math.inf) < _TRY_AGAIN:
-            return
+        tried = self._failed.get(key, -math.inf)
+        if key not in self._under_way and time.monotonic() - tried >= _TRY_AGAIN:
+            self._under_way[key] = asyncio.create_task(self._attempt(key, do), name=f"{what} {name}")
+
+    async def _attempt(self, key: tuple[str, AdapterName], do: Callable[[AdapterName], Awaitable[None]]) -> None:
+        what, name = key
         try:
             await do(name)
         except AgentkitError as error:
             self._failed[key] = time.monotonic()
-            self._tell(f"adapter {name} is not served: {error}")
+            self._tell(f"{what} adapter {name}: {error}")
         else:
             self._failed.pop(key, None)
+        finally:
+            del self._under_way[key]

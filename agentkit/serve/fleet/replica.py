@@ -16,6 +16,10 @@ from agentkit.serve.fleet.server import Server, healthy
 from agentkit.serve.fleet.state import Pace, State
 from agentkit.serve.fleet.talk import Talk
 
+_LAST_WORDS = 3.0
+"""Seconds that a process has to end once it listens no more, so that its end can be told."""
+_LOOK = 0.05
+
 
 class Replica:
     """A server that is kept up.
@@ -115,7 +119,7 @@ class Replica:
             else:
                 failures = 1 if time.monotonic() - began >= self._pace.steady else failures + 1
             self._die(why)
-            await self._server.stop()
+            await self._server.stop(keep_log=True)
             if self._leaving:
                 return
             self.restarts += 1
@@ -179,11 +183,23 @@ class Replica:
                 if (why := self._server.ended()) is not None:
                     return why
                 if time.monotonic() >= due:
-                    misses = 0 if await healthy(talk.client, self.endpoint) else misses + 1
+                    well = await healthy(talk.client, self.endpoint)
+                    misses = 0 if well else misses + 1
+                    if well is None:
+                        return await self._last_words()
                     if misses >= self._pace.misses:
-                        return self._server.ended() or f"{self.name} did not answer {misses} times in a row"
+                        return self._server.ended() or f"it was not well {misses} times in a row"
                     due = time.monotonic() + self._pace.probe
                 await asyncio.sleep(self._pace.look)
+
+    async def _last_words(self) -> str:
+        """Why nothing listens any more; the process that did may take a moment to be gone."""
+        self._become(State.DEAD)
+        for _ in range(int(_LAST_WORDS / _LOOK)):
+            if (why := self._server.ended()) is not None:
+                return why
+            await asyncio.sleep(_LOOK)
+        return "nothing listens there any more"
 
     def _die(self, why: str) -> None:
         self.endpoint, self.attested, self.why = None, set(), why

@@ -28,8 +28,8 @@ class Server(Protocol):
     def ended(self) -> str | None:
         """Why it runs no more; None where it does, as far as can be told without asking it."""
 
-    async def stop(self) -> None:
-        """End it, where it was started here; whether or not it runs."""
+    async def stop(self, *, keep_log: bool = False) -> None:
+        """End it, where it was started here; whether or not it runs. `keep_log`: it died, and its log may tell why."""
 
 
 class StartedServer:
@@ -68,10 +68,10 @@ class StartedServer:
             return None
         return process.explain(f"vLLM ended with exit code {process.exit_code}")
 
-    async def stop(self) -> None:
+    async def stop(self, *, keep_log: bool = False) -> None:
         process, self._process = self._process, None
         if process is not None:
-            await self._end(process, keep_log=process.exit_code is not None)
+            await self._end(process, keep_log=keep_log)
 
     async def _end(self, process: ServerProcess, *, keep_log: bool) -> None:
         """The log of a server that died is kept until the next one of this replica dies."""
@@ -103,7 +103,7 @@ class ExistingServer:
     def ended(self) -> str | None:
         return None
 
-    async def stop(self) -> None:
+    async def stop(self, *, keep_log: bool = False) -> None:
         return None
 
 
@@ -120,10 +120,12 @@ async def serves(client: httpx.AsyncClient, endpoint: Endpoint) -> bool:
     return offers(answer, endpoint.model)
 
 
-async def healthy(client: httpx.AsyncClient, endpoint: Endpoint) -> bool:
-    """Whether a server that answered before still does, and its engine lives."""
+async def healthy(client: httpx.AsyncClient, endpoint: Endpoint) -> bool | None:
+    """Whether a server that answered before still does, and its engine lives. None: nothing listens there any more."""
     try:
         answer = await client.get(f"{endpoint.base_url.removesuffix('/v1')}/health")
+    except httpx.ConnectError:
+        return None
     except httpx.TransportError:
         return False
     if answer.status_code == 404:  # no vLLM

@@ -42,7 +42,7 @@ class Pace:
 
     look: float = 0.1
     """Between two looks whether a process still runs."""
-    probe: float = 1.0
+    probe: float = 0.5
     """Between two questions for its health."""
     probe_timeout: float = 10.0
     misses: int = 3

@@ -63,7 +63,7 @@ class Near:
         self.why = f"{self.name} was killed"
         await self.stop()
 
-    async def stop(self) -> None:
+    async def stop(self, *, keep_log: bool = False) -> None:
         if self.fake is not None:
             await self.fake.close()
             self.fake = None

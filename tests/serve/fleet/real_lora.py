@@ -29,7 +29,7 @@ def write_real_lora(folder: Path, rename: Callable[[str], str] = lambda module: 
             out, width = tensor.shape
             key = f"base_model.model.{rename(module)}"
             tensors[f"{key}.lora_A.weight"] = (chance.normal(size=(RANK, width)) / width**0.5).astype(np.float32)
-            tensors[f"{key}.lora_B.weight"] = chance.normal(scale=0.3, size=(out, RANK)).astype(np.float32)
+            tensors[f"{key}.lora_B.weight"] = chance.normal(scale=0.8, size=(out, RANK)).astype(np.float32)
     config = lora_config(r=RANK, lora_alpha=RANK, target_modules=list(TARGETS), task_type="CAUSAL_LM")
     return write_lora(folder, config=config, tensors=tensors)
 

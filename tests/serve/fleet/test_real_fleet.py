@@ -27,6 +27,7 @@ from tests.serve.fleet.real_lora import real_adapter, renamed_adapter
 pytestmark = pytest.mark.serve
 SETTINGS = EngineSettings(max_model_len=1024, threads=1, max_loras=2, max_cpu_loras=3)
 QUESTION = "What is the capital of France?"
+STORY = [{"role": "user", "content": "Tell me a story about the sea."}]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,15 +75,15 @@ async def test_adapters_are_attested_and_killed_servers_come_again(adapter: Adap
         await until(lambda: len(fleet.serving(BASE)) == 2, 240)
         await fleet.load(adapter)
         assert len(fleet.serving(target)) == 2
-        plain, adapted = await ask(fleet.serving(BASE)[0]), await ask(fleet.serving(target)[0])
-        assert "Paris" in plain
-        assert adapted != plain
+        assert "Paris" in await ask(fleet.serving(BASE)[0])
+        plain = await ask(fleet.serving(BASE)[0], messages=STORY, max_tokens=24)
+        assert await ask(fleet.serving(target)[0], messages=STORY, max_tokens=24) != plain
         await refuses_what_is_ignored(fleet, tmp_path, adapter)
         await is_up_without_one(fleet, adapter)
         await fleet.swap([adapter])
         (merged,) = fleet.serving(target)
         assert (merged.name, merged.model) == ("merged-1", f"tiny+{adapter.name}")
-        assert await ask(merged) != plain
+        assert await ask(merged, messages=STORY, max_tokens=24) != plain
     print("\n".join(said))
 
 
