@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from agentkit.errors import UsageError
+from agentkit.tune.trainer.preference_rows import read_preferences
+from tests.tune.compiled import ROOT
 from tests.tune.trainer.tiny import REWARDS, prompt, run, write_grpo, write_phase
 
 pytestmark = pytest.mark.slow
 
 
 def refused(folder: Path) -> str:
-    """What the error says of a folder, in this process: that is the same code, and need not load everything anew."""
-    from agentkit.tune.trainer.__main__ import train
-
-    with pytest.raises(UsageError) as error:
-        train(folder)
+    """What the program says of a folder, without the end of the line."""
+    said = run(folder, code=2)
+    assert "Traceback" not in said
     assert not (folder / "adapter").exists()
     assert not (folder / "result.json").exists()
-    return str(error.value)
+    return said.removesuffix("\n")
 
 
 def changed(tiny: Path, folder: Path) -> Path:
@@ -31,9 +31,8 @@ def changed(tiny: Path, folder: Path) -> Path:
     return Path(shutil.copytree(tiny, folder))
 
 
-def test_a_model_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="comes with training")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     missing = tmp_path / "no" / "such" / "model"
     said = refused(write_phase(tmp_path / "job", missing, method="sft"))
     assert said.startswith(f"model {missing}: its tokenizer cannot be loaded: ")
@@ -98,10 +97,8 @@ KTO = {"prompt": prompt(0).id, "completion": "yes", "label": True}
     ],
 )
 def test_preferences_that_cannot_be_used_are_named_with_their_line(
-    tiny: Path, tmp_path: Path, method: str, lines: list[Any], words: str
+    tmp_path: Path, method: str, lines: list[Any], words: str
 ) -> None:
-    from agentkit.tune.trainer.preference import read_preferences
-
     file = tmp_path / "preferences.jsonl"
     file.write_text("".join((it if isinstance(it, str) else json.dumps(it)) + "\n" for it in lines))
     with pytest.raises(UsageError) as error:
@@ -128,25 +125,28 @@ def test_a_reward_that_fails_ends_training_with_a_sentence(tiny: Path, tmp_path:
     source = REWARDS.replace("points=3", "points=3, seconds=1")
     source = source.replace('return float([call.name for call in step.calls] == ["paint"])', body)
     folder = write_grpo(tmp_path, tiny, source.replace("from agentkit", "import time\n\nfrom agentkit", 1))
-    said = run(folder, code=2)
-    assert f"painting.py:9: {words} (shop/paint/golden#paint@" in said
-    assert "Traceback" not in said
-    assert not (folder / "adapter").exists()
-    assert not (folder / "result.json").exists()
+    assert f"painting.py:9: {words} (shop/paint/golden#paint@" in refused(folder)
 
 
 def test_a_rubric_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
     folder = write_grpo(tmp_path, tiny, rubric="paintign")
-    said = run(folder, code=2)
+    said = refused(folder)
     assert "paintign" in said
     assert "did you mean 'painting'" in said
-    assert "Traceback" not in said
 
 
 def test_a_setting_that_is_unknown_is_told_by_the_program(tiny: Path, tmp_path: Path) -> None:
     folder = write_phase(tmp_path, tiny, method="sft")
     settings = json.loads((folder / "phase.json").read_text())
     (folder / "phase.json").write_text(json.dumps(settings | {"epoch": 3}))
-    said = run(folder, code=2)
+    said = refused(folder)
     assert "phase.json: epoch: found 3, expected: " in said
-    assert said.endswith("(did you mean 'epochs'?)\n")
+    assert said.endswith("(did you mean 'epochs'?)")
+
+
+def test_a_scenario_that_changed_is_not_played_on(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "rewards").mkdir()
+    (tmp_path / "rewards" / "outcome.py").write_bytes((ROOT / "rewards" / "outcome.py").read_bytes())
+    refund = str(ROOT / "scenarios" / "point_of_sale" / "refund.yaml")
+    folder = write_grpo(tmp_path, tiny, rubric="outcome", scenarios={refund: "0" * 64})
+    assert "refund.yaml: the scenario changed since the job was compiled" in refused(folder)

@@ -13,14 +13,14 @@ import pytest
 
 from tests.tune.trainer.tiny import (
     REWARDS,
+    UPDATES,
     events,
     result,
     rows,
     run,
     start,
+    taught,
     write_grpo,
-    write_phase,
-    write_preferences,
 )
 
 pytestmark = pytest.mark.slow
@@ -56,55 +56,31 @@ def same(folder: Path, other: Path) -> None:
         assert last[name] == pytest.approx(expected[name]), name
 
 
-def taught(folder: Path, tiny: Path, method: str = "sft") -> Path:
-    """A training of 24 updates, on right answers or preferences."""
-    settings: dict[str, Any] = {"method": method, "epochs": 8}
-    if method != "sft":
-        settings |= {"preferences": str(folder / "preferences.jsonl"), "learning_rate": 0.003, "beta": 0.1}
-        settings |= {"epochs": 8, "batch": 2} if method == "dpo" else {"epochs": 8, "batch": 4}
-        write_preferences(folder / "preferences.jsonl", method)
-    return write_phase(folder, tiny, **settings)
-
-
-@pytest.fixture(scope="module")
-def imitated(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = taught(tmp_path_factory.mktemp("undisturbed") / "sft", tiny)
-    run(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def reinforced(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_grpo(tmp_path_factory.mktemp("undisturbed") / "grpo", tiny)
-    run(folder)
-    return folder
-
-
 def test_imitation_that_is_killed_goes_on_from_its_newest_whole_checkpoint(
     tiny: Path, imitated: Path, tmp_path: Path
 ) -> None:
-    folder = taught(tmp_path, tiny)
+    folder = taught(tmp_path / "sft", tiny)
     assert end_at(folder, 7, signal.SIGKILL) == -signal.SIGKILL
     checkpoints = sorted((folder / "checkpoints").glob("checkpoint-*"), key=lambda it: int(it.name.split("-")[1]))
     assert checkpoints, "there is one to go on from"
-    torn = folder / "checkpoints" / "checkpoint-22"  # written up to the last file, and into that
+    torn = folder / "checkpoints" / "checkpoint-11"  # written up to the last file, and into that
     shutil.copytree(checkpoints[-1], torn)
     whole = (torn / "trainer_state.json").read_bytes()
     (torn / "trainer_state.json").write_bytes(whole[: len(whole) // 2])
     run(folder)
     same(folder, imitated)
-    assert (folder / "checkpoints" / "broken-checkpoint-22").is_dir()
+    assert (folder / "checkpoints" / "broken-checkpoint-11").is_dir()
     assert_went_on(folder)
 
 
-@pytest.mark.parametrize("method", ["dpo", "kto"])
-def test_learning_from_preferences_goes_on_with_what_it_had_learned(tiny: Path, tmp_path: Path, method: str) -> None:
+def test_learning_from_preferences_goes_on_with_what_it_had_learned(
+    tiny: Path, preferred: Path, tmp_path: Path
+) -> None:
     """The reference is still the model of the start, and not the one that training is taken up with."""
-    undisturbed, folder = taught(tmp_path / "whole", tiny, method), taught(tmp_path / "killed", tiny, method)
-    run(undisturbed)
+    folder = taught(tmp_path / "killed", tiny, preferred.name)
     assert end_at(folder, 7, signal.SIGKILL) == -signal.SIGKILL
     run(folder)
-    same(folder, undisturbed)
+    same(folder, preferred)
     assert_went_on(folder)
 
 
@@ -112,7 +88,7 @@ def assert_went_on(folder: Path) -> None:
     steps = [it["step"] for it in events(folder, "step")]
     begun = steps.index(min(steps[7:]), 7)
     assert steps[begun] > 1, "it did not begin anew"
-    assert steps[begun:] == list(range(steps[begun], 25))
+    assert steps[begun:] == list(range(steps[begun], UPDATES + 1))
 
 
 def test_reinforcement_that_is_killed_goes_on_and_keeps_each_completion_once(

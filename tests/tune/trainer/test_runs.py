@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
 
+from agentkit.tune.compile import CompileSettings
+from agentkit.tune.counterfactual import Counterfactual, scenario_files
+from tests.tune.compiled import ROOT, compiled, suite
+from tests.tune.spans import spans_in
 from tests.tune.trainer.tiny import (
     COLOURS,
     events,
@@ -19,7 +25,6 @@ from tests.tune.trainer.tiny import (
     run,
     write_grpo,
     write_phase,
-    write_preferences,
 )
 
 pytestmark = pytest.mark.slow
@@ -58,28 +63,25 @@ def weights(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_imitation_lowers_the_loss_and_a_run_that_is_done_does_nothing(tiny: Path, tmp_path: Path) -> None:
-    folder = write_phase(tmp_path, tiny, method="sft", epochs=4, evaluate_every=5)
-    run(folder)
-    found = check(folder, "sft", [0, 5, 10, 12])
+def test_imitation_lowers_the_loss_and_a_run_that_is_done_does_nothing(imitated: Path) -> None:
+    found = check(imitated, "sft", [0, 5, 10, 12])
     assert found["rows"] == 6
-    losses = [it["loss"] for it in events(folder, "step")]
+    losses = [it["loss"] for it in events(imitated, "step")]
     assert fmean(losses[-3:]) < 0.7 * fmean(losses[:3])
-    assert weights(folder)
-    assert all("lora" in name for name in weights(folder))
+    assert weights(imitated)
+    assert all("lora" in name for name in weights(imitated))
 
     def files() -> dict[Path, int]:
-        return {it: it.stat().st_mtime_ns for it in folder.rglob("*") if it.is_file() and it.name != "log"}
+        return {it: it.stat().st_mtime_ns for it in imitated.rglob("*") if it.is_file() and it.name != "log"}
 
     before = files()
-    run(folder)
+    run(imitated)
     assert files() == before
 
 
-def test_reinforcement_with_an_easy_reward_raises_it(tiny: Path, tmp_path: Path) -> None:
-    folder = write_grpo(tmp_path, tiny, evaluate_every=4)
-    run(folder)
-    found = check(folder, "grpo", [0, 4, 8])
+def test_reinforcement_with_an_easy_reward_raises_it(reinforced: Path) -> None:
+    folder = reinforced
+    found = check(folder, "grpo", [0, 2, 4, 6, 8])
     assert found["rollout_tokens"] == 40
     assert {"generation", "reward"} <= set(found["seconds"])
     assert len(found["rewards"]) == 8
@@ -113,25 +115,65 @@ def test_completions_that_no_part_applies_to_are_left_out(tiny: Path, tmp_path: 
     assert result(folder)["rewards"] == [pytest.approx(fmean(update)) for update in known if update]
 
 
-@pytest.mark.parametrize("method", ["dpo", "kto"])
-def test_preferences_are_learned(tiny: Path, tmp_path: Path, method: str) -> None:
-    lines = write_preferences(tmp_path / "preferences.jsonl", method)
-    folder = write_phase(
+def test_preferences_are_learned(preferred: Path) -> None:
+    found = check(preferred, preferred.name, [0, 5, 10, 12])
+    assert found["rows"] == (6 if preferred.name == "dpo" else 12)
+    losses = [it["loss"] for it in events(preferred, "step")]
+    assert losses[-1] < losses[0]
+
+
+def test_what_reinforcement_does_is_recorded_below_the_span_that_started_it(reinforced: Path) -> None:
+    spans = spans_in(reinforced / "traces.jsonl")
+    *parts, (name, phase) = spans.items()
+    assert name == "phase grpo"
+    assert (phase["traceId"], phase["parentSpanId"]) == ("a" * 32, "b" * 16)
+    assert [name for name, _ in parts].count("update 8") == 1
+    assert {name for name, _ in parts} == {
+        *(f"update {number}" for number in range(1, 9)),
+        *(f"evaluation {number}" for number in (0, 2, 4, 6, 8)),
+    }
+    assert all(part["parentSpanId"] == phase["spanId"] for _, part in parts)
+    by_time = sorted(
+        (int(spans[f"update {n}"]["startTimeUnixNano"]), int(spans[f"update {n}"]["endTimeUnixNano"]))
+        for n in range(1, 9)
+    )
+    assert all(one[1] <= two[0] for one, two in pairwise(by_time)), "one after the other"
+    last = events(reinforced, "step")[-1]
+    told = {it["key"]: next(iter(it["value"].values())) for it in spans["update 8"]["attributes"]}
+    assert told["agentkit.train.loss"] == last["loss"]
+    assert told["agentkit.train.rewards/paints/mean"] == last["rewards/paints/mean"]
+    assert told["agentkit.train.seconds.generation"] > 0
+    content = (reinforced / "traces.jsonl").read_text()
+    assert "colour" not in content.replace("rewards/coloured", "")
+    assert "Paint the" not in content
+
+
+def test_a_reward_may_ask_what_follows_in_the_real_scenario(tiny: Path, tmp_path: Path) -> None:
+    """A refund at the shipped till, written by a model that knows nothing: each completion is played on to its end."""
+    data = asyncio.run(compiled(settings=CompileSettings(train=2, validation=1)))
+    folder = write_grpo(
         tmp_path,
         tiny,
-        method=method,
-        preferences=str(tmp_path / "preferences.jsonl"),
-        epochs=2,
-        batch=3 if method == "dpo" else 4,
-        beta=0.1,
-        learning_rate=0.002,
+        prompts=[*data.prompts],
+        rubric="tool_call+outcome",
+        rewards=str(ROOT / "rewards"),
+        scenarios=scenario_files(data.prompts, suite()),
+        context=4096,
+        steps=1,
+        evaluate_every=1,
+        resample=0,
     )
     run(folder)
-    updates = 4 if method == "dpo" else 6
-    found = check(folder, method, list(range(0, updates + 1, 2)))
-    assert found["rows"] == lines
-    losses = [it["loss"] for it in events(folder, "step")]
-    assert losses[-1] < losses[0]
+    written = rows(folder)
+    assert len(written) == 8
+    prompts, here = {prompt.id: prompt for prompt in data.prompts}, Counterfactual(data.prompts, suite)
+    for row in written:
+        expected = asyncio.run(here.share(prompts[row["prompt"]].reward_step(row["completion"])))
+        assert row["parts"]["outcome.what_follows"] == expected
+    here.close()
+    assert events(folder, "step")[0]["rewards/outcome.what_follows/mean"] == pytest.approx(
+        fmean(row["parts"]["outcome.what_follows"] for row in written), abs=1e-4
+    )
 
 
 def test_a_second_phase_goes_on_with_the_adapter_of_the_first(tiny: Path, tmp_path: Path) -> None:

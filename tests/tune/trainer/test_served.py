@@ -48,6 +48,7 @@ def test_the_model_as_served_is_the_merged_model_and_is_put_back_untouched(
     import torch
     import transformers
 
+    from agentkit.tune.merge import main
     from agentkit.tune.trainer.watch import save_adapter
 
     trainee = trained(tiny, tmp_path / "job", dtype)
@@ -61,7 +62,10 @@ def test_the_model_as_served_is_the_merged_model_and_is_put_back_untouched(
         "adapter_model.safetensors",
     ]
     arguments = [str(base), str(tmp_path / "adapter"), str(tmp_path / "merged")]
-    subprocess.run([sys.executable, "-m", "agentkit.tune.merge", *arguments], check=True, capture_output=True)
+    if dtype == "bfloat16":  # once as the program that it is
+        subprocess.run([sys.executable, "-m", "agentkit.tune.merge", *arguments], check=True, capture_output=True)
+    else:
+        assert main(arguments) == 0
     merged = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype="auto").eval()
     assert merged.dtype == plain.dtype == getattr(torch, dtype)
     assert (tmp_path / "merged" / "tokenizer.json").read_bytes() == (base / "tokenizer.json").read_bytes()

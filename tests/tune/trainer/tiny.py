@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from agentkit.serve import embedded_model
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt, write_prompts
+from tests.tune.trainer.nursery import Fork, Nursery
 
 COLOURS = ("red", "blue", "green", "white")
 OBJECTS = ("door", "chair", "old garden fence", "wall", "boat", "roof of the house by the sea")
@@ -134,16 +136,29 @@ def write_phase(folder: Path, model: Path, prompts: Sequence[Prompt] | None = No
     return folder
 
 
-def start(folder: Path, verb: str = "train") -> subprocess.Popen[bytes]:
-    """The training program, with low priority, since it is not alone on its machine."""
+def fresh(folder: Path, **environment: str) -> None:
+    """The training program as it is really started, to its end."""
     with (folder / "log").open("ab") as log:
-        return subprocess.Popen(
-            ["nice", "-n", "15", sys.executable, "-P", "-m", "agentkit.tune.trainer", verb, str(folder)],
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", "agentkit.tune.trainer", "train", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
+            timeout=400,
         )
+    assert ended.returncode == 0, (folder / "log").read_text(encoding="utf-8", errors="replace")
+
+
+@lru_cache
+def nursery() -> Nursery:
+    """For the whole session; ended by the fixture `trainings`."""
+    return Nursery()
+
+
+def start(folder: Path, verb: str = "train") -> Fork:
+    """The training program in a process of its own, which has loaded its libraries already."""
+    return nursery().start(folder, verb)
 
 
 def run(folder: Path, verb: str = "train", code: int = 0) -> str:
@@ -226,3 +241,17 @@ def write_preferences(file: Path, method: str) -> int:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return len(lines)
+
+
+UPDATES = 12
+"""Of each training that `taught` describes."""
+
+
+def taught(folder: Path, model: Path, method: str = "sft") -> Path:
+    """A training on right answers or on preferences."""
+    settings: dict[str, Any] = {"method": method, "epochs": 4, "evaluate_every": 5}
+    if method != "sft":
+        settings |= {"preferences": str(folder / "preferences.jsonl"), "learning_rate": 0.003, "beta": 0.1}
+        settings |= {"batch": 2 if method == "dpo" else 4}
+        write_preferences(folder / "preferences.jsonl", method)
+    return write_phase(folder, model, **settings)
