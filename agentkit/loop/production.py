@@ -104,7 +104,8 @@ def _table(said: Sequence[Feedback]) -> tuple[list[str], Floats]:
     for it in said:
         if it.value is not None:
             rows[it.conversation][it.step] = float(it.value >= 0.5)
-    return steps, np.array([[row.get(step, np.nan) for step in steps] for row in rows.values()]).reshape(-1, len(steps))
+    table = [[row.get(step, np.nan) for step in steps] for row in rows.values()]
+    return steps, np.array(table).reshape(len(rows), len(steps))
 
 
 def _rates(steps: Sequence[str], table: Floats, wrong: float) -> list[StepRate]:

@@ -1,0 +1,104 @@
+"""What production says of an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agentkit.loop.production import Production, production
+from agentkit.records import Arm, ConversationId, Feedback, FeedbackKind, ResponseId, Source, Target, TargetKind
+from agentkit.store import Store
+from tests.collect.captured import make_exchange
+
+BASE, ADAPTER = Target(TargetKind.BASE), Target(TargetKind.ADAPTER, "refund-v1-3fa9")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as opened:
+        yield opened
+
+
+def talk(store: Store, name: str, *targets: Target, agent: str = "till", **steps: bool) -> None:
+    """One conversation, each step judged in words of the user."""
+    store.add_exchanges(
+        [
+            make_exchange(f"{name}-{place}", conversation=ConversationId(name), agent=agent, target=it, arm=Arm.LIVE)
+            for place, it in enumerate(targets)
+        ]
+    )
+    for step, good in steps.items():
+        say(store, name, step, good)
+
+
+def say(store: Store, name: str, step: str, good: bool, source: Source = Source.USER) -> None:
+    count = len(store.feedback())
+    store.add_feedback(
+        Feedback(
+            id=f"{source}/{count}",
+            at="2026-06-20T10:00:00.000+00:00",
+            source=source,
+            by="shop",
+            kind=FeedbackKind.THUMB,
+            conversation=ConversationId(name),
+            response=ResponseId(f"{name}-0"),
+            step=step,
+            value=float(good),
+        )
+    )
+
+
+def test_steps_compound_over_conversations(store: Store) -> None:
+    for number in range(20):
+        talk(store, f"c{number}", BASE, find=number < 18, refund=number < 10)
+    found = production(store, "till")
+    assert (found.conversations, found.judged) == (20, 20)
+    assert [(it.step, it.praised, it.judged) for it in found.steps] == [("find", 18, 20), ("refund", 10, 20)]
+    assert found.compounded is not None
+    estimate, low, high = found.compounded
+    assert estimate == pytest.approx(0.9 * 0.5)
+    assert low < 0.45 < high
+
+
+def test_wrong_thumbs_are_taken_out_of_the_rate(store: Store) -> None:
+    for number in range(100):
+        talk(store, f"c{number}", BASE, refund=number < 26)  # 20 % right, and a tenth of all thumbs turned round
+    found = production(store, "till", wrong=0.1).step("refund")
+    assert found is not None
+    assert found.estimate == pytest.approx(0.2)
+    assert found.low < 0.2 < found.high
+    everything = production(store, "till", wrong=0.3).step("refund")
+    assert everything is not None
+    assert everything.estimate == 0.0, "a rate is never below 0"
+
+
+def test_only_what_one_target_answered_alone_is_its_own(store: Store) -> None:
+    talk(store, "old", BASE, BASE, refund=False)
+    talk(store, "new", ADAPTER, ADAPTER, refund=True)
+    talk(store, "both", BASE, ADAPTER, refund=True)
+    talk(store, "elsewhere", BASE, agent="desk", refund=True)
+
+    def of(target: Target | None) -> list[tuple[int, int]]:
+        found: Production = production(store, "till", target=target)
+        return [(it.praised, it.judged) for it in found.steps]
+
+    assert of(BASE) == [(0, 1)]
+    assert of(ADAPTER) == [(1, 1)]
+    assert of(None) == [(2, 3)]
+
+
+def test_the_last_word_counts_and_graders_have_none(store: Store) -> None:
+    talk(store, "c", BASE, refund=False)
+    say(store, "c", "refund", True)
+    say(store, "c", "refund", False, Source.GRADE)
+    found = production(store, "till")
+    assert [(it.praised, it.judged) for it in found.steps] == [(1, 1)]
+
+
+def test_no_judgement_is_no_number(store: Store) -> None:
+    talk(store, "c", BASE)
+    found = production(store, "till")
+    assert (found.conversations, found.judged, found.steps, found.compounded) == (1, 0, (), None)
+    assert found.document()["compounded"] is None
