@@ -77,6 +77,8 @@ class Progress:
                 names.UPDATE_NUMBER: facts["step"],
                 names.EVALUATION_PASSED: facts["passed"],
                 names.EVALUATION_GRADED: facts["graded"],
+                names.EVALUATION_GUARDED: facts.get("guarded"),
+                names.EVALUATION_LOST: facts.get("lost"),
                 names.MEAN_TOKENS: facts["length"],
             }
             span.part(names.EVALUATION, facts["step"], started=self._marks.get("evaluation")).finish(known)

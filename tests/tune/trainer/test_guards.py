@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-pytest.importorskip("torch", reason="comes with training")
-
-import torch
-from safetensors.torch import load_file
-
 from agentkit.tune.phase import Phase
-from agentkit.tune.trainer import validate
-from agentkit.tune.trainer.model import Trainee, checked_ids, load_trainee
-from agentkit.tune.trainer.progress import Progress
-from agentkit.tune.trainer.task import Task
-from agentkit.tune.trainer.validate import Evaluation, evaluate_scaled, guards_right
-from agentkit.tune.trainer.watch import save_adapter
 from tests.tune.trainer.tiny import prompt, write_phase
+
+if TYPE_CHECKING:  # torch is loaded by slow tests alone
+    import torch
+
+    from agentkit.tune.trainer.model import Trainee
+    from agentkit.tune.trainer.task import Task
+    from agentkit.tune.trainer.validate import Evaluation
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +23,12 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def task(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Task:
     """A tiny model with an adapter that changes much."""
+    import torch
+
+    from agentkit.tune.trainer.model import checked_ids, load_trainee
+    from agentkit.tune.trainer.progress import Progress
+    from agentkit.tune.trainer.task import Task
+
     folder = write_phase(tmp_path_factory.mktemp("guards") / "phase", tiny, method="sft")
     phase = Phase.read(folder)
     trainee = load_trainee(phase)
@@ -39,11 +42,15 @@ def task(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Task:
 
 
 def likeliest(trainee: Trainee, scale: float) -> torch.Tensor:
+    import torch
+
     with trainee.as_served(scale), torch.no_grad():
         return trainee.model(input_ids=torch.arange(3, 40)[None]).logits
 
 
 def test_a_part_of_the_change_lies_between_the_base_and_the_whole(task: Task) -> None:
+    import torch
+
     trainee = task.trainee
     with trainee.model.disable_adapter(), torch.no_grad():
         base = trainee.model(input_ids=torch.arange(3, 40)[None]).logits
@@ -53,6 +60,11 @@ def test_a_part_of_the_change_lies_between_the_base_and_the_whole(task: Task) ->
 
 
 def test_the_adapter_that_is_kept_holds_the_part(task: Task, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from agentkit.tune.trainer.watch import save_adapter
+
     trainee = task.trainee
     save_adapter(trainee, tmp_path / "whole")
     with trainee.scaled(0.5):
@@ -67,11 +79,16 @@ def test_the_adapter_that_is_kept_holds_the_part(task: Task, tmp_path: Path) -> 
 
 
 def test_guards_are_asked_of_the_base_and_of_the_changed_model(task: Task) -> None:
+    from agentkit.tune.trainer.validate import guards_right
+
     assert guards_right(task, 0.0) == guards_right(task, 0.0)
     assert guards_right(task, 0.0) != guards_right(task, 1.0), "a change that large gives other answers"
 
 
 def test_smaller_parts_are_tried_while_guards_are_lost(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agentkit.tune.trainer import validate
+    from agentkit.tune.trainer.validate import Evaluation, evaluate_scaled
+
     def asked(step: int, task: Task, base: frozenset[str], scale: float = 1.0) -> Evaluation:
         return Evaluation(step, 4, 4, 10.0, 4, round(scale, 3), guarded=10, lost=int(scale * 5))
 
@@ -83,6 +100,9 @@ def test_smaller_parts_are_tried_while_guards_are_lost(task: Task, monkeypatch: 
 
 
 def test_an_adapter_that_costs_little_beats_one_that_is_better_and_costs_much() -> None:
+    pytest.importorskip("torch", reason="comes with training")
+    from agentkit.tune.trainer.validate import Evaluation
+
     cheap = Evaluation(4, 3, 10, 9.0, 5, guarded=10, lost=1)
     dear = Evaluation(8, 10, 10, 9.0, 5, guarded=10, lost=2)
     untouched = Evaluation(0, 0, 10, 9.0, 5, guarded=10, lost=0)
