@@ -13,9 +13,6 @@ from agentkit.records import AdapterName, Revision, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.fleet.fleet import Fleet
 
-_TRY_AGAIN = 30.0
-"""Seconds after which an adapter that could not be served is tried once more."""
-
 
 class Routes(Protocol):
     """What is needed, as the routes have it."""
@@ -34,6 +31,8 @@ class Follower:
     Args:
         find: gives an adapter's folder, verified; raises AgentkitError.
         merge: whether what is promoted gets a replica of its own, with the adapter in its weights.
+        interval: seconds between two looks at the routes.
+        try_again: seconds after which what could not be done is tried once more.
         tell: is told in words of what could not be served, once for each try.
     """
 
@@ -45,6 +44,7 @@ class Follower:
         *,
         merge: bool = False,
         interval: float = 0.5,
+        try_again: float = 30.0,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._fleet = fleet
@@ -52,6 +52,7 @@ class Follower:
         self._find = find
         self._merge = merge
         self._interval = interval
+        self._try_again = try_again
         self._tell = tell
         self._failed: dict[tuple[str, AdapterName], float] = {}
         self._under_way: dict[tuple[str, AdapterName], asyncio.Task[None]] = {}
@@ -65,7 +66,10 @@ class Follower:
         """Follow until cancelled."""
         try:
             while True:
-                self.step()
+                try:
+                    self.step()
+                except AgentkitError as error:  # the store is not there just now
+                    self._tell(f"the routes cannot be followed: {error}")
                 await asyncio.sleep(self._interval)
         finally:
             for task in self._under_way.values():
@@ -103,16 +107,16 @@ class Follower:
     def _begin(self, what: str, name: AdapterName, do: Callable[[AdapterName], Awaitable[None]]) -> None:
         key = what, name
         tried = self._failed.get(key, -math.inf)
-        if key not in self._under_way and time.monotonic() - tried >= _TRY_AGAIN:
+        if key not in self._under_way and time.monotonic() - tried >= self._try_again:
             self._under_way[key] = asyncio.create_task(self._attempt(key, do), name=f"{what} {name}")
 
     async def _attempt(self, key: tuple[str, AdapterName], do: Callable[[AdapterName], Awaitable[None]]) -> None:
         what, name = key
         try:
             await do(name)
-        except AgentkitError as error:
+        except Exception as error:  # whatever it is: the next try may go well, and the others go on
             self._failed[key] = time.monotonic()
-            self._tell(f"{what} adapter {name}: {error}")
+            self._tell(f"{what} adapter {name}: {error if isinstance(error, AgentkitError) else repr(error)}")
         else:
             self._failed.pop(key, None)
         finally:

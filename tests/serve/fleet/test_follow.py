@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+import pytest
 
 from agentkit.errors import AdapterError
 from agentkit.records import AdapterName, Revision, Route, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.fleet import Fleet, Follower
-from tests.serve.fleet.conftest import BASE, Park, adapter_target
+from tests.serve.fleet.conftest import BASE, Park, adapter_target, until
 
 
 @dataclass
@@ -73,7 +76,6 @@ async def test_what_cannot_be_served_is_told_once_and_hinders_nothing_else(
     async with make_fleet(replicas=1) as fleet:
         follower = Follower(fleet, table, find, tell=said.append)
         await followed(follower)
-        await followed(follower)
         assert fleet.adapters == {good.name}
         assert follower.refused == {"bad-v1-3fa9"}
         table.set(adapter_target(good.name))
@@ -93,3 +95,27 @@ async def test_a_copy_of_what_is_merged_makes_room(
         await fleet.load(two)
         assert fleet.adapters == {one.name, two.name}
         assert [it.adapters for it in fleet.replicas] == [(two.name,), (one.name,)]
+
+
+async def test_it_goes_on_after_a_defect(
+    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder]
+) -> None:
+    adapter, table, said = make_adapter(), Table(), list[str]()
+    table.set(adapter_target(adapter.name))
+    tried = 0
+
+    def find(name: AdapterName) -> AdapterFolder:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise OSError("disk full")
+        return adapter
+
+    async with make_fleet(replicas=1) as fleet:
+        follower = Follower(fleet, table, find, interval=0.01, try_again=0.05, tell=said.append)
+        following = asyncio.create_task(follower.run())
+        await until(lambda: fleet.serving(adapter_target(adapter.name)))
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+    assert said == [f"load adapter {adapter.name}: OSError('disk full')"]
