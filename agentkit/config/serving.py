@@ -73,12 +73,12 @@ class RouterSettings(Settings):
     max_answer: Annotated[int, Field(ge=1024)] = 16 * 2**20
     """Bytes of an upstream's answer."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 4
-    """Upstreams that one request may be sent to, the first included, as long as nothing was answered."""
+    """Times that one request may be sent to an upstream, the first included, as long as nothing was answered."""
     retry_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Retries for each request, on average; so that trouble is not multiplied."""
     in_flight: Annotated[int, Field(ge=1)] = 64
     """Requests at one upstream at the same time; further ones queue here."""
-    queue: Annotated[int, Field(ge=0)] = 256
+    queue: Annotated[int, Field(ge=0)] = 1000
     """Requests that may wait; further ones are turned away with 429."""
     queue_time: Annotated[float, Field(ge=0)] = 10.0
     """Seconds that a request may wait for an upstream that has room."""

@@ -52,8 +52,8 @@ class KeyRows(Protocol):
 class KeyRing:
     """The keys that are good now, as the store had them about `every` seconds ago, at most twice that.
 
-    A key that is not known is looked for once more before it is refused, but not oftener than every `pause` seconds in
-    all, so that guessing costs the database nothing. Which key is asked for is decided by its hash alone: how long the
+    A key that is not known is looked for once more before it is refused, but that is not oftener than every `pause`
+    seconds for all such keys together, so that guessing costs time and the database nothing. Which key is asked for is decided by its hash alone: how long the
     comparison takes tells nothing of a key. Where the store cannot be read, the keys that were known stay good.
     """
 
@@ -79,20 +79,21 @@ class KeyRing:
             return None
         wanted = digest(secret)
         age = self._now() - self._read_at
-        if age > 2 * self._every or (age > self._pause and wanted not in self._known):
-            await asyncio.shield(self._refresh())
+        if age > 2 * self._every or wanted not in self._known:
+            await asyncio.shield(self._refresh(max(0.0, self._pause - age)))
         elif age > self._every:
-            self._refresh()
+            self._refresh(0.0)
         found = self._known.get(wanted)
         return found if found is not None and hmac.compare_digest(found.hash, wanted) else None
 
-    def _refresh(self) -> asyncio.Task[None]:
-        """Read the keys again off the loop; who asks meanwhile is answered by those that are known."""
+    def _refresh(self, pause: float) -> asyncio.Task[None]:
+        """Read the keys again off the loop, after so many seconds; one such task serves all who wait for it."""
         if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._reread())
+            self._reading = asyncio.create_task(self._reread(pause))
         return self._reading
 
-    async def _reread(self) -> None:
+    async def _reread(self, pause: float) -> None:
+        await asyncio.sleep(pause)
         try:
             self._known = await asyncio.to_thread(self._read)
         except AgentkitError as error:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from agentkit.errors import StoreError, UsageError, near_match
-from agentkit.records import Revision
+from agentkit.records import ANY, Revision
 from agentkit.serve import routes
+from agentkit.serve.router.asked import NAME
 from agentkit.serve.router.document import revision
 from agentkit.serve.router.parts import Admin
 from agentkit.serve.router.refused import Refused, bad, shown
@@ -46,7 +47,7 @@ def _change(store: Store, upstreams: Collection[str], key: str, body: Mapping[st
         return routes.rollback(store, repin=_flag(body, "repin"), **said)
     if action not in ACTIONS:
         raise bad("action", shown(action), f"one of {', '.join(ACTIONS)}{near_match(action, ACTIONS)}")
-    agent, step = _text(body, "agent"), _text(body, "step")
+    agent, step = _name(body, "agent"), _name(body, "step")
     if action == "promote":
         return routes.promote(store, agent, step, **said)
     if action == "end_canary":
@@ -61,6 +62,14 @@ def _text(body: Mapping[str, Any], member: str) -> str:
     found = body.get(member)
     if not isinstance(found, str) or not found.strip() or len(found) > 2000:
         raise bad(member, shown(found), "a text")
+    return found
+
+
+def _name(body: Mapping[str, Any], member: str) -> str:
+    """Of an agent or a step as callers can give it; `*` for all."""
+    found = _text(body, member)
+    if found != ANY and not NAME.fullmatch(found):
+        raise bad(member, shown(found), "a name that a caller can give, or *")
     return found
 
 

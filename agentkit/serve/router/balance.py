@@ -193,13 +193,19 @@ class Balance:
 
     def _hand_out(self) -> None:
         """Give whoever waits what there is, in the order they came."""
-        for waiting in list(self._waiting):
+        if not self._waiting:
+            return
+        full, left = set[Target](), list[_Waiting]()
+        for waiting in self._waiting:
             if waiting.given.done():
                 continue
-            found = self._pick(waiting.target, waiting.avoid)
-            if found is not None:
-                self._waiting.remove(waiting)
+            found = None if waiting.target in full else self._pick(waiting.target, waiting.avoid)
+            if found is None:
+                full.add(waiting.target)
+                left.append(waiting)
+            else:
                 waiting.given.set_result(found)
+        self._waiting = left
 
     async def _look(self) -> None:
         while self._waiting:

@@ -22,7 +22,11 @@ _MOST_IDLE = 256
 
 
 class NoAnswer(Exception):
-    """The upstream could not be reached, or broke off."""
+    """The upstream broke off, or said what is no answer."""
+
+
+class Unreachable(NoAnswer):
+    """Nothing was sent, since there is nobody."""
 
 
 class TooSlow(Exception):
@@ -161,9 +165,9 @@ class Client:
                     Connection, place.host, place.port, ssl=self._tls if place.tls else None
                 )
         except TimeoutError:
-            raise NoAnswer(f"cannot be reached within {self._connect_time:g} s") from None
+            raise Unreachable(f"cannot be reached within {self._connect_time:g} s") from None
         except OSError as error:
-            raise NoAnswer(f"cannot be reached: {type(error).__name__}") from None
+            raise Unreachable(f"cannot be reached: {type(error).__name__}") from None
         return connection
 
 

@@ -20,7 +20,7 @@ from agentkit.redact import redact
 from agentkit.serve.router.asked import Asked
 from agentkit.serve.router.balance import Balance, Lease
 from agentkit.serve.router.call import Call
-from agentkit.serve.router.client import Client, NoAnswer, Reply, TooSlow
+from agentkit.serve.router.client import Client, NoAnswer, Reply, TooSlow, Unreachable
 from agentkit.serve.router.limits import RetryBudget
 from agentkit.serve.router.metrics import Metrics
 from agentkit.serve.router.refused import Refused, failed, shed
@@ -31,6 +31,8 @@ _PATH = "/chat/completions"
 _PAUSE = 0.02
 """Seconds; doubled with each attempt it is the longest pause before the next. The first retry follows at once: it goes
 to another upstream. The others are shortened at random, so that many do not come at once."""
+_LONGEST = 0.5
+"""Seconds; no pause is longer."""
 _LOG = logging.getLogger(__name__)
 _READ = 64 * 2**10
 _SHOWN = 400
@@ -43,13 +45,15 @@ _OF_THE_CALLER = frozenset({400, 413, 415, 422})
 
 class Broken(Exception):
     """An upstream gave no answer. `refused` is what the caller gets if nobody else does better, `again` whether to try
-    another, `well` whether the upstream is none the worse for it (None: it says nothing)."""
+    another, `well` whether the upstream is none the worse for it (None: it says nothing), `sent` whether it may have
+    begun to work."""
 
-    def __init__(self, refused: Refused, *, again: bool, well: bool | None = False) -> None:
+    def __init__(self, refused: Refused, *, again: bool, well: bool | None = False, sent: bool = True) -> None:
         super().__init__(refused.message)
         self.refused = refused
         self.again = again
         self.well = well
+        self.sent = sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,31 @@ class Begun:
     rest: AsyncIterator[dict[str, Any]] | None
     """The other events. Raises NoAnswer or TooSlow where the stream breaks; None where there is no stream."""
     lease: Lease
+
+
+class _Patience:
+    """Whether one request is sent once more, and after what pause.
+
+    Attempts are counted where an upstream may have begun to work. Where nobody could be reached nothing was done, so
+    that goes on as long as a request may wait at all.
+    """
+
+    def __init__(self, settings: RouterSettings, budget: RetryBudget) -> None:
+        self._settings = settings
+        self._budget = budget
+        self._sent = self._failed = 0
+        self._until = time.monotonic() + settings.queue_time
+
+    def after(self, broken: Broken) -> float | None:
+        """Seconds to wait before the next attempt; None where there is none."""
+        self._failed += 1
+        if broken.sent:
+            self._sent += 1
+            if not (broken.again and self._sent < self._settings.attempts and self._budget.take()):
+                return None
+        elif time.monotonic() > self._until:
+            return None
+        return 0.0 if self._failed == 1 else random.uniform(0, min(_LONGEST, _PAUSE * 2**self._failed))
 
 
 class Relay:
@@ -80,6 +109,7 @@ class Relay:
         """
         self._budget.asked()
         tried: list[str] = []
+        patience = _Patience(self._settings, self._budget)
         while True:
             async with AsyncExitStack() as attempt:
                 lease = attempt.enter_context(await self._balance.lease(call.target, tried))
@@ -94,11 +124,11 @@ class Relay:
                     return begun
             tried.append(call.replica)
             _LOG.info("%s: attempt %d: %s", call.replica, call.attempts, broken)
-            if not (broken.again and call.attempts < self._settings.attempts and self._budget.take()):
+            pause = patience.after(broken)
+            if pause is None:
                 raise broken.refused from broken
             self._metrics.retried(call.replica)
-            if call.attempts > 1:
-                await asyncio.sleep(random.uniform(0, _PAUSE * 2**call.attempts))
+            await asyncio.sleep(pause)
 
     async def _send(self, call: Call, lease: Lease, attempt: AsyncExitStack) -> Begun:
         """One attempt. Raises Broken."""
@@ -115,7 +145,8 @@ class Relay:
             rest = await attempt.enter_async_context(aclosing(self._events(reply, upstream)))
             return Begun(await anext(rest), rest, lease)
         except NoAnswer as error:
-            raise Broken(failed(502, "upstream_failed", f"the model server {error}"), again=True) from error
+            refused = failed(502, "upstream_failed", f"the model server {error}")
+            raise Broken(refused, again=True, sent=not isinstance(error, Unreachable)) from error
         except StopAsyncIteration:
             raise Broken(failed(502, "upstream_failed", "the model server sent an empty stream"), again=True) from None
         except TooSlow as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +58,8 @@ class Instant:
                 await send({"type": f"{kind}.complete"})
                 if kind.endswith("shutdown"):
                     return
+        if scope["method"] == "GET":  # whoever watches it
+            return await self._whole(200, b'{"object": "list", "data": [{"id": "tiny"}]}', (), send)
         raw = b""
         while True:
             message = await receive()
@@ -150,7 +154,20 @@ def config(app: Any) -> uvicorn.Config:
     )
 
 
-if __name__ == "__main__":
-    server_config = config(Instant())
-    server_config.port = int(sys.argv[1])
+def serve(port: int, pause: float) -> None:
+    """Until it is killed. `pause`: seconds between the pieces of a stream."""
+    way = Way(pause=pause)
+    server_config = config(Instant(ways=lambda _: way))
+    server_config.port = port
     uvicorn.Server(server_config).run()
+
+
+if __name__ == "__main__":
+    # Each line of the input, `PORT PAUSE`, forks one, whose process id is said: it is up in a moment, not in seconds.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        asked_port, asked_pause = line.split()
+        if (pid := os.fork()) == 0:
+            serve(int(asked_port), float(asked_pause))
+            os._exit(0)
+        print(pid, flush=True)

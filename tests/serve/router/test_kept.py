@@ -1,0 +1,163 @@
+"""The router with the real store, route table, capture and feedback behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit.collect.capture import Capture
+from agentkit.collect.pseudonym import pseudonym
+from agentkit.config import CollectSettings
+from agentkit.records import ResponseId
+from agentkit.serve.keys import KeyRing, new_key
+from agentkit.serve.router import KeyDoor
+from agentkit.serve.router.admin import admin_of
+from agentkit.serve.router.judged import feedback_of
+from agentkit.serve.routes import RouteTable
+from agentkit.store import Store
+from tests.serve.router.world import World, world
+
+
+class Real:
+    """What a test needs of it."""
+
+    def __init__(self, it: World, store: Store, keys: dict[str, str]) -> None:
+        self.it, self.store, self.keys = it, store, keys
+
+    def chat(self, name: str = "alice", **more: Any) -> Any:
+        return self.it.chat(self.keys[name], **more)
+
+    def post(self, name: str, path: str, **body: Any) -> Any:
+        with self.it.client(self.keys[name]) as client:
+            return client.post(path, json=body)
+
+    def kept(self, response: str) -> Any:
+        self.it.until(lambda: self.store.exchanges(limit=1000) and self._there(response))
+        return self.store.exchange(ResponseId(response))
+
+    def _there(self, response: str) -> bool:
+        return self.store.exchange(ResponseId(response)) is not None
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    folder = tmp_path_factory.mktemp("project")
+    collect = CollectSettings(folder=str(folder / "collect"))
+    with Store.open(f"sqlite:///{folder}/store.db") as store:
+        keys = {}
+        for name in ("alice", "bob", "root"):
+            keys[name], row = new_key(name, admin=name == "root")
+            store.add_key(row)
+        table = RouteTable.open(store)
+        parts = {
+            "table": table,
+            "door": KeyDoor(KeyRing(store)),
+            "capture": Capture(collect, store),
+            "pseudonym": partial(pseudonym, folder=collect.folder),
+            "admin": admin_of(store, {"frontier"}, table.refresh),
+            "feedback": feedback_of(store),
+        }
+        try:
+            with world(parts=parts) as it:
+                yield Real(it, store, keys)
+        finally:
+            table.close()
+
+
+def test_an_exchange_is_in_the_store_redacted(real: Real) -> None:
+    said = "I am carol@example.com, my key is sk-abcdefghijklmnop1234"
+    answer = real.chat(messages=[{"role": "user", "content": said}], user="carol@example.com")
+    kept = real.kept(answer.json()["id"])
+    assert kept.key == "alice"
+    assert kept.user.startswith("user-")
+    assert "carol" not in str(kept)
+    assert "sk-abc" not in str(kept)
+    assert kept.response == {"role": "assistant", "content": "All is well."}
+
+
+def test_feedback_of_ones_own_responses_alone(real: Real) -> None:
+    response = real.chat(metadata={"conversation_id": "judged"}).json()["id"]
+    real.kept(response)
+    mine = {"id": "f1", "response": response, "thumb": "down", "comment": "rude"}
+    first = real.post("alice", "/v1/feedback", **mine)
+    assert first.status_code == 200, first.text
+    assert real.post("alice", "/v1/feedback", **mine).json() == first.json(), "replayed"
+    other = real.post("alice", "/v1/feedback", **mine | {"thumb": "up"})
+    assert (other.status_code, other.json()["error"]["code"]) == (409, "conflict")
+    theirs = real.post("bob", "/v1/feedback", response=response, thumb="up")
+    nobodys = real.post("bob", "/v1/feedback", response="chatcmpl-0", thumb="up")
+    assert theirs.status_code == nobodys.status_code == 404
+    assert theirs.json() == nobodys.json(), "whether it is there is not told"
+    assert real.post("alice", "/v1/feedback", thumb="sideways", response=response).status_code == 400
+    assert len(real.store.feedback(conversation="judged")) == 1
+
+
+def test_routes_are_changed_for_new_conversations(real: Real) -> None:
+    before = real.chat(metadata={"conversation_id": "old"})
+    assert before.headers["x-agentkit-target"] == "base"
+    made = real.post(
+        "root", "/v1/admin/routes", action="set", agent="pos", step="refund", target="frontier", why="it is better"
+    )
+    assert made.status_code == 200, made.text
+    assert (made.json()["by"], made.json()["why"]) == ("root", "it is better")
+    number = str(made.json()["number"])
+    new = real.chat(metadata={"conversation_id": "new"})
+    assert (new.headers["x-agentkit-target"], new.headers["x-agentkit-revision"]) == ("frontier", number)
+    assert real.chat(metadata={"conversation_id": "old"}).headers["x-agentkit-target"] == "base", "pinned"
+    kept = real.kept(new.json()["id"])
+    assert (kept.revision, str(kept.target)) == (int(number), "frontier")
+    back = real.post("root", "/v1/admin/routes", action="rollback", why="it is dearer")
+    assert back.status_code == 200
+    assert real.chat(metadata={"conversation_id": "newer"}).headers["x-agentkit-target"] == "base"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({}, 400, "action: found None"),
+        ({"action": "destroy", "why": "x", "agent": "a", "step": "b"}, 400, "action: found 'destroy'"),
+        ({"action": "set", "why": "x", "agent": "a", "step": "b", "target": "frontie"}, 400, "frontier"),
+        ({"action": "set", "why": "", "agent": "a", "step": "b", "target": "base"}, 400, "why: found ''"),
+        ({"action": "set", "why": "x", "agent": "a/b", "step": "b", "target": "base"}, 400, "a/b"),
+        ({"action": "canary", "why": "x", "agent": "a", "step": "b", "target": "frontier", "share": 2}, 400, "share"),
+        (
+            {"action": "canary", "why": "x", "agent": "a", "step": "b", "target": "frontier", "share": True},
+            400,
+            "share",
+        ),
+        ({"action": "promote", "why": "x", "agent": "a", "step": "b"}, 400, "no canary"),
+        ({"action": "rollback", "why": "x", "repin": "yes"}, 400, "repin: found 'yes'"),
+        ({"action": "rollback", "why": "x", "force": True}, 400, "'force'"),
+        (
+            {"action": "set", "why": "x", "agent": "a", "step": "b", "target": "base", "expected": 99},
+            409,
+            "expected 99",
+        ),
+    ],
+)
+def test_a_change_that_is_none(real: Real, body: dict[str, Any], status: int, says: str) -> None:
+    before = real.store.revisions(1)
+    answer = real.post("root", "/v1/admin/routes", **body)
+    assert answer.status_code == status, answer.text
+    assert says in answer.json()["error"]["message"]
+    assert real.store.revisions(1) == before
+
+
+def test_a_forged_admin_key(real: Real) -> None:
+    real.keys["forged"] = real.keys["root"][:-1] + ("A" if real.keys["root"][-1] != "A" else "B")
+    answer = real.post("forged", "/v1/admin/routes", action="rollback", why="mine")
+    assert answer.status_code == 401
+    assert real.post("alice", "/v1/admin/routes", action="rollback", why="mine").status_code == 403
+
+
+def test_a_revoked_key(real: Real, tmp_path: Path) -> None:
+    secret, row = new_key("eve")
+    real.store.add_key(row)
+    real.keys["eve"] = secret
+    assert real.chat("eve").status_code == 200
+    real.store.revoke_key("eve")
+    real.it.until(lambda: real.chat("eve").status_code == 401)
