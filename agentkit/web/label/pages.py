@@ -168,7 +168,9 @@ def _kept(text: str) -> Markup:
 
 def _kappa(it: Kappa) -> str:
     """`0.62 (0.31 to 0.88)`."""
-    return "unknown" if it.estimate is None else f"{it.estimate:.2f} ({it.low:.2f} to {it.high:.2f})"
+    if it.estimate is None:
+        return "not defined"
+    return f"{it.estimate:.2f} ({it.low:.2f} to {it.high:.2f})".replace("-", "−")
 
 
 def _page(template: str, sheet: Sheet, **context: Any) -> str:

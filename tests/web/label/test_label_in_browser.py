@@ -121,7 +121,7 @@ def test_a_corrected_call_is_kept_and_a_broken_one_comes_back(opened: Opened, st
     expect(page.get_by_role("alert")).to_contain_text("arguments: found what is no JSON")
     expect(page.locator("#arguments")).to_have_value("{sale}")
     assert opened.trouble.pop().startswith("console error: Failed to load resource: the server responded with a status")
-    page.get_by_label("Tool", exact=True).select_option("find_sale")
+    page.locator("#tool").select_option("find_sale")
     page.locator("#arguments").fill('{"sale": "S-0"}')
     press(page, "Control+Enter")
     (label,) = store.feedback()
