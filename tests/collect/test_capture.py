@@ -315,3 +315,18 @@ async def test_a_disk_that_is_really_full(settings: CollectSettings, store: Stor
     assert capture.figures.torn == 0
     assert store.exchange("0") == make_exchange("0")
     assert segments(small_disk / "spill") == []
+
+
+async def test_two_processes_share_a_folder(settings: CollectSettings, store: Store) -> None:
+    both = [Capture(settings, store) for _ in range(2)]
+    for capture in both:
+        await capture.start()
+    for number in range(200):
+        both[number % 2].offer(make_exchange(str(number)))
+        if not number % 50:
+            await until(lambda: not any(it.figures.depth for it in both))
+    for capture in both:
+        await capture.stop()
+    assert sorted(int(it.id) for it in store.exchanges()) == list(range(200))
+    assert sum(it.figures.stored for it in both) == 200
+    assert segments(Path(settings.folder) / "spill") == []
