@@ -23,6 +23,8 @@ from agentkit.scenario import Suite, load
 from agentkit.scenario.suite import SUITE_FILE, load_suite
 from agentkit.store import Store
 
+FROM = "conversation: "
+"""Begins the line of a draft that says where it is from."""
 _TOOLS = "recorded_tools.json"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _NOT_SHOWN = re.compile(r"[^\x20-\x7e\u00a0-\u1fff\u2030-\ufdff]")
@@ -105,7 +107,7 @@ def _write(
 def _write_suite(
     folder: Path, agent: str, world: Suite | None, tools: Mapping[str, Any], exchanges: Sequence[Exchange]
 ) -> None:
-    title = f"Drafts from production, agent {_shown(agent)}" if agent else "Drafts from production"
+    title = f"Drafts from production, agent {shown(agent)}" if agent else "Drafts from production"
     document: dict[str, Any] = {"title": title}
     if world is None:
         if tools:
@@ -171,13 +173,13 @@ def _known_tools(folder: Path) -> dict[str, Any]:
 def _header(name: ConversationId, drafted: Drafted) -> str:
     lines = [
         "A draft from production: confirm every step, then move the file into a suite and take the tag `draft` away.",
-        f"conversation: {name}",
+        f"{FROM}{name}",
         *(f"to confirm: {it}" for it in drafted.to_confirm),
     ]
-    return "".join(f"# {_shown(line)}\n" for line in lines)
+    return "".join(f"# {shown(line)}\n" for line in lines)
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """On one line, without anything that a terminal or a reader of YAML could take for more than a letter."""
     return _NOT_SHOWN.sub(" ", text)[:300]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentkit.collect.capture import SPILL
+from agentkit.collect.draft import FROM, shown
 from agentkit.collect.export import export_folders
 from agentkit.collect.mover import Mover
 from agentkit.collect.provenance import files_of, read_provenance, strike
@@ -19,7 +20,6 @@ from agentkit.errors import UsageError
 from agentkit.records import AdapterName, ConversationId
 from agentkit.store import Store
 
-_MARK = "# conversation: "
 _HEAD = 4
 """Lines of a scenario in which a draft says what conversation it is from."""
 
@@ -122,7 +122,7 @@ def _draft_folders(scenarios: Path) -> list[Path]:
 
 
 def _confirmed(scenarios: Path, known: Sequence[ConversationId]) -> Iterable[Path]:
-    marks = {f"{_MARK}{it}" for it in known}
+    marks = {f"# {shown(f'{FROM}{it}')}" for it in known}
     for path in sorted(scenarios.rglob("*.y*ml")) if scenarios.is_dir() else []:
         with path.open(encoding="utf-8", errors="replace") as stream:
             if any(line.rstrip("\n") in marks for line, _ in zip(stream, range(_HEAD), strict=False)):

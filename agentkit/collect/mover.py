@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agentkit.collect.spill import Segment, segments, take
 from agentkit.collect.tally import Tally, Trouble
-from agentkit.errors import AgentkitError, StoreError
+from agentkit.errors import StoreError
 from agentkit.store import Store
 
 _BATCH = 100
@@ -65,7 +65,7 @@ class Mover(threading.Thread):
         try:
             self.move()
             self._prune()
-        except (AgentkitError, OSError) as error:
+        except Exception as error:  # whatever it is, this thread goes on: nobody else moves the files
             self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _FIRST_PAUSE)
             self._on_trouble(True)
             if self._tally.trouble(Trouble.STORE, str(error)):

@@ -44,7 +44,7 @@ _ISSUERS = re.compile(
 _GROUPINGS = re.compile(r"(?:4 ){3}4(?: [1-3])?|4 6 [45]|\d+")
 
 _PHONE = re.compile(r"(?<![\w+])[+(\uff0b\uff08]{0,2}\d[\d \u00a0().\-/\u2010-\u2015]{4,24}\d(?!\w)")
-_MANY = 200
+_MANY = 100
 """Candidates for phone numbers in one text that are looked at closely; after them, any of 7 to 15 digits is one."""
 _SAYS_PHONE = re.compile(
     r"(?i)(?:phone|tel|mobile|cell|call|fax|sms|text|whatsapp|reach|ring|dial|handy|t[eé]l[eé]fono|rufnummer)"
