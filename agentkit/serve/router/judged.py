@@ -13,7 +13,7 @@ from agentkit.serve.router.refused import Refused
 from agentkit.store import Store
 
 _PAUSES = (0.3, 0.7, 1.0)
-"""Seconds between tries to find what is judged: an answer is given before it is recorded, and some are quick to judge."""
+"""Seconds between tries to find what is judged: an answer is given before it is recorded, and some judge at once."""
 _CODES = {404: "not_found", 409: "conflict", 413: "request_too_large"}
 
 
