@@ -27,6 +27,17 @@ from agentkit.errors import ExitCode, UsageError
     type=click.FloatRange(0, 1, min_open=True),
     help="With --frontier: the accuracy that the cheapest agent must reach.",
 )
+@click.option(
+    "--write-routes", is_flag=True, help="With --frontier: propose what should answer which step in production."
+)
+@click.option(
+    "--routes-for",
+    metavar="AGENT",
+    default="*",
+    show_default=True,
+    help="With --write-routes: the agent that production names in its requests.",
+)
+@click.option("--apply", is_flag=True, help="With --write-routes: make the proposal a revision of the route table.")
 @store_option
 @json_option
 def command(
@@ -34,6 +45,9 @@ def command(
     markdown: str | None,
     frontier: bool,
     target: float,
+    write_routes: bool,
+    routes_for: str,
+    apply: bool,
     store: str | None,
     json_file: str | None,
     **criteria: Any,
@@ -43,10 +57,12 @@ def command(
     Tells the same as `agentkit gate`, and decides nothing: exits with 0, or with 3 where nothing can be compared.
     """
     check_writable(json_file)
+    if (write_routes and not frontier) or (apply and not write_routes):
+        raise UsageError("--write-routes goes with --frontier, and --apply with --write-routes")
     if frontier:
         from agentkit.cli.frontier import show_frontier
 
-        return show_frontier(sides, target, store, json_file)
+        return show_frontier(sides, target, store, json_file, routes_for if write_routes else None, apply=apply)
     if len(sides) != 2:
         raise UsageError(f"found {len(sides)} sides, expected two: agentkit compare BASE CANDIDATE")
     from agentkit.cli.gating.compared import compared

@@ -24,19 +24,33 @@ from agentkit.records import Run, Trial, Verdict
 from agentkit.store import Store
 
 
-def show_frontier(names: Sequence[str], target: float, store: str | None, json_file: str | None) -> int:
-    """Print, and write where asked, which agent to take where."""
+def show_frontier(
+    names: Sequence[str],
+    target: float,
+    store: str | None,
+    json_file: str | None,
+    routes_for: str | None = None,
+    *,
+    apply: bool = False,
+) -> int:
+    """Print, and write where asked, which agent to take where; and for the agent `routes_for` what to route where."""
     if len(names) < 2:
         raise UsageError(f"--frontier: found {len(names)} runs, expected two or more of different agents")
     with open_store(store) as opened:
         played = [_played(opened, name) for name in names]
     _refuse_unlike(played)
     choices = frontier(played, target)
-    if json_file is not None:
-        runs = [{"run_id": it.run.id, "agent": it.name} for it in played]
-        write_json(json_file, {"target": target, "runs": runs, "choices": [it.document() for it in choices]})
+    runs = [{"run_id": it.run.id, "agent": it.name} for it in played]
+    document: dict[str, Any] = {"target": target, "runs": runs, "choices": [it.document() for it in choices]}
     if json_file != "-":
         _print(choices, [it.name for it in played], target)
+    if routes_for is not None:
+        from agentkit.cli.proposed import propose
+
+        by_step = step_choices(played, target)
+        document["routes"] = propose(by_step, routes_for, document["runs"], store, apply=apply, quiet=json_file == "-")
+    if json_file is not None:
+        write_json(json_file, document)
     return ExitCode.PASS
 
 
@@ -97,6 +111,15 @@ def frontier(played: Sequence[Played], target: float) -> list[Choice]:
     for name, by_agent in groups.items():
         found.append(choose(name, [_step(it, by_agent.get(it.name, [])) for it in played], target))
     return found
+
+
+def step_choices(played: Sequence[Played], target: float) -> list[Choice]:
+    """Each step by its bare name, which is what callers of the router know, over all scenarios and variants."""
+    groups: dict[str, dict[str, list[Any]]] = {}
+    for it in played:
+        for figure in it.summary.steps:
+            groups.setdefault(figure.step, {}).setdefault(it.name, []).append(figure)
+    return [choose(name, [_step(it, by.get(it.name, [])) for it in played], target) for name, by in groups.items()]
 
 
 def _suite(it: Played, chosen: Sequence[Cell]) -> Offer:

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from agentkit.cli.proposed import _proposal, _target
+from agentkit.config import Config
 from agentkit.gate.frontier import Offer, choose
+from agentkit.records import Target, TargetKind
+from agentkit.serve.routes import newest
+from agentkit.store import Store
 from tests.cli.conftest import Cli
 from tests.cli.judged_runs import record_run
+from tests.store.records import make_adapter
 
 
 def offer(agent: str, accuracy: float | None, low: float, cost: float | None, seconds: float | None = 1.0) -> Offer:
@@ -79,3 +85,82 @@ def test_flaky_steps_have_a_history_and_recovery_is_shown(cli: Cli) -> None:
 def test_nothing_repeated_is_not_called_stable(cli: Cli) -> None:
     cli("run", "--trials", "3")
     assert "nothing was played twice under the same conditions" in cli("show", "--flaky").stdout
+
+
+PROJECT = """
+[tool.agentkit.upstreams.cloud]
+model = "big"
+base_url = "http://127.0.0.1:1/v1"
+
+[tool.agentkit.agents.agent-dear]
+kind = "chat"
+model = "big"
+base_url = "http://127.0.0.1:1/v1"
+
+[tool.agentkit.agents.agent-cheap]
+kind = "chat"
+engine = "embedded"
+"""
+
+
+@pytest.fixture
+def two_agents(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    record_run(tmp_path, "dear", [True] * 100, check="reply.mentions", cost=0.05)
+    record_run(tmp_path, "cheap", [number % 4 > 0 for number in range(100)], check="reply.mentions", cost=0.01)
+
+
+@pytest.mark.usefixtures("two_agents")
+def test_routes_are_proposed_and_applied_only_where_asked(bare: Cli, tmp_path: Path) -> None:
+    words = ("compare", "--frontier", "dear", "cheap", "--write-routes", "--routes-for", "till")
+    done = bare(*words, "--json", "f.json")
+    assert (done.returncode, done.stderr) == (0, "")
+    routes = json.loads((tmp_path / "f.json").read_text())["routes"]
+    cloud = {"kind": "upstream", "name": "cloud"}
+    assert routes == {
+        "agent": "till",
+        "revision": None,
+        "steps": [{"step": "kind", "chosen": "agent-dear", "target": cloud, "changes": True, "note": ""}],
+    }
+    assert "till/kind" in done.stdout
+    assert "nothing was changed; --apply makes it a revision" in done.stdout
+    assert len(json.loads(bare("route", "--json", "-").stdout)["routes"]) == 1
+    assert "made revision 2" in bare(*words, "--apply").stdout
+    table = json.loads(bare("route", "--json", "-").stdout)
+    assert table["routes"][1] == {
+        "agent": "till", "step": "kind", "live": cloud, "canary": None, "share": 0.0, "judgement": None,
+    }  # fmt: skip
+    assert table["evidence"]["frontier"]["choices"][0]["chosen"] == "agent-dear"
+    again = bare(*words, "--apply")
+    assert (again.returncode, "the proposal changes nothing" in again.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("two_agents")
+def test_what_surely_meets_a_lower_target_is_the_base_model_that_answers_already(bare: Cli) -> None:
+    done = bare("compare", "--frontier", "dear", "cheap", "--write-routes", "--target", "0.6", "--json", "-")
+    (step,) = json.loads(done.stdout)["routes"]["steps"]
+    assert (step["chosen"], step["target"]["kind"], step["changes"]) == ("agent-cheap", "base", False)
+    unsure = bare("compare", "--frontier", "dear", "cheap", "--write-routes", "--target", "0.99", "--json", "-")
+    (step,) = json.loads(unsure.stdout)["routes"]["steps"]
+    assert (step["target"], step["note"]) == (None, "none surely meets the target, so it stays as it is")
+
+
+def test_an_adapter_is_proposed_as_a_canary_first(bare: Cli, tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path}/.agentkit/agentkit.db") as store:
+        store.add_adapter(make_adapter())
+        assert _target(store, Config(), "demo+refund-v1-3fa9") == (Target(TargetKind.ADAPTER, "refund-v1-3fa9"), "")
+        assert _target(store, Config(), "demo+a+b") == (None, "a route names one adapter, and this agent has several")
+        assert "add [tool.agentkit.upstreams.gpt]" in _target(store, Config(), "gpt")[1]
+        found = _proposal(store, Config(), newest(store), "till", choose("refund", [sure("demo+refund-v1-3fa9")], 0.9))
+        assert found.changes is False
+        assert found.note == "candidate: agentkit route canary till/refund refund-v1-3fa9, then promote"
+
+
+def sure(agent: str) -> Offer:
+    return Offer(agent, 0.99, 0.95, 1.0, 100, 0.01, 1.0)
+
+
+@pytest.mark.parametrize("words", [("--write-routes",), ("--frontier", "--apply")])
+def test_options_that_go_together(bare: Cli, words: tuple[str, ...]) -> None:
+    done = bare("compare", *words, "a", "b")
+    assert (done.returncode, "--write-routes goes with --frontier" in done.stderr) == (2, True)
