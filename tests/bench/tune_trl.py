@@ -39,7 +39,7 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
     write_prompts(data.prompts, folder / "prompts.jsonl")
     phase = Phase(
         method="grpo",
-        model=str(embedded_model()),
+        model=str(options.model or embedded_model()),
         prompts=str(folder / "prompts.jsonl"),
         rubric="tool_call",
         rewards=str(ROOT / "rewards"),
@@ -115,6 +115,7 @@ def main() -> int:
     parser.add_argument("--resample", type=int, default=0, help="as a job has it: 1; TRL replaces no group")
     parser.add_argument("--target", type=float, default=0.75, help="share right, for the time to an accuracy")
     parser.add_argument("--legs", nargs="+", choices=LEGS, default=list(LEGS))
+    parser.add_argument("--model", type=Path, help="folder of a model other than the embedded one")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--check", action="store_true", help="exit status 1 where the limit is exceeded")
