@@ -28,8 +28,12 @@ _TIDY = 5.0
 """Seconds between two looks for conversations that have ended, and for what other processes have running."""
 _MISS = 0.05
 """Seconds that a conversation which is not known here may wait for the store."""
+_VAIN = 3
+"""Waits in vain, one after the other, after which the store is not asked for a while."""
 _BLIND = 2.0
-"""Seconds after a wait in vain in which the store is not asked again."""
+"""Seconds of that while."""
+_FRESH = 1.0
+"""Seconds for which the revisions of running conversations are remembered."""
 _KEPT = timedelta(days=1)
 """How long the store keeps the pin of a conversation that has ended."""
 _DROP = 3_600.0
@@ -66,7 +70,9 @@ class RouteTable:
         self._lock = threading.RLock()
         self._elsewhere: set[int] = set()
         self._asking = ThreadPoolExecutor(2, thread_name_prefix="agentkit-pin")
-        self._blind_until = self._drop_at = 0.0
+        self._blind_until = self._drop_at = self._own_until = 0.0
+        self._vain = 0
+        self._own: set[int] = set()
         self._looked = time.monotonic()
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -121,7 +127,9 @@ class RouteTable:
         """Adapters that may be asked for: those of the newest revision, and of all that have a running conversation in
         this process or in another."""
         with self._lock:
-            numbers = {self._history.last, *self._pinned.revisions(), *self._elsewhere}
+            if time.monotonic() >= self._own_until:
+                self._own, self._own_until = self._pinned.revisions(), time.monotonic() + _FRESH
+            numbers = {self._history.last, *self._own, *self._elsewhere}
             known = [number for number in numbers if self._history.get(number) is not None]
             return {name for number in known for name in self._history.adapters(number)}
 
@@ -134,6 +142,7 @@ class RouteTable:
                 safety = self._history.add(found)
             if safety:
                 self._repin_all()
+            self._own_until = 0.0
         self._looked = time.monotonic()
 
     def flush(self) -> None:
@@ -159,7 +168,7 @@ class RouteTable:
         elsewhere = self._store.pinned_revisions(since)
         for number in elsewhere:
             self._load(number)
-        self._elsewhere = elsewhere
+        self._elsewhere, self._own_until = elsewhere, 0.0
         if time.monotonic() > self._drop_at:
             self._drop_at = time.monotonic() + _DROP
             self._store.drop_pins(datetime.fromtimestamp(now.timestamp(), UTC) - _KEPT)
@@ -183,6 +192,7 @@ class RouteTable:
             self._load(pin.revision)
             self._pinned.known(pin)
         self.tidy()
+        self._asking.submit(self._look_up, ConversationId("")).result()  # so that the first request opens no connection
 
     def _first_seen(self, conversation: ConversationId, now: float) -> Held:
         held = self._stored(conversation, now)
@@ -198,9 +208,12 @@ class RouteTable:
             return None
         try:
             pin = self._asking.submit(self._look_up, conversation).result(_MISS)
+            self._vain = 0
         except (NotInTime, StoreError) as error:
-            self._blind_until = time.monotonic() + _BLIND
-            _log.warning("a conversation was not looked for in the store: %s", error or f"no answer in {_MISS} s")
+            self._vain += 1
+            if self._vain >= _VAIN:
+                self._vain, self._blind_until = 0, time.monotonic() + _BLIND
+            _log.warning("a conversation was not looked for in the store: %s", str(error) or f"no answer in {_MISS} s")
             return None
         held = None if pin is None else Held.of(pin)
         if held is None or now - held.seen > IDLE:
