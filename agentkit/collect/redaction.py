@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from agentkit.collect.pii import Found, find, is_phone_name, searches
 from agentkit.collect.pseudonym import is_pseudonym, keyed_hash, pseudonym
 from agentkit.config import CollectSettings
@@ -28,6 +30,8 @@ PLACEHOLDER = re.compile(r"\[([a-z][a-z0-9_]{0,31}) ([1-9][0-9]{0,4})\]")
 _NUMBERS = 99_999
 _REMEMBERED = 4096
 """Characters of the longest text whose findings are remembered: each request repeats the conversation so far."""
+_LARGEST_TOOLS, _MOST_TOOLS = 100_000, 64
+"""Bytes of tools that are remembered, and how many of them."""
 _DEEPEST = 100
 _FILE = re.compile(r"data:([\w.+/-]{0,100})[^,]{0,100},", re.IGNORECASE)
 _FILE_FIELDS = {"file_data", "data"}
@@ -51,21 +55,40 @@ class Redactor:
 
         self._found = found
         self._remembered = functools.lru_cache(maxsize=4096)(found)
+        self._clean_tools: dict[bytes, None] = {}
+        """Tools in which there is nothing to redact, which nearly all requests repeat."""
 
     def exchange(self, it: Exchange) -> Exchange:
         """The exchange as it may be written: texts redacted, its user by pseudonym, and named nowhere else."""
         metadata = it.request.get("metadata")
         told = it.user or _user(it.request)
-        request = {name: value for name, value in it.request.items() if name not in _NAMES_USER}
+        request = {name: value for name, value in it.request.items() if name not in _NAMES_USER and name != "tools"}
         if isinstance(metadata, Mapping):
             request["metadata"] = {name: value for name, value in metadata.items() if name not in _NAMES_USER}
         return replace(
             it,
-            request=self.value(request, it.conversation),
+            request=self.value(request, it.conversation) | self._tools(it),
             response=None if it.response is None else self.value(it.response, it.conversation),
             error=None if it.error is None else self.text(it.error, it.conversation),
             user=told if told is None or is_pseudonym(told) else pseudonym(told, self._folder),
         )
+
+    def _tools(self, it: Exchange) -> dict[str, Any]:
+        if "tools" not in it.request:
+            return {}
+        tools = it.request["tools"]
+        try:
+            content = orjson.dumps(tools)
+        except TypeError:
+            return {"tools": self.value(tools, it.conversation)}
+        if content in self._clean_tools:
+            return {"tools": tools}
+        clean = self.value(tools, it.conversation)
+        if clean == tools and len(content) <= _LARGEST_TOOLS:
+            if len(self._clean_tools) >= _MOST_TOOLS:
+                self._clean_tools.clear()
+            self._clean_tools[content] = None
+        return {"tools": clean}
 
     def text(self, text: str, conversation: ConversationId) -> str:
         """A text of a conversation, redacted. One that is JSON as a whole stays JSON."""

@@ -85,6 +85,19 @@ def test_the_user_is_named_nowhere(redactor: Redactor) -> None:
     assert redactor.exchange(replace(make_exchange(), user=None)).user is None
 
 
+def test_tools_are_redacted_however_often_they_come(redactor: Redactor) -> None:
+    for place in range(70):
+        plain = [{"function": {"name": f"find_{place}", "description": "Finds."}}]
+        secret = [{"function": {"name": f"find_{place}", "description": "Ask anna@example.org"}}]
+        for _ in range(2):
+            clean = redactor.exchange(make_exchange(request={"messages": [], "tools": plain}))
+            assert clean.request["tools"] == plain
+            clean = redactor.exchange(make_exchange(request={"messages": [], "tools": secret}))
+            assert PLACEHOLDER.search(clean.request["tools"][0]["function"]["description"])
+    odd = redactor.exchange(make_exchange(request={"tools": {"n": 2**70, "a": "anna@example.org"}}))
+    assert "anna" not in str(odd.request)
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
