@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -15,12 +14,11 @@ from agentkit.records import AdapterName, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.command import EngineSettings
 from agentkit.serve.engine import Endpoint
-from agentkit.serve.fleet.flight import Flights
 from agentkit.serve.fleet.prepared import Merged, Prepared, merge, prepare
 from agentkit.serve.fleet.replica import Replica
-from agentkit.serve.fleet.server import ExistingServer, Maker, Server, StartedServer
+from agentkit.serve.fleet.roster import Roster
+from agentkit.serve.fleet.server import ExistingServer, Maker, StartedServer
 from agentkit.serve.fleet.state import Pace, ReplicaView, State
-from agentkit.serve.fleet.table import upstreams_of
 from agentkit.serve.upstream import Upstream
 
 
@@ -60,52 +58,44 @@ class Fleet:
         self._model, self._name = model, name
         self._settings = settings or EngineSettings()
         self._elsewhere = dict(elsewhere or {})
-        self._pace = pace or Pace()
         self._tell = on_progress or (lambda _: None)
         self._maker = maker
         self._wanted: dict[AdapterName, Prepared] = {}
-        self._flights = Flights()
-        self._table: Mapping[Target, tuple[Upstream, ...]] = {}
         self._loads, self._swaps = asyncio.Lock(), asyncio.Lock()
         self._numbers = 0
-        servers = [maker(model, name, self._settings) for _ in range(replicas)]
+        self._roster = roster = Roster(self._elsewhere, pace or Pace(), self._tell)
         hot = self._wanted if self._settings.max_loras else None
-        self._replicas = [
-            *(self._replica(f"engine-{number}", it, wanted=hot) for number, it in enumerate(servers)),
-            *(
-                self._replica(f"existing-{number}", ExistingServer(it), wanted=self._wanted)
-                for number, it in enumerate(existing)
-            ),
-        ]
+        for number in range(replicas):
+            server = maker(model, name, self._settings)
+            roster.replicas.append(roster.make(f"engine-{number}", server, wanted=hot))
+        for number, endpoint in enumerate(existing):
+            roster.replicas.append(roster.make(f"existing-{number}", ExistingServer(endpoint), wanted=self._wanted))
 
     async def __aenter__(self) -> Fleet:
-        self._refresh()
-        for replica in self._replicas:
-            replica.begin()
         try:
-            await self._first()
+            await self._roster.begin()
         except BaseException:
-            await self._end()
+            await self._roster.end()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._end()
+        await self._roster.end()
 
     def serving(self, target: Target) -> Sequence[Upstream]:
         """Those that can answer for the target at this moment; empty where none can. Never waits.
 
         Whoever sends a request enters `using` before it next waits for anything.
         """
-        return self._table.get(target, ())
+        return self._roster.table.get(target, ())
 
     def known(self, target: Target) -> bool:
         """Whether there is such a target at all, up or not."""
         match target.kind:
             case TargetKind.BASE:
-                return any(replica.merged is None for replica in self._replicas)
+                return any(replica.merged is None for replica in self._roster.replicas)
             case TargetKind.ADAPTER:
                 return target.name in self.adapters
             case TargetKind.UPSTREAM:
@@ -113,11 +103,11 @@ class Fleet:
 
     def using(self, upstream: Upstream) -> AbstractContextManager[None]:
         """Count a request as under way: what answers it is not taken away while the block runs."""
-        return self._flights.using(upstream)
+        return self._roster.flights.using(upstream)
 
     def load_of(self, upstream: Upstream) -> int:
         """Requests under way at the replica of an upstream, to whichever of its models."""
-        return self._flights.count(upstream.name)
+        return self._roster.flights.count(upstream.name)
 
     @property
     def adapters(self) -> frozenset[AdapterName]:
@@ -127,25 +117,11 @@ class Fleet:
     @property
     def merged(self) -> frozenset[AdapterName]:
         """That have a replica with them in its weights, whether or not it is ready."""
-        return frozenset(
-            it.merged.prepared.name for it in self._replicas if it.merged and it.state is not State.DRAINING
-        )
+        return frozenset(it.merged.prepared.name for it in self._roster.merged() if it.merged)
 
     @property
     def replicas(self) -> tuple[ReplicaView, ...]:
-        return tuple(
-            ReplicaView(
-                name=it.name,
-                state=it.state,
-                base_url=it.endpoint.base_url if it.endpoint else "",
-                adapters=tuple(sorted(it.attested)),
-                merged=it.merged is not None,
-                restarts=it.restarts,
-                in_flight=self._flights.count(it.name),
-                why=it.why,
-            )
-            for it in self._replicas
-        )
+        return self._roster.views()
 
     async def load(self, adapter: AdapterFolder) -> None:
         """Load an adapter into every replica of the base model, each of which answers for it once it is attested there.
@@ -173,7 +149,7 @@ class Fleet:
         """Serve an adapter no longer: requests under way are waited for, then it is unloaded, and replicas that have it
         in their weights are stopped. Nothing happens where it is not served."""
         await self._take_out(name)
-        await self._retire([it for it in self._replicas if it.merged and it.merged.prepared.name == name])
+        await self._roster.retire(self._roster.merged(name))
 
     async def swap(self, adapters: Sequence[AdapterFolder], *, keep: Collection[AdapterName] = ()) -> None:
         """Serve each of these adapters by a replica of its own that has it in its weights, and move over to them.
@@ -188,17 +164,13 @@ class Fleet:
             EngineError: a replica did not come up. Either way all is as it was.
         """
         async with self._swaps:
-            names = {adapter.name for adapter in adapters}
-            there = {it.merged.prepared.name for it in self._replicas if it.merged}
-            fresh = await self._raised([it for it in adapters if it.name not in there])
-            self._replicas += fresh
-            self._refresh()
-            kept = names | set(keep)
-            await self._retire([it for it in self._replicas if it.merged and it.merged.prepared.name not in kept])
+            self._roster.add(await self._raised([it for it in adapters if not self._roster.merged(it.name)]))
+            old = self.merged - {adapter.name for adapter in adapters} - set(keep)
+            await self._roster.retire([it for name in old for it in self._roster.merged(name)])
 
     async def _make_room(self, name: AdapterName) -> None:
         """Where there is none, copies go of adapters that replicas with them in their weights answer for anyway."""
-        if not any(replica.wanted is not None for replica in self._replicas):
+        if not self._roster.holders():
             raise EngineError(f"adapter {name}: no replica can load adapters (max_loras is 0)")
         room = self._settings.max_cpu_loras
         if room and len(self._wanted) >= room and (spare := sorted(self.merged & set(self._wanted))):
@@ -211,7 +183,7 @@ class Fleet:
             )
 
     async def _load_everywhere(self, prepared: Prepared) -> None:
-        ready = [it for it in self._replicas if it.wanted is not None and it.state is State.READY]
+        ready = [it for it in self._roster.holders() if it.state is State.READY]
         problems: list[EngineError] = []
         for replica in ready:  # one after the other, so that the others answer meanwhile
             try:
@@ -227,11 +199,13 @@ class Fleet:
         """Unload a hot adapter everywhere, once its requests are over."""
         if self._wanted.pop(name, None) is None:
             return
-        holders = [it for it in self._replicas if it.wanted is not None]
+        holders = self._roster.holders()
         for replica in holders:
             replica.hide(name)
         if not hurry:
-            await self._landed(f"{name}", lambda: sum(self._flights.count(it.name, name) for it in holders))
+            await self._roster.landed(
+                f"{name}", lambda: sum(self._roster.flights.count(it.name, name) for it in holders)
+            )
         for replica in holders:
             if name not in self._wanted:  # else it is wanted again
                 await replica.drop(name)
@@ -258,57 +232,5 @@ class Fleet:
 
     def _merged_replica(self, merged: Merged) -> Replica:
         self._numbers += 1
-        server = self._maker(merged.model, merged.name, _without_loras(self._settings))
-        return self._replica(f"merged-{self._numbers}", server, merged=merged)
-
-    def _replica(
-        self,
-        name: str,
-        server: Server,
-        *,
-        merged: Merged | None = None,
-        wanted: Mapping[AdapterName, Prepared] | None = None,
-    ) -> Replica:
-        return Replica(
-            name, server, pace=self._pace, changed=self._refresh, tell=self._tell, merged=merged, wanted=wanted
-        )
-
-    async def _retire(self, replicas: Sequence[Replica]) -> None:
-        """Drain replicas and stop them."""
-        for replica in replicas:
-            replica.drain()
-        for replica in replicas:
-            await self._landed(replica.name, partial(self._flights.count, replica.name))
-            await replica.end()
-            if replica in self._replicas:
-                self._replicas.remove(replica)
-
-    async def _landed(self, what: str, left: Callable[[], int]) -> None:
-        if rest := await self._flights.over(left, self._pace.drain):
-            self._tell(f"{what}: {rest} requests were still under way after {self._pace.drain:.0f} s")
-
-    async def _first(self) -> None:
-        """Wait until a replica is ready; raises EngineError once none can be expected to be."""
-        waits = {asyncio.create_task(it.settled.wait()): it for it in self._replicas}
-        left = set(waits)
-        try:
-            while left:
-                done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
-                if any(waits[task].state is State.READY for task in done):
-                    return
-        finally:
-            for task in left:
-                task.cancel()
-        if self._replicas:
-            raise EngineError("no replica came up:\n" + "\n".join(f"{it.name}: {it.why}" for it in self._replicas))
-
-    async def _end(self) -> None:
-        await asyncio.gather(*(replica.end() for replica in self._replicas))
-        self._refresh()
-
-    def _refresh(self) -> None:
-        self._table = upstreams_of(self._replicas, self._elsewhere)
-
-
-def _without_loras(settings: EngineSettings) -> EngineSettings:
-    return replace(settings, max_loras=0, max_cpu_loras=0)
+        server = self._maker(merged.model, merged.name, replace(self._settings, max_loras=0, max_cpu_loras=0))
+        return self._roster.make(f"merged-{self._numbers}", server, merged=merged)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from agentkit.errors import AdapterError
-from agentkit.serve import EngineSettings, embedded_model
+from agentkit.serve import Endpoint, EngineSettings, embedded_model
 from agentkit.serve.adapter_folder import PROBE, AdapterFolder
 from agentkit.serve.fleet import Fleet
 from agentkit.serve.fleet.attestation import attest
@@ -93,7 +93,7 @@ async def refuses_what_is_ignored(fleet: Fleet, tmp_path: Path, adapter: Adapter
     with pytest.raises(AdapterError, match="the base model has no such module"):
         await fleet.load(renamed)
     upstream = fleet.serving(BASE)[0]
-    async with Talk(fleet._replicas[0].endpoint) as talk:  # type: ignore[arg-type]
+    async with Talk(Endpoint(upstream.base_url, upstream.model, upstream.api_key or "")) as talk:
         await talk.load(renamed.name, renamed.path)
         same = Upstream("", upstream.base_url, renamed.name, upstream.api_key)
         assert await ask(same) == await ask(upstream), "vLLM said it was loaded"
