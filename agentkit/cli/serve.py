@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 _SWITCH = 0.0005
-"""Seconds after which a thread that computes (redaction) lets the one that answers go on; Python's own 5 ms would be felt
-in every answer."""
+"""Seconds after which a thread that computes (redaction) lets the one that answers go on; Python's own 5 ms would be
+felt in every answer."""
 
 
 @click.group("serve", invoke_without_command=True)
@@ -50,11 +50,11 @@ def command(
         return ExitCode.PASS
     if no_engines and replicas:
         raise UsageError("--no-engines: expected no --replicas beside it")
-    from agentkit.serve.production import Options, check_open
+    from agentkit.serve.production import Options, check_open, is_loopback
 
     if no_auth:
         check_open(host)
-    options = Options(keys=not no_auth, replicas=0 if no_engines else replicas, turbo=turbo)
+    options = Options(not no_auth, 0 if no_engines else replicas, turbo, open_metrics=is_loopback(host))
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     with open_store(store) as opened:
         _serve(opened, host, port, options)

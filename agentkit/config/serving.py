@@ -55,6 +55,8 @@ class RouterSettings(Settings):
 
     agents: tuple[str, ...] = ()
     """Agents that may be named beside those of the route table; empty: any, answered by the routes of `*`."""
+    processes: Annotated[int, Field(ge=1)] = 1
+    """Routers on this store that have the same callers; each allows its share of what a key may do."""
     max_body: Annotated[int, Field(ge=1024)] = 2**20
     """Bytes of a request's body."""
     max_depth: Annotated[int, Field(ge=8, le=500)] = 64

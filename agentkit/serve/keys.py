@@ -53,8 +53,9 @@ class KeyRing:
     """The keys that are good now, as the store had them about `every` seconds ago, at most twice that.
 
     A key that is not known is looked for once more before it is refused, but that is not oftener than every `pause`
-    seconds for all such keys together, so that guessing costs time and the database nothing. Which key is asked for is decided by its hash alone: how long the
-    comparison takes tells nothing of a key. Where the store cannot be read, the keys that were known stay good.
+    seconds for all such keys together, so that guessing costs time and the database nothing. Which key is asked for is
+    decided by its hash alone: how long the comparison takes tells nothing of a key. Where the store cannot be read, the
+    keys that were known stay good.
     """
 
     def __init__(

@@ -45,6 +45,8 @@ class Options:
     """Model servers that are started here; 0: none."""
     turbo: str | None = None
     """`auto`, `on` or `off`."""
+    open_metrics: bool = True
+    """Whether `/metrics` wants no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +180,5 @@ def _parts(
         using=fleet.using,
         admin=admin_of(store, elsewhere, table.refresh),
         feedback=feedback_of(store),
+        open_metrics=options.open_metrics,
     )

@@ -23,6 +23,7 @@ from agentkit.serve.router.limits import KeyUse
 from agentkit.serve.router.metrics import Metrics
 from agentkit.serve.router.objectives import GONE, Objectives
 from agentkit.serve.router.parts import Parts
+from agentkit.serve.router.recent import Recent
 from agentkit.serve.router.refused import Refused, failed
 from agentkit.serve.router.relay import Begun, Relay
 from agentkit.serve.router.sse import DONE, event
@@ -38,7 +39,8 @@ class ChatService:
         self._relay = relay
         self._metrics = metrics
         self._objectives = objectives
-        self._use = KeyUse(share=parts.share)
+        self.recent = Recent()
+        self._use = KeyUse(share=1 / parts.settings.processes)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises Refused where it is not let in."""
@@ -112,6 +114,7 @@ class ChatService:
         if call.asked.consent is False:
             self._metrics.withheld()
             return
+        self.recent.add(call.key, call.id, call.asked.conversation)
         user = None if call.asked.user is None else self._parts.pseudonym(call.asked.user)
         self._parts.capture.offer(call.exchange(seconds, user))
 

@@ -110,6 +110,7 @@ _CHANGE: Final = _object(
     *("action", "why"),
 )
 
+KEYS: Final[dict[str, Any]] = {"key": {"type": "http", "scheme": "bearer"}}
 ABOUT: Final[dict[str, Any]] = {
     "version": "1",
     "description": "OpenAI-compatible; every step of an agent is answered by what the route table says.",

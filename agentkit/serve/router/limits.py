@@ -20,7 +20,7 @@ class _Spent:
 
 
 class KeyUse:
-    """What each key has used. `share`: the part of every limit that is this process's, of several that share a port."""
+    """What each key has used. `share`: the part of every limit that is this process's, where others have it, too."""
 
     def __init__(self, *, share: float = 1.0, now: Callable[[], float] = time.monotonic) -> None:
         self._share = share

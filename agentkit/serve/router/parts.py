@@ -67,7 +67,5 @@ class Parts:
     """Told of each upstream that is in use, as long as it is."""
     admin: Admin | None = None
     feedback: Feedback | None = None
-    share: float = 1.0
-    """The part of the keys' limits that is this process's, where several share a port."""
     open_metrics: bool = True
     """Whether `/metrics` wants no key."""

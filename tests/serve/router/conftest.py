@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.serve.router.kept import Real, real_world
 from tests.serve.router.world import World, world
 
 
@@ -31,3 +32,10 @@ def shared_pair() -> Iterator[World]:
 def two(shared_pair: World) -> World:
     """A router before two upstreams."""
     return shared_pair.fresh()
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+    """A router with the real parts behind it; what tests leave in its store stays."""
+    with real_world(tmp_path_factory.mktemp("project")) as it:
+        yield it

@@ -174,7 +174,7 @@ def test_a_traceparent_that_is_none_goes_nowhere(one: World) -> None:
 def test_a_header_cannot_smuggle_another(one: World) -> None:
     """The conversation's id comes back in a header; what would end that header is refused before."""
     host, port = one.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as sock:
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
         sock.sendall(
             b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Authorization: Bearer " + KEY.encode() + b"\r\nX-Conversation-Id: a\x0bb\xe9\r\n"

@@ -2,70 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentkit.collect.capture import Capture
-from agentkit.collect.pseudonym import pseudonym
-from agentkit.config import CollectSettings
-from agentkit.records import ResponseId
-from agentkit.serve.keys import KeyRing, new_key
-from agentkit.serve.router import KeyDoor
-from agentkit.serve.router.admin import admin_of
-from agentkit.serve.router.judged import feedback_of
-from agentkit.serve.routes import RouteTable
-from agentkit.store import Store
-from tests.serve.router.world import World, world
-
-
-class Real:
-    """What a test needs of it."""
-
-    def __init__(self, it: World, store: Store, keys: dict[str, str]) -> None:
-        self.it, self.store, self.keys = it, store, keys
-
-    def chat(self, name: str = "alice", **more: Any) -> Any:
-        return self.it.chat(self.keys[name], **more)
-
-    def post(self, name: str, path: str, **body: Any) -> Any:
-        with self.it.client(self.keys[name]) as client:
-            return client.post(path, json=body)
-
-    def kept(self, response: str) -> Any:
-        self.it.until(lambda: self.store.exchanges(limit=1000) and self._there(response))
-        return self.store.exchange(ResponseId(response))
-
-    def _there(self, response: str) -> bool:
-        return self.store.exchange(ResponseId(response)) is not None
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
-    folder = tmp_path_factory.mktemp("project")
-    collect = CollectSettings(folder=str(folder / "collect"))
-    with Store.open(f"sqlite:///{folder}/store.db") as store:
-        keys = {}
-        for name in ("alice", "bob", "root"):
-            keys[name], row = new_key(name, admin=name == "root")
-            store.add_key(row)
-        table = RouteTable.open(store)
-        parts = {
-            "table": table,
-            "door": KeyDoor(KeyRing(store)),
-            "capture": Capture(collect, store),
-            "pseudonym": partial(pseudonym, folder=collect.folder),
-            "admin": admin_of(store, {"frontier"}, table.refresh),
-            "feedback": feedback_of(store),
-        }
-        try:
-            with world(parts=parts) as it:
-                yield Real(it, store, keys)
-        finally:
-            table.close()
+from agentkit.serve.keys import new_key
+from tests.serve.router.kept import Real
 
 
 def test_an_exchange_is_in_the_store_redacted(real: Real) -> None:
@@ -77,6 +20,11 @@ def test_an_exchange_is_in_the_store_redacted(real: Real) -> None:
     assert "carol" not in str(kept)
     assert "sk-abc" not in str(kept)
     assert kept.response == {"role": "assistant", "content": "All is well."}
+
+
+def test_feedback_that_is_quicker_than_the_store(real: Real) -> None:
+    response = real.chat().json()["id"]
+    assert real.post("alice", "/v1/feedback", response=response, thumb="up").status_code == 200
 
 
 def test_feedback_of_ones_own_responses_alone(real: Real) -> None:
