@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +21,12 @@ Typed = Callable[..., Result]
 
 
 @pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
+def typed(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Typed:
     """Runs a command in an empty project, and gives what it said; `fails`: the error that it ends with."""
     (tmp_path / "pyproject.toml").write_text("[tool.agentkit]\n")
     monkeypatch.chdir(tmp_path)
+    Path(".agentkit").mkdir()
+    shutil.copy(empty_store, ".agentkit/agentkit.db")
 
     def run(*words: str, fails: type[Exception] | None = None) -> Result:
         result = CliRunner().invoke(app, words, standalone_mode=False)

@@ -139,7 +139,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_line_is_handled_once(name: str) -> None:
-    text = HOSTILE[name]
+    text = HOSTILE[name][:6000]
     assert steps(text) <= len(text)
     found = find(text, LOOKING)
     assert all(one.end <= other.start for one, other in pairwise(found))
