@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -61,7 +62,7 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
 
 def measure(leg: str, folder: Path) -> dict[str, Any]:
     """Train to the end in a process of its own; seconds of the whole, by part, and at each evaluation."""
-    begin = time.monotonic()
+    begin, used = time.monotonic(), _cpu()
     with (folder / "log").open("wb") as log:
         subprocess.run(
             [*LEGS[leg], str(folder)],
@@ -82,11 +83,18 @@ def measure(leg: str, folder: Path) -> dict[str, Any]:
     return {
         "updates": done,
         "wall": wall,
+        "cpu": _cpu() - used,
         "seconds": {part: found["seconds"].get(part, 0.0) for part in PARTS},
         "seconds_per_update": work / done,
         "evaluations": [{key: it[key] for key in ("step", "passed", "graded", "seconds")} for it in evaluations],
         "reward": sum(found["rewards"]) / max(len(found["rewards"]), 1),
     }
+
+
+def _cpu() -> float:
+    """Seconds that processes which were waited for spent on processors: a busy neighbour adds little to them."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def reached(leg: dict[str, Any], share: float) -> float | None:
@@ -95,11 +103,15 @@ def reached(leg: dict[str, Any], share: float) -> float | None:
 
 
 def table(result: dict[str, Any]) -> str:
-    lines = [f"{'':<10} {'s/update':>9} " + " ".join(f"{part:>21}" for part in PARTS) + "   right after updates"]
+    lines = [
+        f"{'':<10} {'s/update':>9} {'CPU s in all':>13} "
+        + " ".join(f"{part:>21}" for part in PARTS)
+        + "   right after updates"
+    ]
     for name, leg in result["legs"].items():
         parts = " ".join(f"{leg['seconds'][part]:>21.1f}" for part in PARTS)
         right = ", ".join(f"{it['passed']}/{it['graded']} at {it['step']}" for it in leg["evaluations"])
-        lines.append(f"{name:<10} {leg['seconds_per_update']:>9.1f} {parts}   {right}")
+        lines.append(f"{name:<10} {leg['seconds_per_update']:>9.1f} {leg['cpu']:>13.1f} {parts}   {right}")
     for what, ratio in result["ratios"].items():
         shown = "not reached by both" if ratio is None else f"{ratio:.2f}, limit {LIMIT}"
         lines.append(f"agentkit / trl, {what}: {shown}")

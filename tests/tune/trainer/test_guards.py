@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agentkit.scenario import Step
 from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import Prompt
 from tests.tune.trainer.tiny import prompt, write_phase
 
 if TYPE_CHECKING:  # torch is loaded by slow tests alone
@@ -36,9 +38,15 @@ def task(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Task:
     for name, weight in trainee.model.named_parameters():
         if ".lora_B." in name:
             weight.data.normal_(0, 0.5)
-    check, guards = [prompt(6, "validation")], [prompt(n, "guard") for n in range(7, 11)]
+    check, guards = [prompt(6, "validation")], [refusing(n) for n in range(7, 15)]
     ids = checked_ids([*check, *guards], trainee.tokenizer, phase.context, phase.max_tokens)
     return Task(folder, phase, trainee, [], check, guards, ids, Progress(folder / "progress.jsonl"))
+
+
+def refusing(number: int) -> Prompt:
+    """A guard at which no is the right answer, and what the random model mostly says."""
+    expected = Step.model_validate({"id": "paint", "reply": {"mentions": ["no"]}})
+    return prompt(number, "guard").model_copy(update={"expected": expected})
 
 
 def likeliest(trainee: Trainee, scale: float) -> torch.Tensor:
@@ -81,7 +89,7 @@ def test_the_adapter_that_is_kept_holds_the_part(task: Task, tmp_path: Path) -> 
 def test_guards_are_asked_of_the_base_and_of_the_changed_model(task: Task) -> None:
     from agentkit.tune.trainer.validate import guards_right
 
-    assert guards_right(task, 0.0) == guards_right(task, 0.0)
+    assert guards_right(task, 0.0) == guards_right(task, 0.0) != frozenset()
     assert guards_right(task, 0.0) != guards_right(task, 1.0), "a change that large gives other answers"
 
 

