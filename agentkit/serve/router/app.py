@@ -68,6 +68,7 @@ class Router:
         try:
             yield
         finally:
+            self._chats.close()
             client.close()
             await self.parts.capture.stop()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from agentkit.records import ApiKey
-from agentkit.serve.router.asked import check_agent, understood
+from agentkit.serve.router.asked import Asked, check_agent, understood
 from agentkit.serve.router.body import CallerGone, header, read_json
 from agentkit.serve.router.call import Call, now
 from agentkit.serve.router.client import NoAnswer, TooSlow
@@ -22,7 +24,7 @@ from agentkit.serve.router.hangup import UntilGone
 from agentkit.serve.router.limits import KeyUse
 from agentkit.serve.router.metrics import Metrics
 from agentkit.serve.router.objectives import GONE, Objectives
-from agentkit.serve.router.parts import Parts
+from agentkit.serve.router.parts import Parts, Resolving
 from agentkit.serve.router.recent import Recent
 from agentkit.serve.router.refused import Refused, failed
 from agentkit.serve.router.relay import Begun, Relay
@@ -40,7 +42,12 @@ class ChatService:
         self._metrics = metrics
         self._objectives = objectives
         self.recent = Recent()
+        self._looking_up = ThreadPoolExecutor(4, thread_name_prefix="agentkit-resolve")
         self._use = KeyUse(share=1 / parts.settings.processes)
+
+    def close(self) -> None:
+        """Nothing is served any more."""
+        self._looking_up.shutdown(wait=False)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises Refused where it is not let in."""
@@ -48,7 +55,7 @@ class ChatService:
         key = await self._parts.door.admit(scope)
         with self._use.entered(key):
             body = await read_json(scope, receive, self._parts.settings)
-            call = self._let_in(scope, body, key, started, at)
+            call = await self._let_in(scope, body, key, started, at)
             self._metrics.running.inc()
             try:
                 await self._answer(call, scope, receive, send)
@@ -56,13 +63,13 @@ class ChatService:
                 self._metrics.running.dec()
                 self._settle(call)
 
-    def _let_in(self, scope: Scope, body: dict[str, Any], key: ApiKey, started: float, at: str) -> Call:
+    async def _let_in(self, scope: Scope, body: dict[str, Any], key: ApiKey, started: float, at: str) -> Call:
         """The call that a request is. Raises Refused."""
         parts = self._parts
         asked = understood(body, header(scope, b"x-conversation-id"), key.name, parts.settings)
         check_agent(asked, {route.agent for route in parts.table.current.routes}, parts.settings)
         traceparent = (header(scope, b"traceparent") or b"").decode("latin-1") or None
-        resolved = parts.table.resolve(asked.conversation, asked.agent, asked.step)
+        resolved = await self._resolved(asked)
         span = parts.tracing.served(
             traceparent, conversation=asked.conversation, agent=asked.agent, step=asked.step, model=asked.name
         )
@@ -77,6 +84,13 @@ class ChatService:
             at=at,
             started=started,
         )
+
+    async def _resolved(self, asked: Asked) -> Resolving:
+        """Where it goes. A conversation that is new here is looked for in the store, which nobody else waits for."""
+        resolve = partial(self._parts.table.resolve, asked.conversation, asked.agent, asked.step)
+        if self._parts.table.knows(asked.conversation):
+            return resolve()
+        return await asyncio.get_running_loop().run_in_executor(self._looking_up, resolve)
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, whatever happens; the call says how it went."""

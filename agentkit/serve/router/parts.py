@@ -35,6 +35,9 @@ class Table(Protocol):
     @property
     def current(self) -> Revision: ...
 
+    def knows(self, conversation: ConversationId) -> bool:
+        """Whether `resolve` answers at once."""
+
     def resolve(self, conversation: ConversationId, agent: str, step: str) -> Resolving: ...
 
 

@@ -106,6 +106,10 @@ class RouteTable:
         """Conversations of this process that have not ended, or did so a moment ago."""
         return len(self._pinned)
 
+    def knows(self, conversation: ConversationId) -> bool:
+        """Whether `resolve` answers from memory, without asking the store."""
+        return self._pinned.get(conversation, self._clock().timestamp()) is not None
+
     def resolve(self, conversation: ConversationId, agent: str, step: str) -> Resolved:
         """What answers this step of this conversation, which counts as seen now.
 

@@ -43,7 +43,7 @@ class Real:
 
 
 @contextmanager
-def real_world(folder: Path) -> Iterator[Real]:
+def real_world(folder: Path, **more: Any) -> Iterator[Real]:
     collect = CollectSettings(folder=str(folder / "collect"))
     with Store.open(f"sqlite:///{folder}/store.db") as store:
         keys = {}
@@ -58,6 +58,7 @@ def real_world(folder: Path) -> Iterator[Real]:
             "pseudonym": partial(pseudonym, folder=collect.folder),
             "admin": admin_of(store, {"frontier"}, table.refresh),
             "feedback": feedback_of(store),
+            **more,
         }
         try:
             with world(parts=parts) as it:

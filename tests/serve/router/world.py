@@ -69,6 +69,9 @@ class FakeTable:
     current: Revision = SEVENTH
     resolved: list[tuple[str, str, str]] = field(default_factory=list)
 
+    def knows(self, conversation: ConversationId) -> bool:
+        return len(self.resolved) % 2 == 0
+
     def resolve(self, conversation: ConversationId, agent: str, step: str) -> Resolved:
         self.resolved.append((conversation, agent, step))
         found = {(it.agent, it.step): it for it in self.current.routes}
