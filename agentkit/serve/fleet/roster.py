@@ -11,7 +11,7 @@ from agentkit.records import AdapterName, Target
 from agentkit.serve.fleet.flight import Flights
 from agentkit.serve.fleet.prepared import Merged, Prepared
 from agentkit.serve.fleet.replica import Replica
-from agentkit.serve.fleet.server import Server
+from agentkit.serve.fleet.server import ExistingServer, Server
 from agentkit.serve.fleet.state import Pace, ReplicaView, State
 from agentkit.serve.fleet.table import upstreams_of
 from agentkit.serve.upstream import Upstream
@@ -41,9 +41,8 @@ class Roster:
         wanted: Mapping[AdapterName, Prepared] | None = None,
     ) -> Replica:
         """A replica that is not yet among them; `merged` and `wanted` as it has them."""
-        return Replica(
-            name, server, pace=self._pace, changed=self.refresh, tell=self._tell, merged=merged, wanted=wanted
-        )
+        pace = self._pace.of_existing() if isinstance(server, ExistingServer) else self._pace
+        return Replica(name, server, pace=pace, changed=self.refresh, tell=self._tell, merged=merged, wanted=wanted)
 
     def add(self, replicas: Iterable[Replica]) -> None:
         """From now on they are given requests, as far as they are ready."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agentkit.records import AdapterName
@@ -54,6 +54,10 @@ class Pace:
     """That a replica must have been ready for its next start to be at once again."""
     drain: float = 60.0
     """That requests under way are waited for before what answers them is taken away."""
+
+    def of_existing(self) -> Pace:
+        """For a server that is not started here: asking whether it is back costs nothing, so that goes on."""
+        return replace(self, backoff=min(self.backoff, 0.2), longest_backoff=min(self.longest_backoff, 1.0))
 
     def before_start(self, failures: int) -> float:
         """Seconds to wait after so many starts or short lives in a row."""
