@@ -26,6 +26,10 @@ _AWAY = 0.5
 """Seconds that a killed upstream is away."""
 
 
+_ROOM = "[tool.agentkit.serve.router]\nin_flight = 256\n"
+"""What is lost is looked for here; what is turned away for want of room is another matter."""
+
+
 @dataclass
 class Tally:
     """What became of the requests. `lost` must stay empty."""
@@ -88,7 +92,7 @@ async def measure(seconds: float, rate: float, every: float) -> Tally:
         for port in ports:
             instants.start(port, 0.03)
             await until_up(f"http://127.0.0.1:{port}", "/health")
-        with project(ports) as (url, key, _):
+        with project(ports, _ROOM) as (url, key, _):
             await until_up(url, "/readyz")
             router = Upstream("it", f"{url}/v1", "x", api_key=key)
 
