@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from agentkit.store import Store
 
 
+_FILES = 16_384
 _SWITCH = 0.0005
 """Seconds after which a thread that computes (redaction) lets the one that answers go on; Python's own 5 ms would be
 felt in every answer."""
@@ -70,6 +71,7 @@ def _serve(store: Store, host: str, port: int, options: object) -> None:
 
     assert isinstance(options, Options)
     sys.setswitchinterval(_SWITCH)
+    _allow_connections()
     with listen(host, port) as sock:
         address = f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}/v1"
         warn = _warnings(store, options.keys, host)
@@ -79,6 +81,16 @@ def _serve(store: Store, host: str, port: int, options: object) -> None:
             )
         except KeyboardInterrupt:
             click.echo("ended", err=True)
+
+
+def _allow_connections() -> None:
+    """As many open files as the system lets this process have; each connection is one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(hard, _FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _warnings(store: Store, keys_wanted: bool, host: str) -> list[str]:

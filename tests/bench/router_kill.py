@@ -50,12 +50,13 @@ class Tally:
         return self.answered + self.streamed + self.broken + self.mute + sum(self.lost.values())
 
 
-async def ask(client: Client, router: Upstream, number: int, tally: Tally) -> None:
+async def ask(client: Client, router: Upstream, number: int, tally: Tally, *, max_tokens: int = 100) -> None:
     stream = number % 2 == 1
     body = json.dumps(
         {
             "model": "pos/refund",
             "stream": stream,
+            "max_tokens": max_tokens,
             "metadata": {"conversation_id": f"c-{number // 4}"},
             "messages": [{"role": "user", "content": f"question {number}"}],
         }
@@ -75,8 +76,9 @@ async def ask(client: Client, router: Upstream, number: int, tally: Tally) -> No
     finally:
         tally.slowest = max(tally.slowest, time.perf_counter() - began)
     if not stream:
-        tally.answered += b"well" in said
-        tally.lost["a cut answer"] += b"well" not in said
+        whole = said.endswith(b"}") and b'"choices"' in said
+        tally.answered += whole
+        tally.lost["a cut answer"] += not whole
     elif said.endswith(b"data: [DONE]\n\n"):
         tally.streamed += 1
     elif b"event: error\ndata: " in said:
@@ -117,18 +119,16 @@ async def measure(seconds: float, rate: float, every: float) -> Tally:
     return tally
 
 
-def report(tally: Tally, seconds: float, rate: float, every: float) -> str:
-    lines = [
-        f"Router before two instant upstreams, {rate:.0f} requests/s for {seconds:.0f} s, "
-        f"every {every:g} s one of them killed with -9 and started again",
+def lines(tally: Tally) -> list[str]:
+    return [
         f"  kills                              {tally.kills:6d}",
         f"  asked                              {tally.asked:6d}, every other one as a stream",
         f"  answered, streamed to the end      {tally.answered:6d}, {tally.streamed}",
         f"  streams that broke and said so     {tally.broken:6d}, without a word {tally.mute}",
         f"  lost before anything was streamed  {sum(tally.lost.values()):6d}",
         f"  slowest                            {tally.slowest:8.1f} s",
+        *(f"    {count} × {what}" for what, count in tally.lost.most_common(5)),
     ]
-    return "\n".join([*lines, *(f"    {count} × {what}" for what, count in tally.lost.most_common(5))])
 
 
 def main() -> None:
@@ -140,7 +140,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     tally: Any = uvloop.run(measure(given.seconds, given.rate, given.every))
-    print(report(tally, given.seconds, given.rate, given.every))
+    print(
+        f"Router before two instant upstreams, {given.rate:.0f} requests/s for {given.seconds:.0f} s, "
+        f"every {given.every:g} s one of them killed with -9 and started again"
+    )
+    print("\n".join(lines(tally)))
     if given.json:
         found = {**vars(tally), "asked": tally.asked, "lost": sum(tally.lost.values())}
         given.json.write_text(json.dumps(found, indent=2))

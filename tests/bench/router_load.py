@@ -146,9 +146,9 @@ class Instants:
         os.kill(self._pids.pop(port), signal.SIGKILL)
 
 
-async def until_up(url: str, path: str = "/healthz") -> None:
+async def until_up(url: str, path: str = "/healthz", seconds: float = 60) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(600):
+        for _ in range(round(10 * seconds)):
             try:
                 await client.get(url + path)
             except httpx.TransportError:
@@ -159,13 +159,15 @@ async def until_up(url: str, path: str = "/healthz") -> None:
 
 
 @contextmanager
-def project(upstreams: Sequence[int], more: str = "") -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
+def project(
+    upstreams: Sequence[int], more: str = "", *, settings: str | None = None
+) -> Iterator[tuple[str, str, subprocess.Popen[bytes]]]:
     """A whole router, as `agentkit serve` starts it, before upstreams at those ports: its URL, a key, its process."""
     agentkit = [sys.executable, "-c", "from agentkit.cli import main; main()", "serve"]
-    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": "/tmp"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTKIT_STORE": ""}
     with tempfile.TemporaryDirectory() as folder:
         urls = ", ".join(f'"http://127.0.0.1:{port}/v1"' for port in upstreams)
-        settings = f'[tool.agentkit.serve.engines]\nreplicas = 0\nmodel = "tiny"\nurls = [{urls}]\n{more}'
+        settings = settings or f'[tool.agentkit.serve.engines]\nreplicas = 0\nmodel = "tiny"\nurls = [{urls}]\n{more}'
         Path(folder, "pyproject.toml").write_text(settings)
         key = subprocess.check_output(
             [*agentkit, "keys", "add", "bench"], cwd=folder, env=env, stderr=subprocess.DEVNULL

@@ -140,10 +140,10 @@ class Router:
         return _json({"status": "ok"})
 
     async def _readyz(self, request: Request) -> Response:
-        missing = [str(target) for target in self._targets() if not self.parts.upstreams.serving(target)]
-        ready = not missing and not self.draining
+        serving = {str(target): len(self.parts.upstreams.serving(target)) for target in self._targets()}
+        ready = all(serving.values()) and not self.draining
         status = "ready" if ready else "draining" if self.draining else "starting"
-        return _json({"status": status, "missing": missing}, 200 if ready else 503)
+        return _json({"status": status, "serving": serving}, 200 if ready else 503)
 
     async def _key(self, request: Request) -> ApiKey:
         return await self.parts.door.admit(request.scope)

@@ -134,13 +134,17 @@ def test_callers_cannot_make_series_without_end() -> None:
 def test_health_and_readiness(one: World) -> None:
     with one.client(None) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
-        assert client.get("/readyz").json() == {"status": "ready", "missing": []}
-        serving = one.upstreams.of.pop(BASE)
+        serving = {"base": 1, "refund-v1-3fa9": 1, "frontier": 1}
+        assert client.get("/readyz").json() == {"status": "ready", "serving": serving}
+        gone = one.upstreams.of.pop(BASE)
         try:
             answer = client.get("/readyz")
-            assert (answer.status_code, answer.json()) == (503, {"status": "starting", "missing": ["base"]})
+            assert (answer.status_code, answer.json()) == (
+                503,
+                {"status": "starting", "serving": serving | {"base": 0}},
+            )
         finally:
-            one.upstreams.of[BASE] = serving
+            one.upstreams.of[BASE] = gone
         one.router.draining = True
         try:
             assert client.get("/readyz").json()["status"] == "draining"
