@@ -87,7 +87,7 @@ class Show:
     share: float
     """Of the conversations that a canary answers, here where nobody can wait for days."""
     seed: int = 0
-    drop: float = 0.25
+    drop: float = 0.27
     """How much worse the planted adapter is at its step, on the job's prompts."""
     longest: float = 1_500.0
     """Seconds that users go on talking to a canary."""

@@ -120,6 +120,7 @@ def certify(
     general: General | None = None,
     hashes: Mapping[str, str],
     settings: CertificateSettings | None = None,
+    trained: Collection[str] | None = None,
     seen: Collection[int] = (),
     notes: Sequence[str] = (),
 ) -> Certificate:
@@ -127,7 +128,9 @@ def certify(
 
     `target` names the step as the gate does: `refund`, `shop/refund/golden#refund`, `skill:refund`, a pattern. `warm`
     is the same agent after the warm start only. `seeds` holds every fresh training seed, the certified one among them
-    where it is one. `seen` are the instances of training and validation, of which none may be played here.
+    where it is one. `trained` are the `scenario/variant#step` that the training was for, where the target's name means
+    more than these: the rest count among the other steps. `seen` are the instances of training and validation, of which
+    none may be played here.
 
     Raises UsageError where the target is no step, a run is compared with itself, no pairs were played, or an instance
     was seen in training.
@@ -136,7 +139,7 @@ def certify(
     asked = chosen.gate()
     cells = pairs_of(before, after)
     _refuse_seen(after, seen)
-    steps = select(cells, target)
+    steps = tuple(it for it in select(cells, target) if trained is None or it in trained)
     level = 1 - chosen.alpha
     found = compare(f"step {target}", step_members(cells, steps), seed=chosen.seed, level=level)
     others = judge_others(cells, steps, asked, chosen.min_pairs)

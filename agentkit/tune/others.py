@@ -72,7 +72,7 @@ class _Family:
 def judge_others(
     cells: Sequence[Matched], target: Iterable[str], settings: GateSettings, min_pairs: int
 ) -> tuple[Other, ...]:
-    """Judge every step but the target's, those of one id in all variants of a scenario together.
+    """Judge every step but the target's, those of one id in all variants of a scenario together, every pair alike.
 
     A step with fewer than `min_pairs` is pooled with the others of its skill that have too few; what is still too few,
     with everything left over. One-sided at alpha, all have to pass; the p-values of failures share alpha (Holm).
@@ -134,7 +134,7 @@ def _family(
     cells: Sequence[Matched], name: str, steps: Sequence[str], skill: str | None, settings: GateSettings
 ) -> _Family:
     members = step_members(cells, steps)
-    compared = compare(name, members, seed=settings.seed, level=1 - 2 * settings.alpha)
+    compared = compare(name, members, seed=settings.seed, level=1 - 2 * settings.alpha, by_pairs=True)
     return _Family(name, tuple(steps), skill, compared)
 
 

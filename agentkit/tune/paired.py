@@ -131,14 +131,20 @@ def outcome_members(cells: Sequence[Matched]) -> tuple[Member, ...]:
     return tuple(Member(cell, PASSED_COLUMN, GRADED_COLUMN) for cell in cells)
 
 
-def compare(name: str, members: Sequence[Member], *, seed: int, level: float) -> Compared:
+def compare(name: str, members: Sequence[Member], *, seed: int, level: float, by_pairs: bool = False) -> Compared:
     """Members pooled as the gate pools them: scenarios alike, within each its variants, within each its steps.
+
+    `by_pairs`: every pair counts alike instead. What was met twice then says little, where it would say as much as
+    what was met fifty times, and blur it.
 
     The test exchanges whole instances; the interval is Tango's for the pairs that these are worth.
     """
     able = [it for it in members if it.pairs > 0]
     scenarios = sorted({it.cell.scenario for it in able})
-    pools = [_pool([it for it in able if it.cell.scenario == scenario]) for scenario in scenarios]
+    if by_pairs:
+        pools = [_pool(able, alike=True)] if able else []
+    else:
+        pools = [_pool([it for it in able if it.cell.scenario == scenario]) for scenario in scenarios]
     metric = Metric("steps", name, tuple(pool for pool, _ in pools), ((0,),) * len(pools))
     pairs = round(sum(it.pairs for it in able))
     found = replace(difference(metric, seed=seed, level=level), units=pairs)
@@ -193,28 +199,32 @@ def instance_changes(members: Sequence[Member]) -> dict[tuple[str, int], float]:
     return {key: value * len(found) for key, value in found.items()}
 
 
-def _pool(members: Sequence[Member]) -> tuple[Matched, list[tuple[Ints, Floats]]]:
-    """One scenario's members as one cell whose units are instances; and each member's centred changes by instance.
+def _pool(members: Sequence[Member], *, alike: bool = False) -> tuple[Matched, list[tuple[Ints, Floats]]]:
+    """Members as one cell whose units are instances; and each member's centred changes by instance.
 
     A member's counts are scaled so that each variant weighs the same and each step within it, their sum staying the
-    number of pairs.
+    number of pairs; they are left as they are where all pairs are `alike`. Members of one scenario share its instances,
+    and those of different ones do not.
     """
+    most = 1 + max(int(it.cell.order.max(initial=0)) for it in members)
+    scenarios = sorted({it.cell.scenario for it in members})
+    orders = [it.cell.order + most * scenarios.index(it.cell.scenario) for it in members]
     variants = {it.cell.variant for it in members}
     inside = {variant: sum(it.cell.variant == variant for it in members) for variant in variants}
     total = sum(it.pairs for it in members)
-    scales = [total / len(variants) / inside[it.cell.variant] / it.pairs for it in members]
+    scales = [1.0 if alike else total / len(variants) / inside[it.cell.variant] / it.pairs for it in members]
     graded = [np.flatnonzero(it.cell.base.sums[:, it.graded] > 0) for it in members]
-    places = np.unique(np.concatenate([it.cell.order[rows] for it, rows in zip(members, graded, strict=True)]))
+    places = np.unique(np.concatenate([order[rows] for order, rows in zip(orders, graded, strict=True)]))
     zero, one = np.zeros((len(places), FIRST_STEP + 2)), np.zeros((len(places), FIRST_STEP + 2))
-    for it, scale, rows in zip(members, scales, graded, strict=True):
-        at = np.searchsorted(places, it.cell.order[rows])
+    for it, order, scale, rows in zip(members, orders, scales, graded, strict=True):
+        at = np.searchsorted(places, order[rows])
         for sums, side in ((zero, it.cell.base), (one, it.cell.candidate)):
             np.add.at(sums[:, FIRST_STEP], at, scale * side.sums[rows, it.passed])
             np.add.at(sums[:, FIRST_STEP + 1], at, scale * side.sums[rows, it.graded])
     estimate = float((one - zero)[:, FIRST_STEP].sum() / total)
     changes = [
-        (it.cell.order[rows], scale / total * (it.change[rows] - estimate * it.cell.base.sums[rows, it.graded]))
-        for it, scale, rows in zip(members, scales, graded, strict=True)
+        (order[rows], scale / total * (it.change[rows] - estimate * it.cell.base.sums[rows, it.graded]))
+        for it, order, scale, rows in zip(members, orders, scales, graded, strict=True)
     ]
     cells = {id(it.cell): it.cell for it in members}.values()
     trials = sum(cell.base.trials for cell in cells)

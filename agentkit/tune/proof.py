@@ -49,6 +49,7 @@ class Proof:
                 "adapter": adapter.hash,
             },
             settings=CertificateSettings(allow_thin=self.settings.allow_thin),
+            trained=manifest.target.steps,
             seen={prompt.instance for prompt in read_job(self.files.path)[1]},
             notes=self._notes(results),
         )

@@ -3,7 +3,7 @@
 Validation prompts are graded by the scenario's own grader, which is not the reward: where the reward rises and the
 grade falls, training has found a hole in the reward. Guards are other steps and plain questions that the base model
 gets right. A part of an adapter's change often repairs the step as well as all of it does, and costs less elsewhere
-(models between two sets of weights: Wortsman et al. 2022), so a part is looked for where guards are lost.
+(models between two sets of weights: Wortsman et al. 2022), so the smallest such part is looked for.
 """
 
 from __future__ import annotations
@@ -94,19 +94,22 @@ def evaluate(step: int, task: Task, base: Collection[str], scale: float = 1.0) -
 
 
 def evaluate_scaled(step: int, task: Task, base: Collection[str], beaten: float) -> Evaluation:
-    """The whole change, and smaller parts of it as long as too many guards are lost; the best of them.
+    """The whole change, and smaller parts of it as long as they repair as much; the best of them, of equals the
+    smallest: what a training does that is not needed for the step can only cost something elsewhere.
 
-    `beaten`: the accuracy that a part must reach to be of use; below it none is looked for.
+    `beaten`: the accuracy that a part must reach to be of use; below it none is looked for. Without guards nothing is
+    known of a cost, and the whole change is taken.
     """
     limit = task.phase.max_loss
     tried = [evaluate(step, task, base)]
     while (
-        not tried[-1].worth(limit)[0]
+        base
         and tried[-1].accuracy > beaten
+        and tried[-1].worth(limit) >= max(it.worth(limit) for it in tried)
         and (scale := tried[-1].scale * _SMALLER) >= task.phase.least_scale
     ):
         tried.append(evaluate(step, task, base, scale))
-    return max(tried, key=lambda it: it.worth(limit))
+    return max(tried, key=lambda it: (it.worth(limit), -it.scale))
 
 
 def _answers(task: Task, prompts: Sequence[Prompt], scale: float) -> list[tuple[str, int]]:
