@@ -93,18 +93,26 @@ def test_guards_are_asked_of_the_base_and_of_the_changed_model(task: Task) -> No
     assert guards_right(task, 0.0) != guards_right(task, 1.0), "a change that large gives other answers"
 
 
-def test_smaller_parts_are_tried_while_guards_are_lost(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_part_is_kept_that_repairs_as_much(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     from agentkit.tune.trainer import validate
-    from agentkit.tune.trainer.validate import Evaluation, evaluate_scaled
+    from agentkit.tune.trainer.validate import Evaluation
+
+    needed = 0.4
 
     def asked(step: int, task: Task, base: frozenset[str], scale: float = 1.0) -> Evaluation:
-        return Evaluation(step, 4, 4, 10.0, 4, round(scale, 3), guarded=10, lost=int(scale * 5))
+        passed = 4 if scale >= needed else 3
+        return Evaluation(step, passed, 4, 10.0, 4, round(scale, 3), guarded=len(base), lost=int(scale * 5))
 
     monkeypatch.setattr(validate, "evaluate", asked)
-    base = frozenset(map(str, range(10)))
-    found = evaluate_scaled(8, task, base, beaten=0.5)
-    assert (found.scale, found.lost) == (0.343, 1)
-    assert evaluate_scaled(8, task, base, beaten=1.0).scale == 1.0, "no part of what is no better is of use"
+    many, few = (frozenset(map(str, range(count))) for count in (50, 10))
+    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.49
+    assert validate.evaluate_scaled(8, task, many, beaten=1.0).scale == 1.0, "no part of what is no better is of use"
+    assert validate.evaluate_scaled(8, task, frozenset(), beaten=0.5).scale == 1.0, "what it costs is not known"
+    needed = 0.0
+    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.343, "the smallest that is tried"
+    assert validate.evaluate_scaled(8, task, few, beaten=0.5).scale == 0.343, "less is lost"
+    needed = 0.9
+    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 1.0
 
 
 def test_an_adapter_that_costs_little_beats_one_that_is_better_and_costs_much() -> None:
