@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from agentkit.loop.simulated import KEY, SimulatedUsers
 from agentkit.loop.turn import Turn
 from agentkit.records import ANY, Decision, Revision, Target, TargetKind
 from agentkit.serve.keys import new_key
+from agentkit.serve.process import ServerProcess
 from agentkit.serve.routes import newest, set_canary
 from agentkit.store import Store
 
@@ -195,38 +195,29 @@ class Show:
     def _serving(self) -> Iterator[str]:
         """`agentkit serve` as a user starts it, on a free port of this machine; gives its address."""
         port = _free_port()
-        log = Path(".agentkit") / "serve.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
         words = ["serve", "--port", str(port), "--store", self.store_url]
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from agentkit.cli import main; main()", *words],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        program = [sys.executable, "-P", "-c", "from agentkit.cli import main; main()", *words]
+        process = ServerProcess(program, os.environ)
         try:
             with self._timed("serving begins"):
-                _wait(f"http://127.0.0.1:{port}/readyz", process, log)
+                _wait(f"http://127.0.0.1:{port}/readyz", process)
             yield f"http://127.0.0.1:{port}/v1"
         finally:
-            process.terminate()
-            process.wait()
+            process.stop()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(url: str, process: ServerProcess) -> None:
     begin = time.monotonic()
     while time.monotonic() - begin < _START:
-        if process.poll() is not None:
-            end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise EngineError(f"agentkit serve ended with exit code {process.returncode}:\n{end}")
+        if (code := process.exit_code) is not None:
+            raise EngineError(process.explain(f"agentkit serve ended with exit code {code}"))
         try:
             if httpx.get(url, timeout=5.0, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.5)
-    raise EngineError(f"agentkit serve was not ready after {_START:.0f} s; its log: {log}")
+    raise EngineError(process.explain(f"agentkit serve was not ready after {_START:.0f} s"))
 
 
 def _free_port() -> int:
