@@ -15,7 +15,7 @@ from pathlib import Path
 from agentkit.collect.capture import Capture
 from agentkit.collect.pseudonym import pseudonym
 from agentkit.config import Config
-from agentkit.errors import UsageError
+from agentkit.errors import ConfigError, UsageError
 from agentkit.records import AdapterName, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.command import is_cpu_build, traces_endpoint
@@ -24,6 +24,7 @@ from agentkit.serve.keys import KeyRing
 from agentkit.serve.registered import find_adapters
 from agentkit.serve.router import KeyDoor, OpenDoor, Parts, Router
 from agentkit.serve.router.admin import admin_of
+from agentkit.serve.router.client import place_of
 from agentkit.serve.router.judged import feedback_of
 from agentkit.serve.router.server import RouterServer
 from agentkit.serve.routes import CanaryWatch, RouteTable
@@ -125,6 +126,14 @@ def check_open(host: str) -> None:
         raise UsageError(f"--no-auth: only on this machine's own address, found --host {host}; expected 127.0.0.1")
 
 
+def check_address(place: str, url: str) -> None:
+    """Raises ConfigError, which names the place, where the URL is no address of an HTTP server."""
+    try:
+        place_of(url)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches what listens there."""
     try:
@@ -134,6 +143,8 @@ def is_loopback(host: str) -> bool:
 
 
 async def _fleet(config: Config, store: Store, options: Options, tell: Tell) -> Fleet:
+    for name, settings in config.upstreams.items():
+        check_address(f"[tool.agentkit.upstreams.{name}]", settings.base_url)
     replicas = config.serve.engines.replicas if options.replicas is None else options.replicas
     mode = options.turbo or config.serve.engines.turbo
     speculative = await speculation(config, store, mode, replicas=replicas, tell=tell) if replicas else None

@@ -96,11 +96,11 @@ def understood(body: Mapping[str, Any], header: bytes | None, key: str, settings
 
 
 def check_agent(asked: Asked, routed: Collection[str], settings: RouterSettings) -> None:
-    """Refuse an agent that nothing here knows, where the settings name those that there are.
+    """Refuse an agent that neither the settings nor a route names.
 
     Raises Refused (404).
     """
-    if settings.agents and asked.agent not in settings.agents and asked.agent not in routed:
+    if asked.agent not in settings.agents and asked.agent not in routed:
         near = near_match(asked.agent, {*settings.agents, *routed})
         raise Refused(404, "model_not_found", f"model: no agent is called {asked.agent!r}{near}", param="model")
 

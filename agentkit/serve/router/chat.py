@@ -67,7 +67,8 @@ class ChatService:
         """The call that a request is. Raises Refused."""
         parts = self._parts
         asked = understood(body, header(scope, b"x-conversation-id"), key.name, parts.settings)
-        check_agent(asked, {route.agent for route in parts.table.current.routes}, parts.settings)
+        if parts.settings.agents:
+            check_agent(asked, {route.agent for route in parts.table.current.routes}, parts.settings)
         traceparent = (header(scope, b"traceparent") or b"").decode("latin-1") or None
         resolved = await self._resolved(asked)
         span = parts.tracing.served(
@@ -108,10 +109,15 @@ class ChatService:
             call.status, call.error = GONE, "the caller did not read its answer in time"
             scope["extensions"][ABORT]()
             return
+        except asyncio.CancelledError:
+            call.status, call.error = 503, "the router ended"
+            raise
         except Exception:
             _LOG.exception("a request failed by a fault of the router")
             if call.first is not None:
-                raise
+                call.error = "the router failed"
+                scope["extensions"][ABORT]()
+                return
             refused = failed(500, "internal_error", "the router failed; its log says more")
         call.status, call.error = refused.status, refused.message
         await refused.response(_about(call))(scope, receive, send)

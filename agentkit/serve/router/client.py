@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
@@ -18,6 +19,8 @@ from agentkit.serve.upstream import Upstream
 
 _IDLE = 4.0
 """Seconds that an idle connection is kept: less than servers do (vLLM: 5), so that none is just being closed."""
+_MOMENT = 0.05
+"""Seconds."""
 _MOST_IDLE = 256
 
 
@@ -55,6 +58,8 @@ class Reply:
         self.status = status
         self.headers = headers
         """Names in lower case."""
+        self.done = False
+        """Set by whoever has read all that is of interest: what ends the answer follows within a moment."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,6 +67,11 @@ class Reply:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.done and not self._connection.reusable:
+            with suppress(TimeoutError, Lost):
+                async with asyncio.timeout(_MOMENT):
+                    while await self._connection.piece():
+                        pass
         self._client.give_back(self._place, self._connection)
 
     async def pieces(self, first: float, idle: float) -> AsyncIterator[bytes]:
@@ -104,7 +114,7 @@ class Client:
 
         Raises NoAnswer, or TooSlow after the upstream's timeout.
         """
-        place = _place(upstream.base_url)
+        place = place_of(upstream.base_url)
         head = _head(upstream, place, path, len(body), headers)
         try:
             async with asyncio.timeout(upstream.timeout):
@@ -172,8 +182,8 @@ class Client:
 
 
 @lru_cache(256)
-def _place(base_url: str) -> _Place:
-    """Raises ConfigError for what is no address of an HTTP server."""
+def place_of(base_url: str) -> _Place:
+    """Where the server of an address listens. Raises ConfigError for what is no address of an HTTP server."""
     try:
         url = urlsplit(base_url)
         port = url.port

@@ -160,6 +160,7 @@ class Relay:
                 reply.pieces(upstream.timeout, self._settings.idle_time), self._settings.max_answer
             ):
                 if data == b"[DONE]":
+                    reply.done = True
                     return
                 found = orjson.loads(data)
                 if not isinstance(found, dict) or found.get("error"):
