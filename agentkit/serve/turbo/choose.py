@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from agentkit.config import Config
 from agentkit.scenario import load
 from agentkit.serve.adapter_folder import AdapterFolder
+from agentkit.serve.command import intel_openmp, is_cpu_build
 from agentkit.serve.embedded import NAME, embedded_model
 from agentkit.serve.fleet.build import engine_settings
 from agentkit.serve.turbo.payoff import NGRAM, Turbo, decide
@@ -36,11 +38,19 @@ async def speculation(
     project's scenarios, with the adapter where one is given, and tells what it found.
 
     Raises:
-        EngineError: a server did not come up or did not answer.
+        EngineError: vLLM is missing, or a server did not come up or did not answer.
         AdapterError: a server refused the adapter.
     """
-    if mode != "auto":
-        return NGRAM if mode == "on" else None
+    if mode == "off":
+        return None
+    if is_cpu_build() and platform.machine() in ("x86_64", "AMD64") and intel_openmp() is None:
+        tell(
+            "n-gram speculation stays off: without Intel's OpenMP library it is many times slower "
+            "(pip install intel-openmp)"
+        )
+        return None
+    if mode == "on":
+        return NGRAM
     samples, traffic = await _traffic(config, store, Path(config.scenarios))
     if not samples:
         tell("n-gram speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import zip_longest
 from typing import Any
 
 import orjson
@@ -45,13 +44,10 @@ def traffic_hash(samples: Sequence[Sample]) -> str:
 
 
 def recorded_traffic(store: Store, count: int) -> tuple[Sample, ...]:
-    """The newest exchanges that were answered, at most so many; conversations take turns, the newest first."""
-    answered = (it for it in reversed(store.exchanges(limit=8 * count)) if it.status == 200)
-    by_conversation: dict[str, list[Sample]] = {}
-    for exchange in answered:
-        if sample := _sample(exchange):
-            by_conversation.setdefault(exchange.conversation, []).append(sample)
-    return tuple(islice(_in_turns(by_conversation.values()), count))
+    """The newest exchanges that were answered, at most so many, in the order in which they came: so a server has as
+    much of each prompt in its cache as it had then."""
+    answered = [sample for it in store.exchanges(limit=4 * count) if it.status == 200 and (sample := _sample(it))]
+    return tuple(answered[-count:])
 
 
 def _sample(exchange: Exchange) -> Sample | None:
@@ -101,26 +97,30 @@ class _Never:
 
 async def golden_traffic(scenarios: Sequence[Loaded], agent: ChatAgent, count: int) -> tuple[Sample, ...]:
     """What the agent would be asked, and what it should answer, in the golden conversations of scenarios that have
-    tools: the moments at which a call is due, at most so many; scenarios take turns.
+    tools: the moments at which a call is due, whole conversations one after the other until there are so many moments.
+    Suites take turns.
 
     Equal scenarios give equal traffic.
     """
-    found: dict[str, list[Sample]] = {}
+    suites: dict[object, list[Loaded]] = {}
+    for loaded in scenarios:
+        if loaded.tools:
+            suites.setdefault(loaded.suite.folder, []).append(loaded)
+    found: list[Sample] = []
     histories = Histories(build_conversation())
     try:
-        for loaded in scenarios:
-            if loaded.tools:
-                for seed in range(1, 1 + -(-count // len(scenarios))):
-                    history = await histories.of(loaded, GOLDEN, seed)
-                    found.setdefault(loaded.id, []).extend(_calls(loaded, agent, history.messages))
+        for seed in range(1, 1 + count):
+            for loaded in _in_turns(suites.values()):
+                if len(found) >= count:
+                    break
+                history = await histories.of(loaded, GOLDEN, seed)
+                found += _calls(loaded, agent, history.messages)
     finally:
         await histories.close()
         for loaded in scenarios:
             if loaded.suite.world is not None:
                 await loaded.suite.world.close()
-    for samples in found.values():
-        random.Random(0).shuffle(samples)  # the calls of an early turn are not those of a late one
-    return tuple(islice(_in_turns(found.values()), count))
+    return tuple(found[:count])
 
 
 def _calls(loaded: Loaded, agent: ChatAgent, messages: Sequence[Message]) -> Iterable[Sample]:
@@ -144,7 +144,6 @@ def _guided(message: Message) -> str:
     return json.dumps({"action": call.name, "arguments": dict(call.arguments or {})}, ensure_ascii=False)
 
 
-def _in_turns(groups: Iterable[Sequence[Sample]]) -> Iterable[Sample]:
-    lists = [list(group) for group in groups]
-    for place in range(max(map(len, lists), default=0)):
-        yield from (group[place] for group in lists if place < len(group))
+def _in_turns(groups: Iterable[Sequence[Loaded]]) -> Iterable[Loaded]:
+    for row in zip_longest(*groups):
+        yield from (it for it in row if it is not None)

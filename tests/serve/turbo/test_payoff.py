@@ -88,7 +88,8 @@ async def test_a_server_that_does_not_come_up_is_an_error(park: Park, base: Path
         await speed(base, "tiny", EngineSettings(), SAMPLES, None, park.make)
 
 
-async def test_on_off_and_nothing_to_measure_on(store: Store, tmp_path: Path) -> None:
+async def test_on_off_and_nothing_to_measure_on(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.serve.turbo.choose.is_cpu_build", lambda: False)
     config, said = Config(scenarios=str(tmp_path / "nowhere")), list[str]()
     assert await speculation(config, store, "on") == NGRAM
     assert await speculation(config, store, "off") is None
@@ -96,3 +97,13 @@ async def test_on_off_and_nothing_to_measure_on(store: Store, tmp_path: Path) ->
     assert said == [
         "n-gram speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on"
     ]
+
+
+async def test_it_stays_off_without_the_library_that_it_needs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.serve.turbo.choose.is_cpu_build", lambda: True)
+    monkeypatch.setattr("agentkit.serve.turbo.choose.intel_openmp", lambda: None)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    for mode in ("on", "auto"):
+        said: list[str] = []
+        assert await speculation(Config(), store, mode, tell=said.append) is None
+        assert "without Intel's OpenMP library" in said[0]

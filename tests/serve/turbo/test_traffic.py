@@ -35,7 +35,7 @@ def exchange(number: int, conversation: str, response: Any, status: int = 200) -
     )
 
 
-def test_recorded_answers_newest_first_and_conversations_in_turns(store: Store) -> None:
+def test_the_newest_recorded_answers_in_their_order(store: Store) -> None:
     said = {"role": "assistant", "content": "Yes."}
     store.add_exchanges(
         [
@@ -47,10 +47,10 @@ def test_recorded_answers_newest_first_and_conversations_in_turns(store: Store) 
         ]
     )
     found = recorded_traffic(store, 8)
-    assert [it.request["messages"][0]["content"] for it in found] == ["3", "2", "1"]
+    assert [it.request["messages"][0]["content"] for it in found] == ["1", "2", "3"]
     assert set(found[0].request) == {"messages"}
     assert found[0].answer == "Yes."
-    assert len(recorded_traffic(store, 2)) == 2
+    assert [it.request["messages"][0]["content"] for it in recorded_traffic(store, 2)] == ["2", "3"]
 
 
 def test_calls_are_written_as_the_model_writes_them() -> None:
