@@ -64,7 +64,7 @@ loop: setup ## a whole turn on this machine: users, a failing step, training, pr
 check: setup-dev ## format, lint, types, layers and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports
 	$(BIN)/pytest -m "not slow and not serve" -n 2
 
