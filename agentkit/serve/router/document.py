@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from agentkit.records import Revision, Target
+from agentkit.serve.router.asked import NAME
 
 _TEXT: Final = {"type": "string"}
 _OBJECT: Final = {"type": "object"}
+_NAME: Final = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 
 def _object(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -76,7 +78,11 @@ _MESSAGE: Final = _object(
 )
 _REQUEST: Final = _object(
     {
-        "model": {"type": "string", "description": "AGENT/STEP, or AGENT with `metadata.step`."},
+        "model": {
+            "type": "string",
+            "pattern": f"^{NAME.pattern}(?:/{NAME.pattern})?$",
+            "description": "AGENT/STEP, or AGENT with `metadata.step`.",
+        },
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "stream": {"type": ["boolean", "null"]},
         "stream_options": {"anyOf": [_object({"include_usage": {"type": ["boolean", "null"]}}), {"type": "null"}]},
@@ -88,8 +94,8 @@ _REQUEST: Final = _object(
         "user": {"type": "string", "maxLength": 512},
         "metadata": _object(
             {
-                "agent": _TEXT,
-                "step": _TEXT,
+                "agent": _NAME,
+                "step": _NAME,
                 "conversation_id": {"type": "string", "pattern": "^[!-~]{1,200}$"},
                 "consent": {"type": "boolean"},
             }

@@ -53,7 +53,7 @@ def real_world(folder: Path, **more: Any) -> Iterator[Real]:
         table = RouteTable.open(store)
         parts = {
             "table": table,
-            "door": KeyDoor(KeyRing(store)),
+            "door": KeyDoor(KeyRing(store, pause=0.02)),
             "capture": Capture(collect, store),
             "pseudonym": partial(pseudonym, folder=collect.folder),
             "admin": admin_of(store, {"frontier"}, table.refresh),
