@@ -38,6 +38,7 @@ def command(context: click.Context, once: bool, budget: float | None, store: str
     if context.invoked_subcommand is not None:
         return ExitCode.PASS
     from agentkit.config import load_config
+    from agentkit.loop.stages import STAGES
     from agentkit.loop.turn import LAST, OverBudget, Turn
 
     check_writable(json_file)
@@ -46,7 +47,7 @@ def command(context: click.Context, once: bool, budget: float | None, store: str
         while True:
             turn = Turn.open(opened, load_config(), tell=_tell, deadline=deadline)
             try:
-                done = turn.go()
+                done = turn.go(STAGES)
             except OverBudget as reason:
                 click.echo(str(reason), err=True)
                 return ExitCode.INCONCLUSIVE

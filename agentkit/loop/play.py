@@ -23,7 +23,7 @@ _TRACES = Path(".agentkit") / "traces"
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Runs:
     """Where runs are played."""
 
     store: Store

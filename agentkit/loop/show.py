@@ -21,9 +21,10 @@ import httpx
 from agentkit.config import Config
 from agentkit.errors import AgentkitError, EngineError
 from agentkit.loop.planted import Planted, plant
-from agentkit.loop.play import Stage
+from agentkit.loop.play import Runs
 from agentkit.loop.production import Production, production
 from agentkit.loop.simulated import KEY, SimulatedUsers
+from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import Turn
 from agentkit.records import ANY, Decision, Revision, Target, TargetKind
 from agentkit.serve.keys import new_key
@@ -104,7 +105,7 @@ class Show:
                 self._talk(users, self.trials)
             before = self._production(turn.agent, Target(TargetKind.BASE))
             with self._timed("turn"), self._traffic_while_a_canary_runs(users):
-                decision = turn.go()
+                decision = turn.go(STAGES)
             if decision.outcome != "promoted":
                 return Shown(decision, before, None, None, None, 0, self._seconds)
             live = Target(TargetKind.ADAPTER, decision.evidence["adapter"])
@@ -165,8 +166,8 @@ class Show:
 
     def _users(self, agent: str, url: str) -> SimulatedUsers:
         paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)
-        stage = Stage(self.store, self.config, paths)
-        return SimulatedUsers(stage, agent, url, wrong=self.config.serve.canary.wrong_labels)
+        runs = Runs(self.store, self.config, paths)
+        return SimulatedUsers(runs, agent, url, wrong=self.config.serve.canary.wrong_labels)
 
     def _production(self, agent: str, target: Target, since: str | None = None) -> Production:
         wrong = self.config.serve.canary.wrong_labels

@@ -18,7 +18,7 @@ import httpx
 
 from agentkit.config import ChatAgent, agent_settings
 from agentkit.errors import AgentkitError
-from agentkit.loop.play import Stage
+from agentkit.loop.play import Runs
 from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories
 from agentkit.records import Message, Trial, Verdict
@@ -43,7 +43,7 @@ class Opinion:
 class SimulatedUsers:
     """They take the variants of a suite in turn, each with values of its own."""
 
-    stage: Stage
+    runs: Runs
     agent: str
     url: str
     """Of the router; ends in `/v1`."""
@@ -55,8 +55,8 @@ class SimulatedUsers:
 
     def talk(self, trials: int, seed: int) -> int:
         """`trials` conversations of each variant, each judged once it is over; gives how many there were."""
-        scenarios = self.stage.scenarios()
-        settings = self.stage.settings(
+        scenarios = self.runs.scenarios()
+        settings = self.runs.settings(
             f"{self.agent} in production",
             self._through_the_router(),
             scenarios,
@@ -66,14 +66,14 @@ class SimulatedUsers:
             user=self.user,
             concurrency=self.concurrency,
         )
-        run = self.stage.play(settings)
-        played = [it for it in self.stage.store.trials(run.id) if it.verdict is not Verdict.INVALID]
+        run = self.runs.play(settings)
+        played = [it for it in self.runs.store.trials(run.id) if it.verdict is not Verdict.INVALID]
         opinions = asyncio.run(opinions_of(played, scenarios))
         self._judge(opinions, random.Random(f"thumbs/{seed}"))
         return len(opinions)
 
     def _through_the_router(self) -> ChatAgent:
-        settings = agent_settings(self.agent, self.stage.config)
+        settings = agent_settings(self.agent, self.runs.config)
         assert isinstance(settings, ChatAgent)
         here = {"engine": None, "adapters": (), "base_url": self.url, "model": self.agent, "api_key_env": KEY}
         return settings.model_copy(update=here)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentkit.config import Config, ScriptedAgent
-from agentkit.loop.play import Stage
+from agentkit.loop.play import Runs
 from agentkit.loop.simulated import Opinion, _thumbs, opinions_of
 from agentkit.records import ModelCall, Trial
 from agentkit.store import Store
@@ -19,19 +19,19 @@ REFUND = "scenarios/point_of_sale/refund.yaml"
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def runs(tmp_path: Path) -> Iterator[Runs]:
     with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        yield Stage(store, Config(), (REFUND,))
+        yield Runs(store, Config(), (REFUND,))
 
 
-def played(stage: Stage, **steps: float) -> list[Trial]:
+def played(runs: Runs, **steps: float) -> list[Trial]:
     """Three conversations with an agent that is that good at these steps and perfect at all others; as if each answer
     had come through the router."""
     agent = ScriptedAgent(kind="scripted", steps=steps)
-    settings = stage.settings("scripted", agent, stage.scenarios(), detours="none", trials=3, seed=5)
-    run = stage.play(settings)
+    settings = runs.settings("scripted", agent, runs.scenarios(), detours="none", trials=3, seed=5)
+    run = runs.play(settings)
     found = []
-    for trial in stage.store.trials(run.id):
+    for trial in runs.store.trials(run.id):
         for number, it in enumerate(trial.messages):
             if it.role == "assistant":
                 object.__setattr__(it, "call", ModelCall("m", response_id=f"chatcmpl-{trial.index}-{number}"))
@@ -39,13 +39,13 @@ def played(stage: Stage, **steps: float) -> list[Trial]:
     return found
 
 
-async def opinions(stage: Stage, trials: list[Trial]) -> list[Opinion]:
-    return await opinions_of(trials, stage.scenarios())
+async def opinions(runs: Runs, trials: list[Trial]) -> list[Opinion]:
+    return await opinions_of(trials, runs.scenarios())
 
 
-def test_what_is_done_right_shows_what_it_should(stage: Stage) -> None:
-    trials = played(stage)
-    found = asyncio.run(opinions(stage, trials))
+def test_what_is_done_right_shows_what_it_should(runs: Runs) -> None:
+    trials = played(runs)
+    found = asyncio.run(opinions(runs, trials))
     assert len(found) == 3
     assert all(it.whole and it.steps == {"find_sale": True, "refund": True} for it in found)
     last = [it for it in trials[0].messages if it.call is not None][-1]
@@ -53,8 +53,8 @@ def test_what_is_done_right_shows_what_it_should(stage: Stage) -> None:
     assert found[0].response == last.call.response_id, "the last answer stands for the conversation"
 
 
-def test_a_wrong_call_shows_something_else(stage: Stage) -> None:
-    found = asyncio.run(opinions(stage, played(stage, refund=0.0)))
+def test_a_wrong_call_shows_something_else(runs: Runs) -> None:
+    found = asyncio.run(opinions(runs, played(runs, refund=0.0)))
     assert all(it.steps == {"find_sale": True, "refund": False} and not it.whole for it in found)
 
 

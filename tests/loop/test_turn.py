@@ -14,8 +14,10 @@ import pytest
 from agentkit.config import ChatAgent, Config
 from agentkit.config.serving import LoopSettings
 from agentkit.errors import UsageError
-from agentkit.loop import turn as module
-from agentkit.loop.turn import OverBudget, Turn, approve, chosen_agent
+from agentkit.loop import stages as module
+from agentkit.loop.choose import chosen_agent
+from agentkit.loop.stages import STAGES
+from agentkit.loop.turn import OverBudget, Turn, approve
 from agentkit.records import AdapterState, Arm, Decision, Run, Target, TargetKind, TurnId
 from agentkit.serve.routes import newest
 from agentkit.store import Store, stamp
@@ -74,7 +76,7 @@ def trained(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         store.create_job(made)
         return made
 
-    monkeypatch.setattr(module.Stage, "play", play)
+    monkeypatch.setattr(module.Runs, "play", play)
     monkeypatch.setattr(module.Work, "do", do)
     monkeypatch.setattr(module, "new_job", job)
     return asked
@@ -106,16 +108,16 @@ def outcomes(store: Store, turn: Turn) -> list[tuple[str, str]]:
 def test_without_judgements_a_turn_waits_and_says_so_once(store: Store) -> None:
     traffic(store, 2, of=5)
     turn = Turn.open(store, config())
-    assert turn.go().why == "5 of the 30 judged conversations that it takes are there"
+    assert turn.go(STAGES).why == "5 of the 30 judged conversations that it takes are there"
     again = Turn.open(store, config())
     assert again.id == turn.id, "the same turn"
-    assert again.go().outcome == "waiting"
+    assert again.go(STAGES).outcome == "waiting"
     assert outcomes(store, turn) == [("collect", "waiting")], "to wait as before is no news"
 
 
 def test_where_nothing_fails_there_is_nothing_to_do(store: Store) -> None:
     traffic(store, 40)
-    done = Turn.open(store, config()).go()
+    done = Turn.open(store, config()).go(STAGES)
     assert (done.stage, done.outcome) == ("collect", "nothing to do")
     assert Turn.open(store, config()).id != done.turn, "the next turn is another"
 
@@ -124,7 +126,7 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
     store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     traffic(store, 4)
-    done = Turn.open(store, config()).go()
+    done = Turn.open(store, config()).go(STAGES)
     assert (done.stage, done.outcome) == ("approve", "waiting")
     assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE, "it meets nobody before"
     approve(store, by="ada", agreed=True)
@@ -134,7 +136,7 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
 
     monkeypatch.setattr(module.time, "sleep", users_talk)
     turn = Turn.open(store, config())
-    done = turn.go()
+    done = turn.go(STAGES)
     assert (done.stage, done.outcome) == ("promote", "promoted")
     assert trained == {"play": 1, "tune": 1}, "what was decided is not done again"
     assert store.adapter(ADAPTER.name).state is AdapterState.LIVE
@@ -159,7 +161,7 @@ def test_a_canary_that_is_worse_ends_the_turn(
 
     monkeypatch.setattr(module.time, "sleep", watched)
     turn = Turn.open(store, config(approve=False))
-    done = turn.go()
+    done = turn.go(STAGES)
     assert (done.stage, done.outcome) == ("canary", "thrown out")
     assert "worse than what is live" in done.why
     assert store.adapter(ADAPTER.name).state is not AdapterState.LIVE
@@ -167,10 +169,12 @@ def test_a_canary_that_is_worse_ends_the_turn(
 
 def test_a_declined_adapter_meets_nobody(store: Store, trained: dict[str, int]) -> None:
     traffic(store, 4)
-    Turn.open(store, config()).go()
+    Turn.open(store, config()).go(STAGES)
     approve(store, by="ada", agreed=False, why="not before the holidays")
     turn = Turn.open(store, config())
-    assert turn.go().why == "0 of the 30 judged conversations that it takes are there", "a new turn, from new traffic"
+    assert turn.go(STAGES).why == "0 of the 30 judged conversations that it takes are there", (
+        "a new turn, from new traffic"
+    )
     assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE
     with pytest.raises(UsageError, match="no turn of the loop waits for approval"):
         approve(store, by="ada", agreed=True)
@@ -184,14 +188,14 @@ def test_a_refused_certificate_ends_the_turn(
 
     monkeypatch.setattr(module.Work, "do", do)
     traffic(store, 4)
-    done = Turn.open(store, config(approve=False)).go()
+    done = Turn.open(store, config(approve=False)).go(STAGES)
     assert (done.stage, done.outcome, done.why) == ("tune", "refused", "refuse: find_sale is worse")
     assert len(newest(store).routes) == 1, "no canary"
 
 
 def test_no_stage_begins_after_the_time_is_used_up(store: Store) -> None:
     with pytest.raises(OverBudget, match="before the stage collect"):
-        Turn.open(store, config(), deadline=time.monotonic() - 1).go()
+        Turn.open(store, config(), deadline=time.monotonic() - 1).go(STAGES)
 
 
 def test_the_agent_must_be_clear() -> None:
