@@ -41,7 +41,7 @@ from agentkit.tune.job_trace import JobTrace
 from agentkit.tune.jobs import expected_seconds, pace
 from agentkit.tune.manifest import PROMPTS, Manifest, manifest_of, read_job, write_job
 from agentkit.tune.page import render
-from agentkit.tune.phase import ADAPTER, TOKENS
+from agentkit.tune.phase import ADAPTER, TOKENS, Phase
 from agentkit.tune.phase_card import phase_card
 from agentkit.tune.preflight import Preferences, decide, sample
 from agentkit.tune.prompt import Prompt, Split, of_target
@@ -81,6 +81,8 @@ class Work:
     progress: Callable[[Mapping[str, Any]], None] = lambda _: None
     """Told each line of the training's own progress."""
     trace: JobTrace = field(default_factory=JobTrace)
+    part: str = ""
+    """End of the names of what belongs to one of several training seeds: `-2`; '' for the first."""
 
     @property
     def folder(self) -> Path:
@@ -126,7 +128,20 @@ class Work:
         if not adapters:
             return self._learned_nothing(manifest, results)
         self._played(manifest, adapters)
+        for seed in self.settings.further_seeds:
+            self._repeated(seed, manifest, method, scenario_files(prompts, self.scenarios))
         return self._certified(manifest, adapters, results)
+
+    def _repeated(self, seed: int, manifest: Manifest, method: str, scenarios: Mapping[str, str]) -> None:
+        """The same training once more with another seed, and its plays; where it learns nothing, the model as it was
+        plays again."""
+        settings = self.settings.model_copy(update={"training_seed": seed})
+        again = replace(self, settings=settings, part=f"-{seed}")
+        adapters = again._published(manifest, method, again._trained(method, scenarios))
+        again._played(manifest, adapters)
+        if not adapters and not self.files.has(f"after-{seed}.json"):
+            with self._timed("server"), embedded_endpoint(on_progress=self.tell) as served:
+                again._play(served, f"after-{seed}", manifest, ())
 
     def _compiled(self) -> tuple[Manifest, Sequence[Prompt]]:
         if not self.files.has("manifest.json"):
@@ -236,19 +251,22 @@ class Work:
     def _trained(self, method: str, scenarios: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """What came of each phase. `scenarios`: file → hash, for rewards that play on."""
         results = []
-        for folder, phase in plan_phases(method, self.folder, self.model, self._sampling, self.settings):
+        for folder, phase in self._phases(method):
             with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.name}"):
                 phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
                 results.append(train_phase(folder, phase, self.progress, self.trace.environment))
         return results
 
+    def _phases(self, method: str) -> list[tuple[Path, Phase]]:
+        return plan_phases(method, self.folder, self.model, self._sampling, self.settings, under=f"train{self.part}")
+
     def _published(self, manifest: Manifest, method: str, results: Sequence[Mapping[str, Any]]) -> list[Adapter]:
         """The adapters of the phases that learned something, in order; the last is the one to be proved. None where no
         update was better than the model as it was."""
-        if not self.files.has("adapters.json"):
+        done = f"adapters{self.part}.json"
+        if not self.files.has(done):
             names: list[str] = []
-            phases = plan_phases(method, self.folder, self.model, self._sampling, self.settings)
-            for (folder, phase), result in zip(phases, results, strict=True):
+            for (folder, phase), result in zip(self._phases(method), results, strict=True):
                 if not result["best"]:
                     continue  # the best was what it began with
                 card = phase_card(manifest, self.settings, phase, result, tuple(names[-1:]))
@@ -256,8 +274,8 @@ class Work:
                 self._probe(folder / ADAPTER)
                 adapter = publish_and_register(self.store, folder / ADAPTER, adapters, card, base_folder=self.model)
                 names.append(str(adapter.name))
-            self.files.write("adapters.json", names)
-        return [self.store.adapter(name) for name in self.files.read("adapters.json")]
+            self.files.write(done, names)
+        return [self.store.adapter(name) for name in self.files.read(done)]
 
     def _probe(self, adapter: Path) -> None:
         """What it says at a few prompts of the job, by which a server's copy of it is known later."""
@@ -267,7 +285,7 @@ class Work:
 
     def _played(self, manifest: Manifest, adapters: Sequence[Adapter]) -> None:
         """The plays after; those of the warm start alone where there was one."""
-        for adapter, name in zip(reversed(adapters), ("after", "warm"), strict=False):
+        for adapter, name in zip(reversed(adapters), (f"after{self.part}", f"warm{self.part}"), strict=False):
             if self.files.has(f"{name}.json"):
                 continue
             self._set(JobStatus.PROVING, f"playing with {adapter.name}")

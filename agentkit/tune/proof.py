@@ -16,6 +16,7 @@ from agentkit.tune.general import GeneralAnswer, compare_general
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.manifest import Manifest, read_job
 from agentkit.tune.regress import keep, mended
+from agentkit.tune.seeds import Trained
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.training import spent
 
@@ -40,6 +41,7 @@ class Proof:
             _selector(manifest),
             *sides,
             warm=None if warm is None else self._recorded(warm["run"]),
+            seeds=self._seeds(after["run"], warm),
             general=compare_general(_answers(before), _answers(after)),
             hashes={
                 "data": manifest.prompts_sha256,
@@ -54,6 +56,18 @@ class Proof:
             notes=self._notes(results),
         )
         return certificate.document(), self._kept(certificate, *sides)
+
+    def _seeds(self, after: str, warm: Mapping[str, Any] | None) -> list[Trained]:
+        """The plays of each training seed, the first among them; none where there is one seed only."""
+        if not self.settings.further_seeds:
+            return []
+        start = None if warm is None else self._recorded(warm["run"])
+        found = [Trained(self.settings.training_seed, self._recorded(after), start)]
+        for seed in self.settings.further_seeds:
+            warm = self.files.read_if_there(f"warm-{seed}.json")
+            start = None if warm is None else self._recorded(warm["run"])
+            found.append(Trained(seed, self._recorded(self.files.read(f"after-{seed}.json")["run"]), start))
+        return found
 
     def _notes(self, results: Sequence[Mapping[str, Any]]) -> list[str]:
         said = [

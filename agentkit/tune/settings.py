@@ -48,6 +48,9 @@ class JobSettings(BaseModel):
     seed: int = 0
     training_seed: int = 0
     """Of weights, sampling and order in training, apart from the data's."""
+    training_seeds: Positive = 1
+    """Trainings on the same data, each with the next seed. The first is the one to be published for use; the others
+    show how far its gain is a matter of the seed."""
     sft_epochs: Positive = 3
     sft_rate: Rate = 5e-4
     sft_batch: Positive = 4
@@ -70,6 +73,11 @@ class JobSettings(BaseModel):
     """Whether steps with too few pairs may stay open in the proof."""
     concurrency: Positive = 16
     """Conversations played at once."""
+
+    @property
+    def further_seeds(self) -> range:
+        """Of the trainings after the first."""
+        return range(self.training_seed + 1, self.training_seed + self.training_seeds)
 
 
 def job_settings(told: dict[str, Any]) -> JobSettings:

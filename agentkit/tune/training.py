@@ -29,13 +29,16 @@ Listener = Callable[[Mapping[str, Any]], None]
 
 
 def plan_phases(
-    method: str, job: Path, model: Path, sampling: Sampling, settings: JobSettings
+    method: str, job: Path, model: Path, sampling: Sampling, settings: JobSettings, *, under: str = "train"
 ) -> list[tuple[Path, Phase]]:
-    """The folder and the settings of each phase, in order; a later one goes on with the adapter of the one before."""
+    """The folder and the settings of each phase, in order; a later one goes on with the adapter of the one before.
+
+    `under`: the job's folder of this training.
+    """
     phases: list[tuple[Path, Phase]] = []
     start: str | None = None
     for number, name in enumerate(method.split("+")):
-        folder = job / "train" / f"{number}-{name}"
+        folder = job / under / f"{number}-{name}"
         phases.append((folder, _phase(name, job, model, start, sampling, settings)))  # type: ignore[arg-type]
         start = str(folder / ADAPTER)
     return phases
