@@ -84,7 +84,7 @@ class Phase(_Settings):
     """Updates between two evaluations on the validation prompts."""
     patience: Positive = 3
     """Evaluations without a new best after which grpo stops."""
-    max_loss: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    max_loss: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the guards that a kept adapter may lose; where it loses more, a part of its change is tried."""
     least_scale: Annotated[float, Field(gt=0, le=1)] = 0.3
     """The smallest part of a training's change that is tried."""

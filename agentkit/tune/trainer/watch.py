@@ -107,7 +107,8 @@ class Watch(TrainerCallback):
         limit, earlier = self._task.phase.max_loss, self.kept.evaluations
         best = max((it.worth(limit) for it in earlier), default=(False, -math.inf))
         with self._task.progress.timed("evaluation"):
-            found = evaluate_scaled(step, self._task, self.kept.guarded, best[1] if best[0] else -1.0)
+            beaten = math.inf if not earlier else best[1] if best[0] else -1.0  # at the start there is no change yet
+            found = evaluate_scaled(step, self._task, self.kept.guarded, beaten)
         earlier.append(found)
         self._task.progress.tell("evaluation", **asdict(found))
         if found.worth(limit) > best:
