@@ -139,8 +139,8 @@ def intel_openmp() -> Path | None:
 
 
 def _preloaded() -> dict[str, str]:
-    """That library before all others, which vLLM asks for where it speculates on a CPU: on busy cores it wrote 2 tokens a
-    second without it and 46 with it, one run after the other."""
+    """That library before all others, which vLLM asks for where it speculates on a CPU: on busy cores it wrote 2
+    tokens a second without it and 46 with it, one run after the other."""
     library = intel_openmp()
     if library is None or not is_cpu_build():
         return {}
