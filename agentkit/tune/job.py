@@ -364,6 +364,11 @@ class Work:
             f"{it['method']} came to nothing better: after {it['evaluations'][-1]['step']} updates "
             f"{it['evaluations'][-1]['passed']} of {it['evaluations'][-1]['graded']} validation prompts are answered "
             f"right, and {it['evaluations'][0]['passed']} were before"
+            + (
+                f"; {it['evaluations'][-1]['lost']} of {it['evaluations'][-1]['guarded']} guards are lost for it"
+                if it["evaluations"][-1]["lost"]
+                else ""
+            )
             for it in results
         ]
         return self._unproved(manifest, Promotion.INCONCLUSIVE, reasons, JobStatus.FINISHED)
