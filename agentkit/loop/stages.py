@@ -102,11 +102,19 @@ def tune(turn: Turn) -> Decision:
         scenarios=list(runs_of(turn).scenarios()),
         config=turn.config,
         tell=turn.tell,
+        progress=partial(_learning, turn),
     )
     ended = work.do()
     evidence = {"job": job.id, "adapter": ended.adapter, "certificate": _short(ended.document)}
     outcome = "certified" if ended.verdict is Promotion.PROMOTE else "refused"
     return turn.decide("tune", outcome, str(ended.document["sentence"]), evidence)
+
+
+def _learning(turn: Turn, line: Mapping[str, Any]) -> None:
+    """What a training's evaluations say."""
+    if line["event"] == "evaluation":
+        kept = f"{line['guarded'] - line['lost']} of {line['guarded']} guards kept"
+        turn.tell(f"after {line['step']} updates: {line['passed']} of {line['graded']} right, {kept}")
 
 
 def approve(turn: Turn) -> Decision:
