@@ -31,7 +31,7 @@ from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt, Split, read_prompts
 
 ROWS = 4
-"""Rows that are computed at once; more do not fit the memory of a small machine, since TRL scores every position."""
+"""Rows that are computed at once: TRL scores every position against the vocabulary, which takes much memory."""
 
 
 class Clock:
