@@ -1,11 +1,10 @@
-"""What a turn is about: whose traffic, which step, and whether the door is well enough for a change."""
+"""What a turn is about: whose traffic, and which step."""
 
 from __future__ import annotations
 
 from agentkit.config import ChatAgent, Config
 from agentkit.errors import UsageError, near_match
 from agentkit.loop.production import Production, StepRate
-from agentkit.store import Store
 
 
 def chosen_agent(config: Config) -> str:
@@ -29,19 +28,3 @@ def worst_step(found: Production, goal: float, min_judged: int) -> StepRate | No
 
 def bounds(it: StepRate) -> str:
     return f"{it.low:.0%} to {it.high:.0%}"
-
-
-def breaches(store: Store, agent: str, since: str, config: Config) -> list[str]:
-    """The router's objectives that the agent's traffic since then misses, in words."""
-    settings = config.serve.router
-    seen = [it for it in store.exchanges(agent=agent, since=since) if not 400 <= it.status < 500]
-    if not seen:
-        return ["nothing was answered since the canary began"]
-    up = sum(it.status < 400 and it.error is None for it in seen) / len(seen)
-    quick = sum((it.first_token or it.latency) <= settings.latency for it in seen) / len(seen)
-    found = []
-    if up < settings.availability:
-        found.append(f"availability {up:.2%}, expected {settings.availability:.2%}")
-    if quick < settings.latency_share:
-        found.append(f"{quick:.1%} within {settings.latency:g} s, expected {settings.latency_share:.1%}")
-    return found

@@ -11,12 +11,13 @@ from typing import Any
 
 from agentkit.collect.draft import judged_bad, write_drafts
 from agentkit.config import agent_settings, rewards_folder
-from agentkit.loop.choose import bounds, breaches, worst_step
+from agentkit.loop.choose import bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
 from agentkit.loop.turn import Turn
 from agentkit.records import ANY, AdapterName, Decision, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
+from agentkit.serve.router import breaches
 from agentkit.serve.routes import Refused, end_canary, newest, promote, set_canary
 from agentkit.tune.certificate import Promotion
 from agentkit.tune.job import Work
@@ -167,7 +168,8 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
 def promoted(turn: Turn) -> Decision:
     """What was a canary answers everybody."""
     adapter = AdapterName(turn.decided["tune"].evidence["adapter"])
-    if broken := breaches(turn.store, turn.agent, turn.decided["canary"].evidence["since"], turn.config):
+    seen = turn.store.exchanges(agent=turn.agent, since=turn.decided["canary"].evidence["since"])
+    if broken := breaches(seen, turn.config.serve.router):
         return turn.decide("promote", "waiting", f"not while objectives are missed: {'; '.join(broken)}", {})
     try:
         revision = promote(
