@@ -366,7 +366,7 @@ class Work:
             f"right, and {it['evaluations'][0]['passed']} were before"
             + (
                 f"; {it['evaluations'][-1]['lost']} of {it['evaluations'][-1]['guarded']} guards are lost for it"
-                if it["evaluations"][-1]["lost"]
+                if it["evaluations"][-1].get("lost")
                 else ""
             )
             for it in results

@@ -34,7 +34,7 @@ def two(shared_pair: World) -> World:
     return shared_pair.fresh()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     """A router with the real parts behind it; what tests leave in its store stays."""
     with real_world(tmp_path_factory.mktemp("project")) as it:
