@@ -37,8 +37,8 @@ def end_to_end(cells: Sequence[Matched], settings: CertificateSettings) -> dict[
     success, product = "success end to end", "compounded accuracy"
     found = {
         "success": Whole(
-            compare(success, outcome_members(cells), seed=seed, level=shown),
-            _whole(compare(success, outcome_members(cells), seed=seed, level=one_sided), asked),
+            compare(success, outcome_members(cells), seed=seed, level=shown, by_pairs=True),
+            _whole(compare(success, outcome_members(cells), seed=seed, level=one_sided, by_pairs=True), asked),
         ),
         "compounded": Whole(
             compare_compounded(product, cells, seed=seed, level=shown),
