@@ -58,9 +58,14 @@ async def recorded_suite(folder: Path, scenario: str = SCENARIO, mode: str = "we
     return folder
 
 
+_others: set[int] = set()
+"""Process ids of what other tests of this process keep running."""
+
+
 def children() -> list[psutil.Process]:
-    """Processes that this one started, directly or not, and that are still there."""
-    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+    """Processes that this test started, directly or not, and that are still there."""
+    found = psutil.Process().children(recursive=True)
+    return [it for it in found if it.pid not in _others and it.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.fixture(autouse=True)
@@ -70,9 +75,10 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture(autouse=True)
 def no_process_left_behind() -> Any:
-    before = {child.pid for child in children()}
+    _others.clear()
+    _others.update(child.pid for child in children())
     yield
-    assert [child for child in children() if child.pid not in before] == []
+    assert children() == []
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ None of these routes is reachable through the router.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ import httpx
 from agentkit.errors import AdapterError, EngineError
 from agentkit.serve.engine import Endpoint, authorization
 
+_AT_ONCE = 4
+"""Tokens that are asked for at the same time."""
 _TIMEOUT = 120.0
 """Seconds; a prompt waits for its turn beside the requests of others."""
 
@@ -65,14 +68,26 @@ class Talk:
         return [str(it["id"]) for it in _json(answer)["data"]]
 
     async def log_probabilities(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
-        """Log-probability (nats) of each token from the index `start` on, given those before it."""
-        body = {"model": model, "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-        found = _json(await self._post("/completions", body))
+        """Log-probability (nats) of each token from the index `start` on, given those before it.
+
+        Asked token by token, each as the only one that may come next; what is given is of before that limit. All at
+        once (`prompt_logprobs`) would end vLLM's CPU build where it answers others of an adapter at the same time.
+        """
+        few = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(place: int) -> float:
+            async with few:
+                return await self._log_probability(model, tokens[:place], tokens[place])
+
+        return list(await asyncio.gather(*(one(place) for place in range(start, len(tokens)))))
+
+    async def _log_probability(self, model: str, before: Sequence[int], token: int) -> float:
+        body = {"model": model, "prompt": list(before), "max_tokens": 1, "temperature": 0, "logprobs": 0}
+        found = _json(await self._post("/completions", {**body, "allowed_token_ids": [token]}))
         try:
-            scored = found["choices"][0]["prompt_logprobs"]
-            return [float(scored[place][str(tokens[place])]["logprob"]) for place in range(start, len(tokens))]
+            return float(found["choices"][0]["logprobs"]["token_logprobs"][0])
         except (KeyError, IndexError, TypeError, ValueError):
-            raise EngineError(f"{self.endpoint.base_url}: gave no log-probabilities of a prompt's tokens") from None
+            raise EngineError(f"{self.endpoint.base_url}: gave no log-probability of a token") from None
 
     async def warm(self, model: str) -> None:
         """Have it write a few tokens, which it then does sooner for others."""

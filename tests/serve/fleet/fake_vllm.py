@@ -98,11 +98,11 @@ class FakeVllm:
         return 200, "{}"
 
     def _completion(self, body: dict[str, Any]) -> str:
-        if "prompt_logprobs" not in body:
+        if "allowed_token_ids" not in body:
             return json.dumps({"choices": [{"text": "..."}]})
         adapted = (body["model"] in self._loaded or "+" in self._model) and not self._control.silent
-        scored = [{str(it): {"logprob": number(it, adapted)}} for it in body["prompt"]]
-        return json.dumps({"choices": [{"prompt_logprobs": [None, *scored[1:]]}]})
+        (token,) = body["allowed_token_ids"]
+        return json.dumps({"choices": [{"logprobs": {"token_logprobs": [number(token, adapted)]}}]})
 
     def _written(self, body: dict[str, Any]) -> str:
         (text,) = body["structured_outputs"]["choice"]

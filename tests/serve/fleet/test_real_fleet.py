@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,10 @@ async def test_adapters_are_attested_and_killed_servers_come_again(adapter: Adap
     target = adapter_target(adapter.name)
     async with Fleet(embedded_model(), name="tiny", replicas=2, settings=SETTINGS, on_progress=said.append) as fleet:
         await until(lambda: len(fleet.serving(BASE)) == 2, 240)
-        await fleet.load(adapter)
+        async with busy(fleet.serving(BASE)):
+            await fleet.load(adapter)
         assert len(fleet.serving(target)) == 2
+        assert [it.restarts for it in fleet.replicas] == [0, 0], "others are answered meanwhile, and it harms none"
         assert "Paris" in await ask(fleet.serving(BASE)[0])
         plain = await ask(fleet.serving(BASE)[0], messages=STORY, max_tokens=24)
         assert await ask(fleet.serving(target)[0], messages=STORY, max_tokens=24) != plain
@@ -85,6 +88,25 @@ async def test_adapters_are_attested_and_killed_servers_come_again(adapter: Adap
         assert (merged.name, merged.model) == ("merged-1", f"tiny+{adapter.name}")
         assert await ask(merged, messages=STORY, max_tokens=24) != plain
     print("\n".join(said))
+
+
+@asynccontextmanager
+async def busy(upstreams: Sequence[Upstream]) -> AsyncIterator[None]:
+    """Each has three requests to answer at any time."""
+
+    async def go_on(upstream: Upstream) -> None:
+        while True:
+            await ask(upstream, messages=STORY, max_tokens=24)
+
+    tasks = [asyncio.create_task(go_on(it)) for it in upstreams for _ in range(3)]
+    try:
+        yield
+        failed = [task.exception() for task in tasks if task.done()]
+        assert failed == []
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def refuses_what_is_ignored(fleet: Fleet, tmp_path: Path, adapter: AdapterFolder) -> None:
