@@ -33,7 +33,8 @@ class EngineOptions(Settings):
     """Greatest rank of an adapter that can be loaded."""
     merge: Literal["auto", "never", "always"] = "auto"
     """Whether what is promoted gets a replica with the adapter in its weights. `auto`: where vLLM's CPU build is used,
-    on which an adapter that is applied to each request costs several times the time."""
+    on which an adapter that is applied to each request costs several times the time. `always`: canaries, too, which
+    takes a replica for each."""
     turbo: Literal["auto", "on", "off"] = "off"
     """N-gram speculation; `auto`: where it was measured to pay on recorded traffic."""
     max_model_len: Annotated[int, Field(gt=0)] = 4096

@@ -94,7 +94,8 @@ async def served(config: Config, store: Store, options: Options, tell: Tell) -> 
     find, tracing = partial(_adapter, config, store), _tracing()
     try:
         async with fleet:
-            follower = Follower(fleet, table, find, merge=_merges(config, fleet), tell=tell)
+            always = config.serve.engines.merge == "always"
+            follower = Follower(fleet, table, find, merge=_merges(config, fleet), canaries=always, tell=tell)
             watch = CanaryWatch(store, table, config.serve.canary)
             following = asyncio.create_task(follower.run(), name="agentkit-follow")
             await watch.start()

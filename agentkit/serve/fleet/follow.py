@@ -31,6 +31,7 @@ class Follower:
     Args:
         find: gives an adapter's folder, verified; raises AgentkitError.
         merge: whether what is promoted gets a replica of its own, with the adapter in its weights.
+        canaries: whether canaries get one, too.
         interval: seconds between two looks at the routes.
         try_again: seconds after which what could not be done is tried once more.
         tell: is told in words of what could not be served, once for each try.
@@ -43,6 +44,7 @@ class Follower:
         find: Callable[[AdapterName], AdapterFolder],
         *,
         merge: bool = False,
+        canaries: bool = False,
         interval: float = 0.5,
         try_again: float = 30.0,
         tell: Callable[[str], None] = lambda _: None,
@@ -51,6 +53,7 @@ class Follower:
         self._routes = routes
         self._find = find
         self._merge = merge
+        self._canaries = canaries
         self._interval = interval
         self._try_again = try_again
         self._tell = tell
@@ -83,7 +86,7 @@ class Follower:
         for name in sorted(needed - served):
             self._begin("load", name, self._load)
         if self._merge:
-            for name in sorted((self._live() & served) - self._fleet.merged):
+            for name in sorted((self._to_merge() & served) - self._fleet.merged):
                 self._begin("merge", name, self._swap)
         for name in sorted(served - needed):
             self._begin("unload", name, self._fleet.unload)
@@ -93,8 +96,10 @@ class Follower:
         while self._under_way:
             await asyncio.gather(*self._under_way.values())
 
-    def _live(self) -> frozenset[AdapterName]:
-        targets = [route.live for route in self._routes.current.routes]
+    def _to_merge(self) -> frozenset[AdapterName]:
+        routes = self._routes.current.routes
+        targets = [route.live for route in routes]
+        targets += [route.canary for route in routes if self._canaries and route.canary is not None]
         return frozenset(AdapterName(it.name) for it in targets if it.kind is TargetKind.ADAPTER)
 
     async def _load(self, name: AdapterName) -> None:

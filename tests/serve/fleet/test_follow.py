@@ -62,6 +62,21 @@ async def test_adapters_come_and_go_with_the_routes(
         assert (fleet.adapters, fleet.merged) == ({two.name}, {two.name})
 
 
+async def test_a_canary_gets_a_replica_of_its_own_where_that_is_wanted(
+    make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder]
+) -> None:
+    one, two = make_adapter(), make_adapter("refund", 2)
+    folders, table = {it.name: it for it in (one, two)}, Table()
+    async with make_fleet(replicas=1) as fleet:
+        follower = Follower(fleet, table, folders.__getitem__, merge=True, canaries=True)
+        table.set(adapter_target(one.name), adapter_target(two.name))
+        await followed(follower)
+        assert fleet.merged == {one.name, two.name}
+        table.set(adapter_target(one.name))
+        await followed(follower)
+        assert fleet.merged == {one.name}
+
+
 async def test_what_cannot_be_served_is_told_once_and_hinders_nothing_else(
     make_fleet: Callable[..., Fleet], make_adapter: Callable[..., AdapterFolder], park: Park
 ) -> None:
