@@ -129,8 +129,8 @@ def play_settings(run: Run, agent: str, settings: Any, held_out: Sequence[HeldOu
 async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int) -> list[list[str]]:
     """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks.
 
-    Without a seed of their own: vLLM's CPU build dies of seeded requests whose prompts it reads in pieces ("CPU
-    Generator does not use offset"). So these answers are a sample, and not the same one again; they are kept.
+    Without a seed of their own: answered side by side, seeded requests are not the same again either, since what shares
+    a batch rounds otherwise. So these answers are a sample; they are kept.
     """
     limit = asyncio.Semaphore(_AT_ONCE)
 
