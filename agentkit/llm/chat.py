@@ -28,6 +28,8 @@ class ChatRequest:
     """Further fields of the request, as the server names them; they win over the fields above."""
     traceparent: str | None = None
     """W3C trace context of the span that asks; sent as a header."""
+    conversation: str | None = None
+    """Id of the conversation that it belongs to, by which a router keeps what answers it; sent as a header."""
 
 
 @dataclass(frozen=True, slots=True)

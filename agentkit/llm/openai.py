@@ -94,7 +94,8 @@ class OpenAIChat:
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         body = dump(encode(request, self.name))
-        posted = await self._post.send(body, traceparent=request.traceparent, exchange=planted_exchange())
+        headers = {"traceparent": request.traceparent, "X-Conversation-Id": request.conversation}
+        posted = await self._post.send(body, headers=headers, exchange=planted_exchange())
         try:
             answer = decode(posted.content, request)
         except Malformed as error:

@@ -81,9 +81,14 @@ class Post:
         )
 
     async def send(
-        self, body: bytes, *, traceparent: str | None = None, method: str = "POST", exchange: Exchange | None = None
+        self,
+        body: bytes,
+        *,
+        headers: Mapping[str, str | None] | None = None,
+        method: str = "POST",
+        exchange: Exchange | None = None,
     ) -> Posted:
-        """Send `body`, which is JSON, until there is an answer of success; `traceparent` goes along as a header.
+        """Send `body`, which is JSON, until there is an answer of success; those `headers` go along that have a value.
 
         A planted `exchange` answers every attempt but the last that the retries allow.
 
@@ -96,8 +101,7 @@ class Post:
             self._throttle = shared_throttle(f"{self.url.scheme}://{self.url.netloc.decode()}")
         request = self._client.build_request(method, self.url, content=body)
         request.headers.setdefault("content-type", "application/json")
-        if traceparent:
-            request.headers["traceparent"] = traceparent
+        request.headers.update({name: value for name, value in (headers or {}).items() if value})
         patience = Patience(self._retries, self._clock, self._throttle)
         started = self._clock.now()
         try:

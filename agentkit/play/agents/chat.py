@@ -53,7 +53,9 @@ class ChatAgent:
             tools=request.tools,
         )
         try:
-            response = await self.model.complete(replace(request, traceparent=span.traceparent))
+            response = await self.model.complete(
+                replace(request, traceparent=span.traceparent, conversation=moment.conversation_id)
+            )
         except BaseException as error:
             span.fail(error)
             raise

@@ -72,7 +72,9 @@ class HttpAgent:
         view = _view(moment)
         body = dump({key: expression.search(view) for key, expression in self._request.items()})
         try:
-            return await self._post.send(body, traceparent=moment.span.traceparent, method=self._settings.method)
+            return await self._post.send(
+                body, headers={"traceparent": moment.span.traceparent}, method=self._settings.method
+            )
         except ProviderError as error:
             # What asking again cannot mend is the agent's own doing; but an empty account says so in a passing status.
             passing = error.status is not None and kind_of(error.status)[1]
