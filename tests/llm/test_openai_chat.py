@@ -36,9 +36,10 @@ async def test_an_answer_with_all_that_is_known_of_it(server, open_chat, ask):
 async def test_traceparent_key_and_headers_arrive(server, open_chat, ask, monkeypatch):
     monkeypatch.setenv("TINY_API_KEY", f"  {KEY}\n")
     chat = open_chat(api_key_env="TINY_API_KEY", headers={"x-team": "returns"})
-    await chat.complete(replace(ask, traceparent=PARENT))
+    await chat.complete(replace(ask, traceparent=PARENT, conversation="c-17"))
     headers = server.received[0].headers
     assert headers["traceparent"] == PARENT
+    assert headers["x-conversation-id"] == "c-17"
     assert headers["authorization"] == f"Bearer {KEY}"
     assert headers["x-team"] == "returns"
 
@@ -52,6 +53,7 @@ async def test_the_key_can_travel_in_another_header_and_none_is_sent_unasked(ser
     assert "authorization" not in first
     assert "authorization" not in second
     assert "traceparent" not in second
+    assert "x-conversation-id" not in second
 
 
 async def test_the_key_shows_nowhere(server, open_chat, ask, monkeypatch, caplog):
