@@ -176,8 +176,8 @@ class LabelSettings(Settings):
     days: Annotated[int, Field(gt=0)] = 30
     """How far back conversations are offered for judgement."""
     rubric: str = (
-        "The answer is right for this moment of the conversation: it does what was asked, calls the right tool with the "
-        "right arguments where one is due, and claims nothing that the conversation does not bear out."
+        "The answer is right for this moment of the conversation: it does what was asked, calls the right tool with "
+        "the right arguments where one is due, and claims nothing that the conversation does not bear out."
     )
     """What an LLM judge holds a captured answer against."""
     rubrics: dict[str, str] = {}
