@@ -34,6 +34,8 @@ class Opinion:
 
     response: str
     """Id of its last answer."""
+    conversation: str
+    """As the agent named it to the router."""
     whole: bool
     steps: Mapping[str, bool]
     """Step that called a tool → whether the product showed what it should."""
@@ -88,7 +90,7 @@ class SimulatedUsers:
 
 
 def _thumbs(opinions: Sequence[Opinion], wrong: float, draw: random.Random) -> Iterator[dict[str, Any]]:
-    """One for the whole conversation, then one for each step."""
+    """One for the whole conversation, by which a canary is judged, then one for each step."""
 
     def thumb(good: bool) -> str:
         return "up" if good is (draw.random() >= wrong) else "down"
@@ -96,7 +98,7 @@ def _thumbs(opinions: Sequence[Opinion], wrong: float, draw: random.Random) -> I
     for it in opinions:
         yield {"response": it.response, "thumb": thumb(it.whole)}
         for step, good in it.steps.items():
-            yield {"response": it.response, "step": step, "thumb": thumb(good)}
+            yield {"conversation": it.conversation, "step": step, "thumb": thumb(good)}
 
 
 async def opinions_of(trials: Sequence[Trial], scenarios: Sequence[Loaded]) -> list[Opinion]:
@@ -130,7 +132,7 @@ def _opinion(trial: Trial, loaded: Loaded, golden: Sequence[Message]) -> Opinion
         wanted, shown = results(golden, index), results(trial.messages, index)
         for step, result in zip(calls, wanted, strict=False):
             steps[step] = result in shown and len(shown) == len(wanted)
-    return Opinion(answers[-1], all(steps.values()), steps)
+    return Opinion(answers[-1], trial.conversation_id, all(steps.values()), steps)
 
 
 def results(messages: Sequence[Message], turn: int) -> list[str]:

@@ -59,7 +59,7 @@ def test_a_wrong_call_shows_something_else(runs: Runs) -> None:
 
 
 def test_thumbs_are_turned_round_at_the_rate_that_is_told() -> None:
-    said = [Opinion(f"r{number}", True, {"refund": False}) for number in range(2000)]
+    said = [Opinion(f"r{number}", f"c{number}", True, {"refund": False}) for number in range(2000)]
     bodies = list(_thumbs(said, 0.1, random.Random(1)))
     whole = [it["thumb"] == "up" for it in bodies if "step" not in it]
     steps = [it["thumb"] == "up" for it in bodies if it.get("step") == "refund"]
@@ -67,5 +67,5 @@ def test_thumbs_are_turned_round_at_the_rate_that_is_told() -> None:
     assert sum(steps) / 2000 == pytest.approx(0.1, abs=0.02)
     assert list(_thumbs(said, 0.0, random.Random(1)))[:2] == [
         {"response": "r0", "thumb": "up"},
-        {"response": "r0", "step": "refund", "thumb": "down"},
+        {"conversation": "c0", "step": "refund", "thumb": "down"},
     ]
