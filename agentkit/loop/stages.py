@@ -15,7 +15,7 @@ from agentkit.loop.choose import bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
 from agentkit.loop.turn import Turn
-from agentkit.records import ANY, AdapterName, Decision, Run, Target, TargetKind
+from agentkit.records import ANY, AdapterName, Decision, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.router import breaches
 from agentkit.serve.routes import Refused, end_canary, newest, promote, set_canary
@@ -151,8 +151,8 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
     while True:
         current = newest(turn.store)
         judgement = look(turn.store, current, turn.agent, ANY, turn.config.serve.canary)
-        if judgement is None:
-            why = f"revision {current.number} has no canary any more: {current.why}"
+        if judgement is None or judgement.target != target:
+            why = f"revision {current.number} has {target} as its canary no more: {current.why}"
             return turn.decide("canary", "thrown out", why, {**begun.evidence, "revision": current.number})
         evidence = {**begun.evidence, "judgement": judgement.document()}
         if judgement.verdict is CanaryVerdict.CLEAN:
@@ -168,6 +168,13 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
 def promoted(turn: Turn) -> Decision:
     """What was a canary answers everybody."""
     adapter = AdapterName(turn.decided["tune"].evidence["adapter"])
+    current = newest(turn.store)
+    if (route := _own_route(turn, current)) is None or str(adapter) not in (str(route.live), str(route.canary)):
+        why = f"revision {current.number} has {adapter} as its canary no more: {current.why}"
+        return turn.decide("promote", "thrown out", why, {"adapter": adapter, "revision": current.number})
+    if str(route.live) == adapter:  # promoted, and killed before it was written down
+        why = f"{adapter} answers {turn.agent} in revision {current.number}"
+        return turn.decide("promote", "promoted", why, {"adapter": adapter, "revision": current.number})
     seen = turn.store.exchanges(agent=turn.agent, since=turn.decided["canary"].evidence["since"])
     if broken := breaches(seen, turn.config.serve.router):
         return turn.decide("promote", "waiting", f"not while objectives are missed: {'; '.join(broken)}", {})
@@ -185,6 +192,10 @@ def promoted(turn: Turn) -> Decision:
         return turn.decide("promote", "waiting", str(reason), {"adapter": adapter})
     why = f"{adapter} answers {turn.agent} from revision {revision.number} on"
     return turn.decide("promote", "promoted", why, {"adapter": adapter, "revision": revision.number})
+
+
+def _own_route(turn: Turn, revision: Revision) -> Route | None:
+    return next((it for it in revision.routes if (it.agent, it.step) == (turn.agent, ANY)), None)
 
 
 def runs_of(turn: Turn) -> Runs:

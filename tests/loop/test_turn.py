@@ -19,7 +19,7 @@ from agentkit.loop.choose import chosen_agent
 from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import OverBudget, Turn, approve
 from agentkit.records import AdapterState, Arm, Decision, Run, Target, TargetKind, TurnId
-from agentkit.serve.routes import newest
+from agentkit.serve.routes import newest, rollback
 from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from tests.loop.test_production import talk
@@ -144,6 +144,11 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
     assert [stage for stage, _ in outcomes(store, turn)] == [
         *("collect", "draft", "play", "play", "tune", "tune", "approve", "approve", "canary", "canary", "promote")
     ]
+    revision = newest(store).number
+    assert module.promoted(turn).outcome == "promoted", "killed before it was written down, it finds it done"
+    assert newest(store).number == revision
+    rollback(store, by="ada", why="taken back by hand")
+    assert module.promoted(turn).outcome == "thrown out"
     clean = turn.decided["canary"]
     assert clean.outcome == "clean"
     assert clean.evidence["judgement"]["verdict"] == "clean"
