@@ -248,7 +248,7 @@ def test_the_guided_schema_bounds_every_text() -> None:
         response_format([ToolSpec("reply", "", {})])
 
 
-def test_the_guided_prompt_puts_facts_first_and_shows_plain_words() -> None:
+def test_the_guided_prompt_puts_facts_behind_what_never_changes_and_shows_plain_words() -> None:
     call = ToolCall("c", "look_up", {"order_id": "A-1"})
     said = (
         Message("user", "Where is A-1?"),
@@ -258,8 +258,10 @@ def test_the_guided_prompt_puts_facts_first_and_shows_plain_words() -> None:
         Message("user", "Thanks."),
     )
     prompt, *rest = guided_messages("Be kind.", said, [LOOK_UP])
-    assert prompt.content.startswith('Known: {"item":"kettle"}\nBe kind.\n')
-    assert prompt.content.endswith("look_up(order_id): Find an order.\nreply(text): talk to the user")
+    assert prompt.content == (
+        "Be kind.\nAnswer each message with one action as JSON.\nActions:\nlook_up(order_id): Find an order.\n"
+        'reply(text): talk to the user\nKnown: {"item":"kettle"}'
+    )
     assert [(m.role, m.content) for m in rest] == [
         ("user", "Where is A-1?"),
         ("assistant", "Here it is."),

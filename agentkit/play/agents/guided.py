@@ -1,8 +1,9 @@
 """Tool calls from models that know none: every answer is constrained to one JSON object.
 
 `{"action": "refund", "arguments": {"sale_id": "S-10432"}}` is a tool call; the action `reply` is an answer, its `text`.
-What tools gave is put at the head of the system prompt, and the history is shown as plain words: a small
-model that sees its own JSON again copies it for ever, and one that reads results as facts uses them.
+What tools gave is put at the end of the system prompt, and the history is shown as plain words: a small
+model that sees its own JSON again copies it for ever, and one that reads results as facts uses them. Facts stand
+behind the policy and the actions, which are the same in every conversation: a server reads those once.
 """
 
 from __future__ import annotations
@@ -57,26 +58,21 @@ def _bounded(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def guided_messages(system: str, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> tuple[Message, ...]:
-    """The prompt: what is known, the system's words, the list of actions if there are any; then what was said."""
-    known = [message.content for message in messages if message.role == "tool"]
-    actions = [f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {_summary(tool)}" for tool in tools]
-    parts = [
-        "Known: " + "\n".join(known) if known else "",
-        system,
-    ]
+    """The prompt: the system's words, the list of actions if there are any, what is known; then what was said."""
+    parts = [system]
     if tools:
-        parts += [
-            "Answer each message with one action as JSON.\nActions:",
-            *actions,
-            f"{REPLY}(text): talk to the user",
-        ]
+        parts += ["Answer each message with one action as JSON.\nActions:", *map(_action_line, tools)]
+        parts.append(f"{REPLY}(text): talk to the user")
+    known = [message.content for message in messages if message.role == "tool"]
+    if known:
+        parts.append("Known: " + "\n".join(known))
     prompt = Message("system", "\n".join(part for part in parts if part), turn=-1)
     said = [replace(m, tool_calls=()) for m in messages if m.role == "user" or (m.role == "assistant" and m.content)]
     return prompt, *said
 
 
-def _summary(tool: ToolSpec) -> str:
-    return tool.description.partition("\n")[0]
+def _action_line(tool: ToolSpec) -> str:
+    return f"{tool.name}({', '.join(tool.parameters.get('properties', {}))}): {tool.description.partition(chr(10))[0]}"
 
 
 def read_guided(text: str, call_id: str) -> tuple[str, tuple[ToolCall, ...]]:

@@ -123,16 +123,24 @@ class Generator:
         return [writer.completion() for writer in writers]
 
     def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
-        """Keys and values of the prompts, the logits after each, and the mask of what is no padding (on the left)."""
-        width = max(map(len, prompts))
-        ids = torch.tensor([[self._pad] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-        mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-        positions = (mask.cumsum(1) - 1).clamp(min=0)
+        """Keys and values of the prompts, the logits after each, and the mask of what is no padding.
+
+        What all prompts begin with is read once, for all of them; the padding stands behind that.
+        """
+        shared = _shared(prompts)
         cache = DynamicCache(config=self._model.config)
+        if shared:
+            start = torch.tensor([prompts[0][:shared]])
+            self._model(input_ids=start, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.batch_repeat_interleave(len(prompts))
+        rests = [list(prompt[shared:]) for prompt in prompts]
+        width = max(map(len, rests))
+        ids = torch.tensor([[self._pad] * (width - len(rest)) + rest for rest in rests])
+        mask = torch.tensor([[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
         output = self._model(
             input_ids=ids,
             attention_mask=mask,
-            position_ids=positions,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, shared:],
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -199,6 +207,14 @@ class _Writer:
 
     def completion(self) -> Completion:
         return Completion(tuple(self._ids), tuple(self._free), tuple(self._logprobs), self.done)
+
+
+def _shared(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with; each keeps one of its own at least."""
+    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
+    same = next((i for i, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), None)
+    shortest = min(map(len, prompts))
+    return max(0, min(shortest - 1, shortest if same is None else same))
 
 
 def _drawn(scores: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
