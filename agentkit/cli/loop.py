@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,12 +39,13 @@ def command(context: click.Context, once: bool, budget: float | None, store: str
     if context.invoked_subcommand is not None:
         return ExitCode.PASS
     from agentkit.config import load_config
+    from agentkit.loop.alone import alone
     from agentkit.loop.stages import STAGES
     from agentkit.loop.turn import LAST, OverBudget, Turn
 
     check_writable(json_file)
     deadline = None if budget is None else time.monotonic() + 60 * budget
-    with open_store(store) as opened:
+    with open_store(store) as opened, alone():
         while True:
             turn = Turn.open(opened, load_config(), tell=_tell, deadline=deadline)
             try:
@@ -100,11 +102,12 @@ def show(trials: int, share: float, seed: int, store: str | None, json_file: str
     adapter that is planted then is thrown out by its canary.
     """
     from agentkit.config import load_config
+    from agentkit.loop.alone import alone
     from agentkit.loop.show import Show
 
     check_writable(json_file)
     config = load_config()
-    with open_store(store) as opened:
+    with open_store(store) as opened, alone():
         found = Show(opened, config, _tell, store or config.store, trials, share, seed).go()
     if json_file is not None:
         write_json(json_file, found.document())
@@ -130,12 +133,15 @@ def _show(found: list[Decision]) -> None:
     if not found:
         click.echo("no turn was begun yet: agentkit loop --once")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("turn", "stage", "at", "outcome", "why"):
-        table.add_column(column, overflow="fold")
-    for it in found:
-        table.add_row(*(Text(text) for text in (it.turn, it.stage, it.at[:19], it.outcome, it.why)))
-    Console().print(table)
+    console = Console()
+    for turn, decisions in groupby(found, key=lambda it: it.turn):
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for column in ("at", "stage", "outcome"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("why", overflow="fold")
+        for it in decisions:
+            table.add_row(*(Text(text) for text in (it.at[:19].replace("T", " "), it.stage, it.outcome, it.why)))
+        console.print(Text(turn, "bold"), table, sep="\n")
 
 
 def _showing(found: Shown) -> None:

@@ -13,8 +13,12 @@ def chosen_agent(config: Config) -> str:
     name = config.loop.agent
     if name is None and len(names) == 1:
         return names[0]
+    if not names:
+        raise UsageError(
+            'the project has no chat agent whose steps could be trained: add [tool.agentkit.agents.NAME], kind = "chat"'
+        )
     if name is None:
-        raise UsageError(f"[tool.agentkit.loop] agent: is missing; expected one of {', '.join(names) or 'the agents'}")
+        raise UsageError(f"[tool.agentkit.loop] agent: is missing; expected one of {', '.join(names)}")
     if name not in names:
         raise UsageError(f"[tool.agentkit.loop] agent: no chat agent is called {name!r}{near_match(name, names)}")
     return name
