@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from agentkit.store import Store
     from agentkit.tune.registry import Left
 
-_ACTIONS = ("retire", "register")
+_ACTIONS = ("retire", "register", "together")
 
 
 @click.command("adapters")
-@click.argument("words", nargs=-1, metavar="[NAME | retire NAME | register NAME]")
+@click.argument("words", nargs=-1, metavar="[NAME | retire NAME | register NAME | together RUN...]")
 @store_option
 @json_option
 def command(words: tuple[str, ...], store: str | None, json_file: str | None) -> int:
@@ -28,8 +28,12 @@ def command(words: tuple[str, ...], store: str | None, json_file: str | None) ->
     \b
     retire NAME     it serves nobody any more; its folder stays
     register NAME   enter a folder that was published and is not in the registry
+    together RUN... whether adapters keep what each gained alone: runs of the
+                    same seeds with one adapter each (demo+a, demo+b), and one
+                    with all of them (demo+a+b)
 
-    Exits with 1 where NAME's folder is missing, or is not what was registered.
+    Exits with 1 where NAME's folder is missing, or is not what was registered; `together` exits with 0 where all is
+    kept, 1 where something is lost, and 4 where that is open.
     """
     check_writable(json_file)
     from agentkit.config import load_config
@@ -41,6 +45,8 @@ def command(words: tuple[str, ...], store: str | None, json_file: str | None) ->
                 return _list(opened, folder, json_file)
             case (name,) if name not in _ACTIONS:
                 return _show(opened, opened.adapter(name), json_file)
+            case ("together", *runs):
+                return _together(opened, runs, json_file)
             case ("retire", name):
                 from agentkit.records import AdapterState
 
@@ -55,7 +61,7 @@ def command(words: tuple[str, ...], store: str | None, json_file: str | None) ->
                         f"{action}: found {len(names)} names, expected one: agentkit adapters {action} NAME"
                     )
                 raise UsageError(
-                    f"found {' '.join(words)!r}, expected one NAME, or `retire NAME` or `register NAME`"
+                    f"found {' '.join(words)!r}, expected one NAME, or `retire NAME`, `register NAME` or `together RUN...`"
                     f"{near_match(action, _ACTIONS)}"
                 )
     if json_file is not None:
@@ -92,6 +98,32 @@ def _show(store: Store, adapter: Adapter, json_file: str | None) -> int:
     if json_file != "-":
         print_adapter(adapter, problem)
     return ExitCode.FAIL if problem else ExitCode.PASS
+
+
+def _together(store: Store, words: list[str], json_file: str | None) -> int:
+    from agentkit.gate.rows import recorded
+    from agentkit.tune.together import Single, together
+
+    runs = {run.id: run for run in map(store.run, words)}.values()
+    sides = [(frozenset(run.agent.split("+")[1:]), recorded(run, store.grades(run.id))) for run in runs]
+    joint = [plays for adapters, plays in sides if len(adapters) > 1]
+    alone = [
+        Single(store.adapter(name).name, store.adapter(name).step, plays)
+        for adapters, plays in sides
+        if len(adapters) == 1
+        for name in adapters
+    ]
+    if len(joint) != 1 or {it.adapter for it in alone} != max((adapters for adapters, _ in sides), key=len):
+        played = ", ".join(run.agent for run in runs) or "none"
+        raise UsageError(f"together: found runs of {played}; expected one of each adapter alone, and one of all of them")
+    found = together(alone, joint[0])
+    if json_file is not None:
+        write_json(json_file, found.document())
+    if json_file != "-":
+        click.echo(found.sentence)
+        for beside in (*found.steps, *found.success):
+            click.echo(f"  {beside.judged.outcome.value:12}  {beside.judged.reason}")
+    return found.verdict.exit_code
 
 
 def _unregistered(store: Store, folder: Path, name: str) -> Path:

@@ -38,12 +38,13 @@ def record_run(
     status: str = "finished",
     digest: str = "d1",
     imported: bool = False,
+    agent: str | None = None,
 ) -> None:
     """A run whose one step passed so; its outcome is decided by the state of the world, and always holds. One that was
     imported was never graded."""
     run = Run(
         id=RunId(name),
-        agent=f"agent-{name}",
+        agent=agent or f"agent-{name}",
         agent_hash=f"hash-{name}",
         deterministic=False,
         seed=0,

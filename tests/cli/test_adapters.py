@@ -14,6 +14,7 @@ from agentkit.store import Store
 from agentkit.tune import publish
 from agentkit.tune.registry import publish_and_register
 from tests.cli.conftest import Cli
+from tests.cli.judged_runs import STEP, record_run
 from tests.tune.small_lora import make_card, write_base, write_lora
 
 CERTIFICATE: dict[str, Any] = {
@@ -141,7 +142,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(bare: Cli, adapter: Adapter
     [
         (("retire",), "retire: found 0 names, expected one: agentkit adapters retire NAME"),
         (("retire", "a", "b"), "retire: found 2 names"),
-        (("retier", "a"), "expected one NAME, or `retire NAME` or `register NAME` (did you mean 'retire'?)"),
+        (("retier", "a"), "expected one NAME, or `retire NAME`, `register NAME` or `together RUN...` (did you mean 'retire'?)"),
         (("register", "nothing"), "no adapter is called 'nothing' there"),
         (("register", "../.."), "no adapter is called '../..' there"),
     ],
@@ -211,3 +212,38 @@ def test_an_agent_whose_adapter_was_tampered_with_plays_nothing(
     assert "no adapter is called 'refund-v9-0000'" in done.stderr
     with Store.open(f"sqlite:///{project}/.agentkit/agentkit.db") as opened:
         assert opened.runs() == [], "not even the first agent has played"
+
+
+@pytest.fixture
+def two(tmp_path: Path, store: Store, base: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """Two adapters of one step."""
+    monkeypatch.chdir(tmp_path)
+    with store:
+        card = make_card(base, step=STEP)
+        folders = [write_lora(base.with_name(f"lora-{seed}"), seed=seed) for seed in (1, 2)]
+        made = [publish_and_register(store, it, Path(".agentkit/adapters"), card) for it in folders]
+    return str(made[0].name), str(made[1].name)
+
+
+def play(tmp_path: Path, adapters: tuple[str, ...], right: int) -> str:
+    name = f"run-{len(adapters)}-{right}-{adapters[0]}"
+    record_run(tmp_path, name, [number < right for number in range(150)], agent="+".join(["demo", *adapters]))
+    return name
+
+
+@pytest.mark.parametrize(("right", "code", "verdict"), [(140, 0, "promote"), (70, 1, "refuse")])
+def test_adapters_together_keep_what_each_gained_or_are_refused(
+    bare: Cli, two: tuple[str, str], tmp_path: Path, right: int, code: int, verdict: str
+) -> None:
+    runs = [play(tmp_path, (name,), 140) for name in two]
+    done = bare("adapters", "together", *runs, play(tmp_path, two, right), "--json", "found.json")
+    assert done.returncode == code, done.stderr
+    assert done.stdout.startswith(f"{verdict}: ")
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [it["adapter"] for it in found["steps"]] == list(two)
+
+
+def test_together_wants_each_alone_and_all_of_them(bare: Cli, two: tuple[str, str], tmp_path: Path) -> None:
+    done = bare("adapters", "together", play(tmp_path, (two[0],), 140), play(tmp_path, two, 140))
+    assert done.returncode == 2
+    assert f"found runs of demo+{two[0]}, demo+{two[0]}+{two[1]}; expected one of each adapter alone" in done.stderr
