@@ -53,6 +53,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_after(statement) & set(HEAVY)
 
 
+@pytest.mark.slow
 def test_loading_a_suite_needs_neither_langgraph_nor_torch() -> None:
     statement = "from pathlib import Path\nfrom agentkit.scenario import load\nload([Path('scenarios')])"
     found = loaded_after(statement)

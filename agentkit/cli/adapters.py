@@ -61,7 +61,8 @@ def command(words: tuple[str, ...], store: str | None, json_file: str | None) ->
                         f"{action}: found {len(names)} names, expected one: agentkit adapters {action} NAME"
                     )
                 raise UsageError(
-                    f"found {' '.join(words)!r}, expected one NAME, or `retire NAME`, `register NAME` or `together RUN...`"
+                    f"found {' '.join(words)!r}, expected one NAME, or `retire NAME`, `register NAME` or "
+                    f"`together RUN...`"
                     f"{near_match(action, _ACTIONS)}"
                 )
     if json_file is not None:
@@ -115,7 +116,9 @@ def _together(store: Store, words: list[str], json_file: str | None) -> int:
     ]
     if len(joint) != 1 or {it.adapter for it in alone} != max((adapters for adapters, _ in sides), key=len):
         played = ", ".join(run.agent for run in runs) or "none"
-        raise UsageError(f"together: found runs of {played}; expected one of each adapter alone, and one of all of them")
+        raise UsageError(
+            f"together: found runs of {played}; expected one of each adapter alone, and one of all of them"
+        )
     found = together(alone, joint[0])
     if json_file is not None:
         write_json(json_file, found.document())

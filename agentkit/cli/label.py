@@ -31,7 +31,8 @@ def command(context: click.Context, expert: str | None, port: int, no_open: bool
     """Judge captured answers in a browser, those that teach most first, until Ctrl-C. Only this machine can look.
 
     Right, wrong, or a better answer; r, w, b, u without a mouse. `label status` says how far experts agree with each
-    other and with the LLM judge, `label export` writes what a training can learn from.
+    other and with the LLM judge, `label export` writes what a training can learn from, `label rewards` holds
+    rewards against it.
     """
     if context.invoked_subcommand is not None:
         context.obj = store
@@ -162,6 +163,61 @@ def export(
         raise NotJudged(f"no row for {form}: {len(found)} answers were judged{told.why}")
     click.echo(f"{output}: {told.rows} rows of {len(found)} judged answers{told.why}")
     return ExitCode.PASS
+
+
+@command.command("rewards")
+@click.option("--rubric", default="tool_call", show_default=True, metavar="NAME", help="The rewards to be checked.")
+@click.option("--experts", is_flag=True, help="Without what users said.")
+@click.option("--agent", metavar="NAME", help="Of this agent alone.")
+@click.option("--step", metavar="STEP", help="Of this step alone.")
+@click.option("--since", metavar="TIME", help="From this time on (RFC 3339)  [default: all that is kept].")
+@store_option
+@json_option
+@click.pass_context
+def rewards(
+    context: click.Context,
+    rubric: str,
+    experts: bool,
+    agent: str | None,
+    step: str | None,
+    since: str | None,
+    store: str | None,
+    json_file: str | None,
+) -> int:
+    """Whether rewards prefer the answers that people prefer: of two answers to one request, the better must get more.
+
+    Exits with 1 where a worse answer gets more, and with 3 where people judged nothing that can be compared.
+    """
+    import asyncio
+    from pathlib import Path
+
+    from agentkit.config import rewards_folder
+    from agentkit.grade import load_rubric
+    from agentkit.tune.reward_checks import cases_of, check_rewards
+
+    check_writable(json_file)
+    loaded = load_rubric(rubric, Path(rewards_folder()))
+    with open_store(store or context.obj) as opened:
+        judged = _judgements(opened, experts, agent, step, since)
+    cases = cases_of(judged)
+    if not cases:
+        raise NotJudged(
+            f"{len(judged)} answers were judged, of which no two answer the same request, one of them better"
+        )
+    found = asyncio.run(check_rewards(loaded, cases))
+    if json_file is not None:
+        write_json(json_file, found.document())
+    if json_file != "-":
+        share, low, high = found.share
+        told = (
+            "no part applies to them" if share is None else f"{share:.0%} in people's order ({low:.0%} to {high:.0%})"
+        )
+        click.echo(
+            f"{found.rubric}: {found.n} pairs of answers, {told}; {found.tied} tied, {found.silent} without reward"
+        )
+        for it in found.misordered[:10]:
+            click.echo(f"  {it}")
+    return ExitCode.FAIL if found.misordered else ExitCode.PASS
 
 
 def _judgements(store: Store, experts: bool, agent: str | None, step: str | None, since: str | None) -> list[Judgement]:

@@ -33,7 +33,7 @@ from agentkit.tune.certificate import Promotion, stopped
 from agentkit.tune.compile import CompileSettings, compile_prompts, silent_agent
 from agentkit.tune.counterfactual import playing_on, scenario_files
 from agentkit.tune.curve import cut
-from agentkit.tune.exchange import preferences_of, recorded_pairs, thumbs_of, write_preferences
+from agentkit.tune.exchange import write_preferences
 from agentkit.tune.files import write_whole
 from agentkit.tune.forecast import forecast
 from agentkit.tune.job_folder import JobFolder
@@ -43,7 +43,8 @@ from agentkit.tune.manifest import PROMPTS, Manifest, manifest_of, read_job, wri
 from agentkit.tune.page import render
 from agentkit.tune.phase import ADAPTER, TOKENS, Phase
 from agentkit.tune.phase_card import phase_card
-from agentkit.tune.preflight import Preferences, decide, sample
+from agentkit.tune.preferred import against_people, preferred
+from agentkit.tune.preflight import decide, sample
 from agentkit.tune.prompt import Prompt, Split, of_target
 from agentkit.tune.proof import Proof
 from agentkit.tune.registry import publish_and_register
@@ -176,10 +177,6 @@ class Work:
             rubric=load_rubric(settings.rubric, Path(settings.rewards)),
         )
         write_job(self.folder, manifest, compiled.prompts)
-        pairs = asyncio.run(recorded_pairs(of_target(compiled.prompts), self.store.trials(run.id)))
-        rows: Any = thumbs_of(pairs) if settings.method == "kto" else pairs
-        if rows:
-            write_preferences(rows, self.folder / PREFERENCES)
 
     def forecast(self) -> Manifest:
         """The manifest with token counts and the time that it is likely to take, by what training takes here."""
@@ -205,7 +202,9 @@ class Work:
                 rubric = load_rubric(self.settings.rubric, Path(self.settings.rewards))
                 with playing_on(prompts, lambda: self.scenarios):
                     found = asyncio.run(audit_rewards(rubric, of_target(prompts), self.settings.seed))
-                self.files.write("audit.json", found.document() | {"passed": found.passed})
+                people, against = against_people(self.store, self.run, self.target, prompts, rubric)
+                found = replace(found, findings=(*found.findings, *against))
+                self.files.write("audit.json", found.document() | {"people": people and people.document()})
         audit = self.files.read("audit.json")
         return None if audit["passed"] else [_finding(it) for it in audit["findings"] if it["stops"]]
 
@@ -239,14 +238,12 @@ class Work:
 
         with playing_on(train, lambda: self.scenarios):
             samples = asyncio.run(sample(train, sampler, settings.samples, settings.seed, rubric))
-        preferences = self._preferences() if settings.method in ("dpo", "kto") else None
-        decision = decide(samples, preferences, settings.method)
+        known = preferred(self.store, self.run, self.target, prompts)
+        decision = decide(samples, known.counted(settings.method), settings.method)
         self.tell(f"method {decision.method}: {decision.why}")
+        if rows := known.rows(decision.method):
+            write_preferences(rows, self.folder / PREFERENCES)
         self.files.write("preflight.json", decision.document())
-
-    def _preferences(self) -> Preferences:
-        pairs = asyncio.run(recorded_pairs(of_target(read_job(self.folder)[1]), self.store.trials(self.run.id)))
-        return preferences_of(pairs, thumbs_of(pairs))
 
     def _trained(self, method: str, scenarios: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """What came of each phase. `scenarios`: file → hash, for rewards that play on."""

@@ -142,7 +142,10 @@ def test_an_unknown_name_is_refused_with_the_nearest(bare: Cli, adapter: Adapter
     [
         (("retire",), "retire: found 0 names, expected one: agentkit adapters retire NAME"),
         (("retire", "a", "b"), "retire: found 2 names"),
-        (("retier", "a"), "expected one NAME, or `retire NAME`, `register NAME` or `together RUN...` (did you mean 'retire'?)"),
+        (
+            ("retier", "a"),
+            "expected one NAME, or `retire NAME`, `register NAME` or `together RUN...` (did you mean 'retire'?)",
+        ),
         (("register", "nothing"), "no adapter is called 'nothing' there"),
         (("register", "../.."), "no adapter is called '../..' there"),
     ],

@@ -11,6 +11,7 @@ from tests.cli.test_survival import _without_ids, kill_after_some_trials, played
 FORK = ["run", "--fork", "--agent", "scripted:0.8", "--trials", "6", "--seed", "3"]
 
 
+@pytest.mark.slow
 def test_a_forked_run_beside_whole_plays(cli: Cli) -> None:
     whole = json.loads(cli("run", "--agent", "scripted:0.8", "--trials", "6", "--seed", "3", "--json", "-").stdout)
     done = cli(*FORK)
@@ -31,6 +32,7 @@ def test_a_forked_run_beside_whole_plays(cli: Cli) -> None:
     assert {"golden", "off_path", "all"} == document["propagation"]["groups"].keys()
 
 
+@pytest.mark.slow
 def test_forks_are_no_side_of_a_gate_and_what_to_do_instead_is_said(cli: Cli) -> None:
     cli("run", "--agent", "scripted:1", "--trials", "2")
     cli("baseline", "last")

@@ -27,6 +27,7 @@ def sequential(done: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_collapse_is_stopped_and_what_it_saved_is_said(gated: Cli) -> None:
     done = gated("gate", "scripted:0.5", "--sequential")
     assert done.returncode == 1, done.stderr
@@ -38,6 +39,7 @@ def test_a_collapse_is_stopped_and_what_it_saved_is_said(gated: Cli) -> None:
     assert "is not finished (stopped): 16 of 60 trials" in later.stderr
 
 
+@pytest.mark.slow
 def test_no_change_plays_all_true_pairs_to_the_end(gated: Cli, project: Path) -> None:
     done = gated("gate", "scripted:0.95", "--sequential", "--batch", "30", "--json", "-")
     assert done.returncode == 0, done.stderr
@@ -52,6 +54,7 @@ def test_no_change_plays_all_true_pairs_to_the_end(gated: Cli, project: Path) ->
     assert gated("gate", "last").returncode == 0
 
 
+@pytest.mark.slow
 def test_adaptive_spends_each_trial_once_and_decides(gated: Cli) -> None:
     done = gated("gate", "scripted:0.7", "--sequential", "--adaptive", "--batch", "8", "--json", "-")
     assert done.returncode == 1, done.stderr
@@ -60,6 +63,7 @@ def test_adaptive_spends_each_trial_once_and_decides(gated: Cli) -> None:
     assert (same.returncode, sequential(same)["played"]) == (4, 60)
 
 
+@pytest.mark.slow
 def test_a_hard_limit_ends_it_with_a_verdict_and_resuming_says_so(gated: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     play, begun = runner.play_trial, 0
 
@@ -81,6 +85,7 @@ def test_a_hard_limit_ends_it_with_a_verdict_and_resuming_says_so(gated: Cli, mo
     assert "this further look is not in the error rates" in again.stdout
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_it_goes_on_where_it_stood(gated: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     play, begun = runner.play_trial, 0
 

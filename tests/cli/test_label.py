@@ -92,6 +92,26 @@ def test_status_and_export_tell_what_the_labels_hold(bare: Cli, tmp_path: Path) 
     assert done.stdout == "kto.jsonl: 2 rows of 2 judged answers; left out: 1 split\n"
 
 
+def test_rewards_are_held_against_what_people_say(bare: Cli, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    (tmp_path / "rewards").mkdir()
+    (tmp_path / "pyproject.toml").write_text("[tool.agentkit]\n")
+    for name, score in (("short", "1 / (1 + len(step.reply))"), ("long", "1 - 1 / (1 + len(step.reply))")):
+        source = f'@reward(points=1)\ndef {name}(step: RewardStep) -> float:\n    """Length."""\n    return {score}\n'
+        (tmp_path / "rewards" / f"{name}.py").write_text(f"from agentkit.grade import RewardStep, reward\n\n\n{source}")
+    none = bare("label", "rewards", "--rubric", "short", "--store", url)
+    assert none.returncode == 3
+    assert "0 answers were judged" in none.stderr
+    fill(url)
+    good = bare("label", "rewards", "--rubric", "short", "--store", url)
+    assert good.returncode == 0, good.stderr
+    assert good.stdout == "short: 1 pairs of answers, 100% in people's order (21% to 100%); 0 tied, 0 without reward\n"
+    bad = bare("label", "rewards", "--rubric", "long", "--store", url, "--json", "found.json")
+    assert bad.returncode == 1
+    assert "r1.say_amount: 'You get 59.90 back for S-1, in cash.' gets 0.97, the better" in bad.stdout
+    assert orjson.loads((tmp_path / "found.json").read_bytes())["misordered"] == 1
+
+
 def test_a_judge_reads_a_share_and_says_what_it_found(bare: Cli, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
     fill(url)

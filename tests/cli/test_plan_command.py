@@ -10,6 +10,7 @@ import pytest
 from tests.cli.conftest import Cli
 
 
+@pytest.mark.slow
 def test_the_golden_play_tells_where_no_run_does(cli: Cli) -> None:
     done = cli("plan", "--detect", "0.05", "--accuracy", "0.9", "--json", "-")
     assert done.returncode == 0, done.stderr

@@ -162,6 +162,7 @@ def test_hostile_text_on_the_terminal_is_inert(cli: Cli, project: Path) -> None:
     assert "[red]hi" in shown
 
 
+@pytest.mark.slow
 def test_a_hard_limit_stops_cleanly_and_the_run_goes_on_later(cli: Cli) -> None:
     stopped = cli("run", "--max-calls", "12", "--json", "-")
     assert stopped.returncode == 0, stopped.stderr

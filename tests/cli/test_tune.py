@@ -31,6 +31,7 @@ def job(project: Path) -> Job:
     return job
 
 
+@pytest.mark.slow
 def test_without_a_step_it_says_what_to_name(cli: Cli) -> None:
     cli("run", "--agent", "scripted:0.5", "--trials", "1")
     done = cli("tune")

@@ -82,6 +82,7 @@ def test_a_user_behind_an_endpoint_plays_and_is_accounted_for(cli: Cli, project:
     assert shown.count("user: Hm. ") == turns
 
 
+@pytest.mark.slow
 def test_recorded_words_are_said_again_without_the_endpoint(cli: Cli, talker: Talker) -> None:
     first = json.loads(cli(*RUN, "--user", "talker", "--json", "-").stdout)
     talker.__exit__()
@@ -106,6 +107,7 @@ def test_a_users_faults_are_counted_and_shown_by_party(cli: Cli, talker: Talker)
     assert json.loads(cli("show", "last", "--json", "-").stdout)["invalid_by_party"] == {"user": 2}
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_gone_is_nobodys_fault_but_its_own(cli: Cli, talker: Talker) -> None:
     talker.__exit__()
     done = cli(*RUN, "--user", "talker")

@@ -97,6 +97,7 @@ async def test_a_hopeless_agent_fails_a_draft(store: Store, tmp_path: Path) -> N
     assert {trial.verdict for trial in store.trials(run.id)} == {Verdict.FAILURE}
 
 
+@pytest.mark.slow
 def test_no_run_takes_a_draft_up_by_itself(store: Store, tmp_path: Path) -> None:
     shutil.copytree(POINT_OF_SALE, tmp_path / "scenarios" / "point_of_sale")
     before = [it.id for it in load([tmp_path / "scenarios"])]

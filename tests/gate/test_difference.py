@@ -143,6 +143,7 @@ def test_every_number_holds_together(paired, correlated):
         json.dumps(found.document(), allow_nan=False)
 
 
+@pytest.mark.slow
 def test_the_package_leaves_heavy_libraries_alone():
     heavy = "{'scipy.stats', 'scipy.optimize', 'statsmodels', 'pandas'}"
     code = f"import sys, agentkit.gate; print(sorted({heavy} & set(sys.modules)))"

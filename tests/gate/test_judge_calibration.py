@@ -54,6 +54,7 @@ def test_nothing_to_correct_is_refused():
         corrected_rate([1] * 50, [1] * 50, [])
 
 
+@pytest.mark.slow
 def test_plain_prediction_powered_inference_by_hand():
     """A perfect judge and endless unlabelled replies earn all trust: the mean of the judge plus the mean error, 0."""
     human = [1] * 30 + [0] * 20

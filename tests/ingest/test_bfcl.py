@@ -276,6 +276,7 @@ def test_nothing_whole_is_nothing_imported(package: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_command(package: Path, tmp_path: Path) -> None:
     done = cli(str(package), "--category", "multi_turn_base", "-o", str(tmp_path / "out"), "--json", "-")
     assert done.return_value == ExitCode.PASS

@@ -37,6 +37,7 @@ async def test_a_warm_pool_hands_each_server_to_one_trial(tmp_path: Path) -> Non
     assert children() == []
 
 
+@pytest.mark.slow
 async def test_a_server_that_died_while_it_waited_is_not_handed_out(tmp_path: Path, play_suite: PlaySuite) -> None:
     suite = await recorded_suite(tmp_path / "shop", warm=2)
     scenarios = load([suite])

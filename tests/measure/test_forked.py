@@ -139,6 +139,7 @@ def test_a_cost_needs_forks_against_whole_conversations():
         propagation(forks, other)
 
 
+@pytest.mark.slow
 def test_steps_are_named_by_the_false_discovery_rate():
     rng = np.random.default_rng(2)
     given, played = np.ones((60, 200)), np.ones((60, 200))

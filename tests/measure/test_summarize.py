@@ -178,6 +178,7 @@ def test_the_same_seed_gives_the_same_document_and_another_moves_only_what_is_dr
     assert one["golden"]["gap"]["low"] == pytest.approx(other["golden"]["gap"]["low"], abs=0.05)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(st.randoms(use_true_random=False))
 def test_neither_the_order_of_cells_nor_that_of_trials_matters(random):
@@ -197,6 +198,7 @@ def test_neither_the_order_of_cells_nor_that_of_trials_matters(random):
 codes = st.sampled_from([1, 1, 1, 0, NOT_REACHED, UNGRADED])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), deterministic=st.booleans())
 def test_any_grades_at_all_give_intervals_that_hold_their_estimates(data, deterministic):
@@ -275,6 +277,7 @@ def test_two_cells_of_one_scenario_and_variant_are_refused():
         summarize([counted([5], 10), counted([6], 10)], **PLAY)
 
 
+@pytest.mark.slow
 def test_the_package_leaves_the_heavy_statistics_alone():
     heavy = "{'scipy.stats', 'statsmodels', 'pandas'}"
     code = f"import sys, agentkit.measure; print(sorted({heavy} & set(sys.modules)))"

@@ -176,6 +176,7 @@ async def test_an_http_agents_passing_trouble_is_asked_again(play: Play, shop: t
     assert budget.totals.calls == len(server.received) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [Server.error(500, "down"), Server.error(429, "later"), Server.hang_up])
 async def test_an_http_agents_trouble_that_outlasts_the_retries(
     play: Play, shop: tuple[Loaded, ...], trouble: Any

@@ -109,6 +109,7 @@ async def test_a_hopeless_agent_fails_every_step_of_the_shipped_suites(
     assert {g.status for trial in trials for g in trial.steps} == {Status.FAILED, Status.NOT_REACHED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", sorted(STEPS))
 async def test_the_fault_s_own_step_has_an_accuracy_of_its_own(play: Play, step: str) -> None:
     fault = step.replace("_", ":", 1)
@@ -177,6 +178,7 @@ async def test_calls_made_side_by_side_do_not_meet_a_rewound_world(play: Play) -
     assert [it.effect for it in trial.disturbances] == [Effect.TRIGGERED, Effect.TRIGGERED]
 
 
+@pytest.mark.slow
 async def test_a_planted_delay_is_neither_the_tools_time_nor_the_agents(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:

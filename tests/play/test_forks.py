@@ -89,6 +89,7 @@ async def test_nothing_whole_is_observed(fork: Any) -> None:
     assert group["pass_hat"] is group["pass_at"] is None
 
 
+@pytest.mark.slow
 async def test_what_is_equal_is_sampled_once_and_counts_for_all(fork: Any) -> None:
     found = await fork(ScriptedAgent("s", 0.6), trials=20, variants=OWN)
     kinds = [(trial.fork.variant, trial.fork.turn, trial.fork.kind, trial.fork.serves) for trial in found.trials[:5]]
@@ -214,6 +215,7 @@ async def test_agents_that_drive_their_own_tools_share_nothing(fork: Any) -> Non
     assert all(any(m.role == "tool" for m in trial.messages[trial.fork.given :]) for trial in found.trials)
 
 
+@pytest.mark.slow
 async def test_a_model_fault_reaches_an_agent_behind_our_own_client_alone(fork: Any) -> None:
     scripted = await fork(ScriptedAgent("s"), variants=("golden", "model:rate_limit@1"))
     assert {trial.fork.kind for trial in scripted.trials} == {ForkKind.GOLDEN}
@@ -279,6 +281,7 @@ async def test_a_run_that_hit_its_limit_goes_on_where_it_stopped(
     assert budget.totals.calls == 8
 
 
+@pytest.mark.slow
 async def test_samples_of_one_instance_count_as_a_cluster(fork: Any) -> None:
     found = await fork(ScriptedAgent("s", 0.7, deterministic=True), trials=10, repeats=4)
     for it in found.summary.steps:

@@ -16,6 +16,7 @@ from agentkit.store import Store
 from tests.play.conftest import Play, session_of
 
 
+@pytest.mark.slow
 async def test_trials_are_recorded_whatever_the_concurrency(play: Play) -> None:
     one = (await play(ScriptedAgent("s", 0.7), trials=30, concurrency=1))[1]
     many = (await play(ScriptedAgent("s", 0.7), trials=30, concurrency=16))[1]

@@ -40,6 +40,7 @@ async def test_each_step_has_its_own_accuracy(play: Play) -> None:
     assert set(passed.values()) == {200}
 
 
+@pytest.mark.slow
 async def test_the_same_seed_gives_the_same_trials(play: Play) -> None:
     one = [[g.status for g in trial.steps] for trial in (await play(ScriptedAgent("s", 0.7), trials=30, seed=5))[1]]
     two = [[g.status for g in trial.steps] for trial in (await play(ScriptedAgent("s", 0.7), trials=30, seed=5))[1]]

@@ -201,6 +201,7 @@ def test_the_fixture_and_the_decorator(run: Run, project: Path) -> None:
 HEAVY = ("langgraph", "torch", "sqlalchemy", "opentelemetry", "scipy", "numpy")
 
 
+@pytest.mark.slow
 def test_collecting_imports_nothing_heavy(run: Run, project: Path) -> None:
     (project / "conftest.py").write_text(
         f"import sys\n\n\ndef pytest_collection_finish(session):\n"

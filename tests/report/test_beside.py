@@ -47,6 +47,7 @@ def test_only_the_pairs_that_changed_are_there_and_those_that_got_worse_come_fir
     assert all(place >= max(candidate["place"]) + 1 for place in beside["place"])  # in pieces of their own
 
 
+@pytest.mark.slow
 def test_the_run_itself_takes_the_room_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentkit.report.conversations.PIECE", 1)  # a piece for each conversation
     whole = contents(store)
@@ -63,6 +64,7 @@ def test_the_run_itself_takes_the_room_first(store: Store, monkeypatch: pytest.M
     assert (cut.left_out, cut.beside and cut.beside.left_out) == (24, len(WORSE) + 2)
 
 
+@pytest.mark.slow
 def test_what_got_worse_or_better_is_listed_with_links(store: Store) -> None:
     text = render(contents(store))
     worse = text.partition("<summary>Got worse: 5 conversations</summary>")[2].partition("</details>")[0]
@@ -73,6 +75,7 @@ def test_what_got_worse_or_better_is_listed_with_links(store: Store) -> None:
     assert "holds no conversations" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
 
 
+@pytest.mark.slow
 def test_a_baseline_file_has_no_conversations_and_the_page_says_so(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
     write_baseline(recorded(store.run(BASE.id), store.grades(BASE.id)), file)

@@ -25,6 +25,7 @@ def page(store: Store, room: int = 8_000_000) -> str:
     return render(gather(store, store.run("last"), room=room))
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_pages(store: Store) -> None:
     assert page(store) == page(store)
 

@@ -212,6 +212,7 @@ def of_code(step: RewardStep) -> dict[str, float]:
     return dict(rubric("code").score(step).parts)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_right_solution_gets_all_points_and_half_of_one_gets_its_share() -> None:
     assert of_code(answer(RIGHT)) == {"one_block": 1, "compiles": 1, "tests_pass": 1}
@@ -220,6 +221,7 @@ def test_a_right_solution_gets_all_points_and_half_of_one_gets_its_share() -> No
     assert same_twice(rubric("code"), [answer(RIGHT)]) == ()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_what_is_no_code_gets_nothing() -> None:
     prose = replace(answer(RIGHT), reply="I would add them.")
@@ -389,6 +391,7 @@ ARGUMENTS: tuple[Any, ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("name", ["tool_call", "extraction", "reply", "code", "judge", "reasoning", "cost"])
 def test_whatever_a_model_writes_is_scored(name: str, find_sale: RewardStep, confirm: RewardStep) -> None:

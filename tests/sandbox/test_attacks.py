@@ -333,6 +333,7 @@ print("all written", file=__import__("sys").stderr)
     assert result.stderr == "all written\n"
 
 
+@pytest.mark.slow
 def test_a_daemon_does_not_outlive_the_program() -> None:
     mark = f"daemon-{os.getpid()}-{time.time_ns()}"
     code = f"""
@@ -366,6 +367,7 @@ time.sleep(60)
     assert mark not in _command_lines()
 
 
+@pytest.mark.slow
 def test_sandboxes_do_not_disturb_each_other() -> None:
     results: list[SandboxResult] = []
     code = "import os, time; print(os.getpid()); os.fork(); os.fork(); time.sleep(0.3)"

@@ -195,6 +195,7 @@ def test_python_may_do_the_same(tmp_path: Path) -> None:
     assert "disturb" in Scenario.model_json_schema()["$defs"]["Detour"]["properties"]
 
 
+@pytest.mark.slow
 def test_without_a_use_the_catalogue_is_not_even_loaded(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from agentkit.scenario import load; load([Path(sys.argv[1])]);"

@@ -72,6 +72,7 @@ def test_seeds_differ() -> None:
     assert len(names) == 300
 
 
+@pytest.mark.slow
 def test_another_process_with_another_hash_seed_draws_the_same() -> None:
     program = (
         "from agentkit.scenario import *; from agentkit.scenario.drawing import compile_drawing\n"

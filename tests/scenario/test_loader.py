@@ -241,6 +241,7 @@ def test_the_garbage_collector_is_as_it_was(tmp_path: Path) -> None:
         assert gc.isenabled()
 
 
+@pytest.mark.slow
 def test_importing_and_loading_stay_light(tmp_path: Path) -> None:
     """What a scenario does not use is not imported: no faker, jsonschema or template engine for a plain one."""
     plain = REFUND.replace("  customer: {fake: name}\n", "  customer: {choice: [Ann, Bo]}\n").replace(

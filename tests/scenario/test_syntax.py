@@ -154,6 +154,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXT, PLAIN, max_size=4))
 def test_json_reads_as_itself(value: dict[str, Any]) -> None:
     """JSON is YAML: whatever json writes is read back equal."""

@@ -179,6 +179,7 @@ def test_a_path_keeps_its_parts() -> None:
         template.render({"sale": "a/b"})
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_a_value_comes_out_as_it_went_in(text: str) -> None:
     """Whatever a value holds, templates included, it is not read again."""

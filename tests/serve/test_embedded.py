@@ -36,6 +36,7 @@ def test_a_missing_package_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
         embedded_model()
 
 
+@pytest.mark.slow
 def test_made_once(source: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     folder = embedded_model(on_progress=said.append)
@@ -47,6 +48,7 @@ def test_made_once(source: Path, models: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(said) == 1
 
 
+@pytest.mark.slow
 def test_two_at_once_agree_and_leave_nothing_else(source: Path, models: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: embedded_model(), range(2))
@@ -62,6 +64,7 @@ def test_another_source_is_another_folder(source: Path, models: Path) -> None:
     assert embedded_model() != folder
 
 
+@pytest.mark.slow
 def test_a_failed_conversion_leaves_nothing(models: Path, tmp_path: Path) -> None:
     (tmp_path / "tiny.gguf").write_bytes(b"not a GGUF file")
     with pytest.raises(EngineError, match="could not be converted"):

@@ -82,6 +82,7 @@ def test_serves_while_the_block_runs(behave: Callable[[str], None], pids: Path, 
     assert list((tmp_path / "cache" / "logs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_at_once_have_ports_and_keys_of_their_own(behave: Callable[[str], None]) -> None:
     behave("serve")
     with Engine("a-model", name="m") as one, Engine("a-model", name="m") as two:

@@ -125,6 +125,7 @@ def test_of_two_that_move_an_adapter_at_once_one_is_told(store: Store, url: str)
     assert sum("cannot become" in it for it in said) == 1
 
 
+@pytest.mark.slow
 def test_processes_that_register_at_once_leave_one_row_for_each(store: Store, url: str) -> None:
     code = (
         "import sys\nfrom agentkit.store import Store\nfrom tests.store.records import make_adapter\n"

@@ -106,6 +106,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, monkeypatch
     Store.open(url).close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looks", range(1, 7))
 def test_another_process_may_be_quicker_at_any_moment(url: str, looks: int) -> None:
     left = looks

@@ -54,6 +54,7 @@ def test_a_text_of_a_megabyte_comes_back_whole(store: Store) -> None:
 slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @slow
 @given(changes=contents(CLEAN, allow_nan=False, allow_infinity=False))
 def test_whatever_can_be_stored_comes_back_equal(store: Store, changes: Mapping[str, Any]) -> None:
@@ -61,6 +62,7 @@ def test_whatever_can_be_stored_comes_back_equal(store: Store, changes: Mapping[
     assert found == trial
 
 
+@pytest.mark.slow
 @slow
 @given(changes=contents(HOSTILE))
 def test_whatever_cannot_be_stored_is_rewritten_and_nothing_else(store: Store, changes: Mapping[str, Any]) -> None:

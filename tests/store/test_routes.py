@@ -119,6 +119,7 @@ def test_a_time_elsewhere_is_refused() -> None:
         stamp(datetime(2025, 1, 1))
 
 
+@pytest.mark.slow
 def test_of_processes_that_pin_at_once_all_agree(store: Store, url: str) -> None:
     code = (
         "import sys\nfrom agentkit.store import Store\nfrom tests.store.test_routes import ENDED, pin\n"

@@ -151,6 +151,7 @@ def test_a_viewer_without_logs_costs_one_warning(
     assert "traces" not in warning.getMessage()
 
 
+@pytest.mark.slow
 def test_an_absent_collector_costs_one_warning_without_secrets(
     play: Callable[[], None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

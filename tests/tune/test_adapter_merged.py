@@ -57,6 +57,7 @@ def test_two_processes_that_merge_at_once_agree(base: Path, one: AdapterFolder, 
     assert cached(tmp_path) == [first]
 
 
+@pytest.mark.slow
 def test_other_adapters_and_another_program_are_other_folders(
     base: Path, one: AdapterFolder, two: AdapterFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

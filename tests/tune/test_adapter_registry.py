@@ -49,6 +49,7 @@ def test_a_version_is_not_taken_twice_though_its_folder_is_gone(
     assert (first.name[:9], second.name[:9]) == ("refund-v1", "refund-v2")
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_between_folder_and_row_is_made_up_for(
     store: Store, base: Path, source: Path, adapters: Path
 ) -> None:

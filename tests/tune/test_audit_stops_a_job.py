@@ -63,6 +63,7 @@ def tune(*arguments: str) -> int:
 SMALL = ("--train", "4", "--held-out", "4", "--set", "validation=2")
 
 
+@pytest.mark.slow
 def test_a_rubric_that_any_call_satisfies_stops_the_job(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = tune("--step", "refund", "--rubric", "shape", *SMALL, "--json", "told.json")
     said = capfd.readouterr()
@@ -95,6 +96,7 @@ def test_a_rubric_that_any_call_satisfies_stops_the_job(project: Path, capfd: py
     assert json.loads((folder / "certificate.json").read_bytes()) == certificate
 
 
+@pytest.mark.slow
 def test_with_the_scenario_s_own_grade_in_it_the_audit_lets_the_job_go_on(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

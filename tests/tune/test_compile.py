@@ -31,6 +31,7 @@ def refund_only() -> list[Loaded]:
     return [it for it in suite() if it.id == REFUND]
 
 
+@pytest.mark.slow
 async def test_recorded_failures_come_first_and_are_what_the_agent_was_asked(store: Store, tmp_path: Path) -> None:
     asked: list[dict[str, Any]] = []
 
@@ -117,6 +118,7 @@ async def test_a_step_that_forbids_other_calls_is_decided_by_the_first_move_and_
     assert (await prompt.grade(wrong)).status is Status.FAILED
 
 
+@pytest.mark.slow
 async def test_a_call_cannot_be_trained_where_the_agent_may_make_none() -> None:
     with pytest.raises(UsageError, match=r"0 of 4 prompts for train could be made: .*no tools are offered here"):
         await compiled(agent=replace(chat_agent(), calls_per_turn=0))

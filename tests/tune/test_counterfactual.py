@@ -84,6 +84,7 @@ async def test_the_same_calls_are_played_once_and_words_change_nothing(
     assert len(moves) == 5, "another prompt is another world"
 
 
+@pytest.mark.slow
 async def test_a_recorded_failure_is_played_on_from_what_was_said(tmp_path: Path) -> None:
     """The agent looked nothing up and said odd things before; its world is made again all the same."""
     with Store.open(f"sqlite:///{tmp_path}/runs.db") as store:

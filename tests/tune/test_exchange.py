@@ -64,6 +64,7 @@ async def test_prompts_come_back_as_they_were(tmp_path: Path, format_: Any, guid
         assert row["completion"] == [{"role": "assistant", "content": data.prompts[0].golden}]
 
 
+@pytest.mark.slow
 async def test_failed_answers_of_a_run_are_rejected_and_golden_ones_chosen(tmp_path: Path) -> None:
     with Store.open(f"sqlite:///{tmp_path}/store.db") as store:
         run = await play(store, chat_agent(clerk), tmp_path / "traces")

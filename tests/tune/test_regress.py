@@ -111,6 +111,7 @@ def test_an_unknown_scenario_is_an_error(suite: Path):
         keep([Mended(0, 1, "shop/refund", "golden", "refund")], [refund(suite)])
 
 
+@pytest.mark.slow
 def test_values_that_look_like_numbers_or_templates_stay_what_they_are(suite: Path):
     file = suite / "odd.yaml"
     text = (suite / "refund.yaml").read_text()

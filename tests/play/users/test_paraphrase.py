@@ -95,6 +95,7 @@ WORDS = [
 ]
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(WORDS), max_size=25), st.sampled_from(sorted(STYLES)), st.integers(0, 2**32))
 def test_values_stay_in_sentences_of_any_order(words: list[str], style: str, seed: int) -> None:
     text = " ".join(words)

@@ -203,6 +203,7 @@ def test_what_happens_at_a_low_intensity_happens_at_a_higher_one_too_and_more(ki
     assert totals[0.25] <= totals[0.5] <= totals[1.0]
 
 
+@pytest.mark.slow
 def test_two_processes_hear_the_same() -> None:
     root = Path(__file__).parents[3]
     code = "from tests.scenario.detours.user_plays import told; print(told())"

@@ -68,6 +68,7 @@ async def test_what_is_sent() -> None:
     assert "host: 127.0.0.1:" in head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [

@@ -11,6 +11,7 @@ from agentkit.serve.keys import new_key
 from tests.serve.router.kept import Real
 
 
+@pytest.mark.slow
 def test_an_exchange_is_in_the_store_redacted(real: Real) -> None:
     said = "I am carol@example.com, my key is sk-abcdefghijklmnop1234"
     answer = real.chat(messages=[{"role": "user", "content": said}], user="carol@example.com")
@@ -22,11 +23,13 @@ def test_an_exchange_is_in_the_store_redacted(real: Real) -> None:
     assert kept.response == {"role": "assistant", "content": "All is well."}
 
 
+@pytest.mark.slow
 def test_feedback_that_is_quicker_than_the_store(real: Real) -> None:
     response = real.chat().json()["id"]
     assert real.post("alice", "/v1/feedback", response=response, thumb="up").status_code == 200
 
 
+@pytest.mark.slow
 def test_feedback_of_ones_own_responses_alone(real: Real) -> None:
     response = real.chat(metadata={"conversation_id": "judged"}).json()["id"]
     real.kept(response)
@@ -44,6 +47,7 @@ def test_feedback_of_ones_own_responses_alone(real: Real) -> None:
     assert len(real.store.feedback(conversation="judged")) == 1
 
 
+@pytest.mark.slow
 def test_routes_are_changed_for_new_conversations(real: Real) -> None:
     before = real.chat(metadata={"conversation_id": "old"})
     assert before.headers["x-agentkit-target"] == "base"
@@ -102,6 +106,7 @@ def test_a_forged_admin_key(real: Real) -> None:
     assert real.post("alice", "/v1/admin/routes", action="rollback", why="mine").status_code == 403
 
 
+@pytest.mark.slow
 def test_a_revoked_key(real: Real, tmp_path: Path) -> None:
     secret, row = new_key("eve")
     real.store.add_key(row)

@@ -81,6 +81,7 @@ def test_the_same_from_captured_exchanges() -> None:
     assert breaches(quick_to_begin, SETTINGS) == []
 
 
+@pytest.mark.slow
 def test_a_breach_holds_promotions() -> None:
     done = []
     admin = {"admin": lambda key, body: done.append((key, body["action"])) or {"number": 8}}

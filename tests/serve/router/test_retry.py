@@ -131,6 +131,7 @@ def test_a_stream_without_an_end_is_broken(two: World) -> None:
     assert "event: error" not in two.chat(stream=True).text, "it said why it finished"
 
 
+@pytest.mark.slow
 def test_too_slow_is_not_tried_again() -> None:
     with world(2) as it:
         for target, serving in it.upstreams.of.items():
@@ -143,6 +144,7 @@ def test_too_slow_is_not_tried_again() -> None:
         assert answer.json()["error"]["code"] == "upstream_timeout"
 
 
+@pytest.mark.slow
 def test_a_stream_that_stalls() -> None:
     with world(settings=RouterSettings(idle_time=0.05)) as it:
         it.upstream.ways = lambda _: Way(pause=0.5)

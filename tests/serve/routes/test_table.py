@@ -80,6 +80,7 @@ def test_another_canary_divides_conversations_anew() -> None:
         assert len(one & had(other)) == pytest.approx(len(MANY) / 4, abs=100)
 
 
+@pytest.mark.slow
 def test_both_arms_answer_and_say_so(store: Store, table: RouteTable) -> None:
     set_canary(store, "till", "refund", A, 0.3, **SAID)
     table.refresh()
@@ -259,6 +260,7 @@ def test_a_store_that_hangs_is_not_waited_for(url: str, clock: Clock) -> None:
         assert len(store.pins()) == 20
 
 
+@pytest.mark.slow
 def test_changes_of_another_process_arrive_by_themselves(store: Store, url: str) -> None:
     table = RouteTable.open(store)
     try:

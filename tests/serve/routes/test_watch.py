@@ -63,6 +63,7 @@ def test_what_was_thrown_out_does_not_come_back_unforced(store: Store, table: Ro
     assert newest(store).evidence is not None
 
 
+@pytest.mark.slow
 def test_shares_may_change_while_it_runs(store: Store, table: RouteTable) -> None:
     for share in (0.1, 0.3, 0.5):
         canary(store, share)

@@ -81,6 +81,7 @@ def test_a_better_call_and_a_better_text_are_recorded(ann: Person, store: Store)
     assert text.answer == {"role": "assistant", "content": "You get 59.90 back, on your card."}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_kept_comes_back_to_be_mended(ann: Person, store: Store) -> None:
     for fields, words in (
         ({"form": "call", "tool": "refund", "arguments": "{sale}"}, "arguments: found what is no JSON"),
@@ -125,6 +126,7 @@ def test_no_other_site_changes_anything(ann: Person, store: Store) -> None:
     assert store.feedback() == []
 
 
+@pytest.mark.slow
 def test_a_form_without_its_token_changes_nothing(ann: Person, store: Store, labeller: Labeller) -> None:
     fields = {"response": "r1.refund", "mark": "right"}
     for token in ("", "0" * 64, "\u202e", Seals().token("ann"), labeller.seals.token("bob"), labeller.seals.token("")):
@@ -178,6 +180,7 @@ def test_only_those_who_may_judge_do(client: Client, store: Store, serve: Serve)
         Labeller(store, labeller.settings, expert="eve")
 
 
+@pytest.mark.slow
 def test_every_answer_is_guarded(ann: Person) -> None:
     for path in ("/", "/queue", "/agreement", "/item/r1.refund", "/item/none", "/nothing", "/assets/label.css"):
         headers = ann.client.get(path).headers
