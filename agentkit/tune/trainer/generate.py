@@ -19,7 +19,8 @@ from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
 _READ_TOKENS = 8192
-"""Prompt tokens that are read at once, padding included: more need more memory and are no faster."""
+"""Prompt tokens that are read at once, padding included, besides those that all prompts begin with: more need more
+memory and are no faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +227,14 @@ def _drawn(scores: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
 
 def _batches(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
     """Places of prompts that are read together: of like length, so that little is padding."""
+    if not prompts:
+        return []
+    shared = _shared(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     batches: list[list[int]] = []
     for index in order:
-        width = len(prompts[index])
-        if batches and width * (len(batches[-1]) + 1) <= _READ_TOKENS:
+        own = len(prompts[index]) - shared
+        if batches and own * (len(batches[-1]) + 1) <= _READ_TOKENS:
             batches[-1].append(index)
         else:
             batches.append([index])

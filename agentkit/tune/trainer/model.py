@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from agentkit.errors import UsageError
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
+from agentkit.tune.trainer.attention import read_keys_once
 from agentkit.tune.trainer.generate import Generator
 from agentkit.tune.trainer.logprob import score_completions_only
 from agentkit.tune.trainer.packed import share_prompts
@@ -105,6 +106,7 @@ def load_trainee(phase: Phase) -> Trainee:
     base = _base(phase)
     if phase.share_prompts:
         share_prompts(base.base_model)
+        read_keys_once(base)
         score_completions_only()
     torch.manual_seed(phase.seed)
     if phase.start is not None:

@@ -63,30 +63,30 @@ class Evaluation:
 
 def guards_right(task: Task, scale: float) -> frozenset[str]:
     """The guards that are answered rightly with that part of the adapter's change; 0 asks the base model."""
-    found = set()
-    if task.guards:
-        texts = [text for text, _ in _answers(task, task.guards, scale)]
-        grades = asyncio.run(_grades(task.guards, texts))
-        found = {prompt.id for prompt, grade in zip(task.guards, grades, strict=True) if grade is Status.PASSED}
-        said = _said(task, scale)
-        found |= {f"question {it.id}" for it, text in zip(GUARD_QUESTIONS, said, strict=True) if it.passes(text)}
-    return frozenset(found)
+    if not task.guards:
+        return frozenset()
+    texts = [text for text, _ in _answers(task, task.guards, scale)]
+    return _right(task.guards, asyncio.run(_grades(task.guards, texts))) | _questions_right(task, scale)
 
 
-def evaluate(step: int, task: Task, base: Collection[str], scale: float = 1.0) -> Evaluation:
+def evaluate(
+    step: int, task: Task, base: Collection[str], scale: float = 1.0, *, unchanged: bool = False
+) -> Evaluation:
     """Answer each prompt once, as the server would at temperature 0. `base`: the guards that the base model gets
-    right."""
-    prompts, right = task.validation, guards_right(task, scale) if base else frozenset()
+    right. `unchanged`: the adapter holds no change yet, so that all of them are kept."""
+    guards = task.guards if base and not unchanged else ()
+    prompts = [*task.validation, *guards]
     answers = _answers(task, prompts, scale)
-    texts = [text for text, _ in answers]
-    grades = asyncio.run(_grades(prompts, texts))
-    known = [grade for grade in grades if grade in (Status.PASSED, Status.FAILED)]
+    grades = asyncio.run(_grades(prompts, [text for text, _ in answers]))
+    asked = len(task.validation)
+    right = _right(guards, grades[asked:]) | _questions_right(task, scale) if guards else frozenset(base)
+    answers, known = answers[:asked], [grade for grade in grades[:asked] if grade in (Status.PASSED, Status.FAILED)]
     return Evaluation(
         step=step,
         passed=known.count(Status.PASSED),
         graded=len(known),
         length=sum(tokens for _, tokens in answers) / max(len(answers), 1),
-        distinct=len(set(texts)),
+        distinct=len({text for text, _ in answers}),
         scale=round(scale, 3),
         guarded=len(base),
         lost=len(set(base) - right),
@@ -138,6 +138,15 @@ def _said(task: Task, scale: float) -> list[str]:
     with trainee.as_served(scale) as generator:
         written = generator(ids, [None] * len(ids), 1, Decoding(0.0, _QUESTION_TOKENS), task.phase.seed)
     return [trainee.text(group[0].ids) for group in written]
+
+
+def _right(prompts: Sequence[Prompt], grades: Sequence[Status]) -> frozenset[str]:
+    return frozenset(prompt.id for prompt, it in zip(prompts, grades, strict=True) if it is Status.PASSED)
+
+
+def _questions_right(task: Task, scale: float) -> frozenset[str]:
+    said = zip(GUARD_QUESTIONS, _said(task, scale), strict=True)
+    return frozenset(f"question {it.id}" for it, text in said if it.passes(text))
 
 
 async def _grades(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Status]:

@@ -15,7 +15,7 @@ from agentkit.tune.trainer.checkpoints import newest, updates_of
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.state import Kept
 from agentkit.tune.trainer.task import Task
-from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate_scaled, guards_right
+from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate, evaluate_scaled, guards_right
 
 _BEST = "best-{step}"
 """Folder of the best adapter so far, with the updates after which it was."""
@@ -107,8 +107,11 @@ class Watch(TrainerCallback):
         limit, earlier = self._task.phase.max_loss, self.kept.evaluations
         best = max((it.worth(limit) for it in earlier), default=(False, -math.inf))
         with self._task.progress.timed("evaluation"):
-            beaten = math.inf if not earlier else best[1] if best[0] else -1.0  # at the start there is no change yet
-            found = evaluate_scaled(step, self._task, self.kept.guarded, beaten)
+            if earlier:
+                found = evaluate_scaled(step, self._task, self.kept.guarded, best[1] if best[0] else -1.0)
+            else:
+                unchanged = self._task.phase.start is None
+                found = evaluate(step, self._task, self.kept.guarded, unchanged=unchanged)
         earlier.append(found)
         self._task.progress.tell("evaluation", **asdict(found))
         if found.worth(limit) > best:
