@@ -37,6 +37,9 @@ _START = 600.0
 """Seconds that the router may take to be ready."""
 _BATCH = 4
 """Conversations of each variant between two looks at whether more are wanted."""
+_THREADS = "OMP_NUM_THREADS"
+"""While the loop itself plays and trains, nobody else computes here, and it takes all cores; the servers that answer
+users beside each other share them, as they always do."""
 _PLANTED = Path(".agentkit") / "planted"
 
 
@@ -99,6 +102,7 @@ class Show:
         """Play it all; raises AgentkitError where a part of it fails."""
         turn = Turn.open(self.store, self._config(), tell=self.tell)
         os.environ[KEY] = self._key()
+        os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
         with self._serving() as url:
             users = self._users(turn.agent, url)
             with self._timed("traffic before"):
@@ -198,7 +202,7 @@ class Show:
         port = _free_port()
         words = ["serve", "--port", str(port), "--store", self.store_url]
         program = [sys.executable, "-P", "-c", "from agentkit.cli import main; main()", *words]
-        process = ServerProcess(program, os.environ)
+        process = ServerProcess(program, {name: it for name, it in os.environ.items() if name != _THREADS})
         try:
             with self._timed("serving begins"):
                 _wait(f"http://127.0.0.1:{port}/readyz", process)
