@@ -89,7 +89,7 @@ class Phase(_Settings):
     least_scale: Annotated[float, Field(gt=0, le=1)] = 0.3
     """The smallest part of a training's change that is tried."""
     max_kl: Annotated[float, Field(gt=0)] = 10.0
-    """Divergence, in nats a completion token, beyond which grpo stops."""
+    """Divergence, in nats a completion token, beyond which grpo stops, in two updates one after the other."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     share_prompts: bool = True
     """Compute the prompt that completions share once."""

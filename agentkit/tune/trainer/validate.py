@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from agentkit.records import Status
@@ -24,7 +24,7 @@ _ALIKE = 8
 _LONGER = 2.0
 """Times the first length at which answers have exploded."""
 _QUESTION_TOKENS = 48
-_SMALLER = 0.7
+_SMALLER = 0.8
 """Of one scale and the next that is tried."""
 
 
@@ -101,15 +101,20 @@ def evaluate_scaled(step: int, task: Task, base: Collection[str], beaten: float)
     known of a cost, and the whole change is taken.
     """
     limit = task.phase.max_loss
-    tried = [evaluate(step, task, base)]
+    tried = [_told(task, evaluate(step, task, base))]
     while (
         base
         and tried[-1].accuracy > beaten
         and tried[-1].worth(limit) >= max(it.worth(limit) for it in tried)
         and (scale := tried[-1].scale * _SMALLER) >= task.phase.least_scale
     ):
-        tried.append(evaluate(step, task, base, scale))
+        tried.append(_told(task, evaluate(step, task, base, scale)))
     return max(tried, key=lambda it: (it.worth(limit), -it.scale))
+
+
+def _told(task: Task, it: Evaluation) -> Evaluation:
+    task.progress.tell("part", **asdict(it))
+    return it
 
 
 def _answers(task: Task, prompts: Sequence[Prompt], scale: float) -> list[tuple[str, int]]:

@@ -105,12 +105,12 @@ def test_the_smallest_part_is_kept_that_repairs_as_much(task: Task, monkeypatch:
 
     monkeypatch.setattr(validate, "evaluate", asked)
     many, few = (frozenset(map(str, range(count))) for count in (50, 10))
-    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.49
+    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.41
     assert validate.evaluate_scaled(8, task, many, beaten=1.0).scale == 1.0, "no part of what is no better is of use"
     assert validate.evaluate_scaled(8, task, frozenset(), beaten=0.5).scale == 1.0, "what it costs is not known"
     needed = 0.0
-    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.343, "the smallest that is tried"
-    assert validate.evaluate_scaled(8, task, few, beaten=0.5).scale == 0.343, "less is lost"
+    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.328, "the smallest that is tried"
+    assert validate.evaluate_scaled(8, task, few, beaten=0.5).scale == 0.328, "less is lost"
     needed = 0.9
     assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 1.0
 
