@@ -94,6 +94,7 @@ async def served(config: Config, store: Store, options: Options, tell: Tell) -> 
     find, tracing = partial(_adapter, config, store), _tracing()
     try:
         async with fleet:
+            table.begin_once_up(lambda name: bool(fleet.serving(Target(TargetKind.ADAPTER, str(name)))))
             always = config.serve.engines.merge == "always"
             follower = Follower(fleet, table, find, merge=_merges(config, fleet), canaries=always, tell=tell)
             watch = CanaryWatch(store, table, config.serve.canary)

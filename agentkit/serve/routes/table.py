@@ -66,6 +66,8 @@ class RouteTable:
     def __init__(self, store: Store, *, clock: Callable[[], datetime]) -> None:
         self._store, self._clock = store, clock
         self._history = History(newest(store))
+        self._begun = self._history.last
+        self._serves: Callable[[AdapterName], bool] = lambda _: True
         self._pinned = Pinned()
         self._lock = threading.RLock()
         self._elsewhere: set[int] = set()
@@ -91,6 +93,11 @@ class RouteTable:
         table._start("tidy", _TIDY, table.tidy)
         return table
 
+    def begin_once_up(self, serves: Callable[[AdapterName], bool]) -> None:
+        """From now on a new revision takes conversations once each adapter that it adds is up, as `serves` says; until
+        then they belong to the one before. A safety rollback waits for nothing."""
+        self._serves = serves
+
     @property
     def current(self) -> Revision:
         """The newest revision that this process knows."""
@@ -114,7 +121,7 @@ class RouteTable:
         """What answers this step of this conversation, which counts as seen now.
 
         A conversation that is not known here is looked for in the store, for a twentieth of a second at most; where it
-        is not known there either it is pinned to the newest revision.
+        is not known there either it is pinned to the newest revision that has begun.
         """
         now = self._clock().timestamp()
         held = self._pinned.get(conversation, now) or self._first_seen(conversation, now)
@@ -128,12 +135,12 @@ class RouteTable:
         return Resolved(table.revision.number, arm, target, route)
 
     def adapters_needed(self) -> set[AdapterName]:
-        """Adapters that may be asked for: those of the newest revision, and of all that have a running conversation in
-        this process or in another."""
+        """Adapters that may be asked for: those of the newest revision, of that which new conversations get, and of all
+        that have a running conversation in this process or in another."""
         with self._lock:
             if time.monotonic() >= self._own_until:
                 self._own, self._own_until = self._pinned.revisions(), time.monotonic() + _FRESH
-            numbers = {self._history.last, *self._own, *self._elsewhere}
+            numbers = {self._history.last, self._begun, *self._own, *self._elsewhere}
             known = [number for number in numbers if self._history.get(number) is not None]
             return {name for number in known for name in self._history.adapters(number)}
 
@@ -145,8 +152,10 @@ class RouteTable:
             with self._lock:
                 safety = self._history.add(found)
             if safety:
+                self._begun = self._history.last
                 self._repin_all()
             self._own_until = 0.0
+        self._begin()
         self._looked = time.monotonic()
 
     def flush(self) -> None:
@@ -198,11 +207,20 @@ class RouteTable:
         self.tidy()
         self._asking.submit(self._look_up, ConversationId("")).result()  # so that the first request opens no connection
 
+    def _begin(self) -> None:
+        """Let the newest revision begin whose adapters are all up; those that were up before it count as such."""
+        with self._lock:
+            known = self._history.adapters(self._begun)
+            for number in range(self._history.last, self._begun, -1):
+                if all(map(self._serves, self._history.adapters(number) - known)):
+                    self._begun = number
+                    return
+
     def _first_seen(self, conversation: ConversationId, now: float) -> Held:
         held = self._stored(conversation, now)
         if held is None:
             with self._lock:
-                table = self._history.current
+                table = self._history.get(self._begun) or self._history.current
             held = Held(table.revision.number, table.arm(conversation), now, checked=table.revision.number)
         return self._pinned.put(conversation, held, now)
 

@@ -56,6 +56,37 @@ def test_a_conversation_keeps_its_revision_until_it_was_idle(store: Store, table
     assert ask(table) == (2, "cloud")
 
 
+def test_a_revision_takes_conversations_once_its_adapters_are_up(store: Store, table: RouteTable) -> None:
+    up: set[str] = set()
+    table.begin_once_up(lambda name: name in up)
+    set_live(store, "till", "*", A, force=True, **SAID)
+    table.refresh()
+    assert ask(table, "early") == (1, "base")
+    assert A.name in table.adapters_needed(), "so that it is loaded"
+    up.add(A.name)
+    table.refresh()
+    assert ask(table, "late") == (2, A.name)
+    assert ask(table, "early") == (1, "base")
+    up.clear()
+    set_live(store, "till", "greet", CLOUD, **SAID)
+    table.refresh()
+    assert ask(table, "later") == (3, A.name), "what was up once is waited for by its requests"
+
+
+def test_a_safety_rollback_waits_for_nothing(store: Store, table: RouteTable) -> None:
+    up = {A.name}
+    table.begin_once_up(lambda name: name in up)
+    set_live(store, "till", "*", A, force=True, **SAID)
+    table.refresh()
+    set_canary(store, "till", "*", B, 0.5, force=True, **SAID)
+    table.refresh()
+    assert ask(table, "before") == (2, A.name)
+    up.clear()
+    rollback(store, repin=True, **SAID)
+    table.refresh()
+    assert ask(table, "after") == (4, A.name)
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_the_canary_has_its_share(share: float) -> None:
     route = Route("till", "refund", BASE, A, share)
