@@ -91,7 +91,7 @@ def test_a_replay(cli: Cli) -> None:
         (["run", "--fork", "--after", "all"], "--after"),
         (["run", "--resume", "last", "--fork"], "--resume takes fork"),
         (["replay", "0", "--at", "keeps_calm"], "the trial has no step"),
-        (["replay", "99", "--at", "x"], "no trial '99'"),
+        (["replay", "zz", "--at", "x"], "no trial 'zz'"),
         (["replay", "orders/cancl/golden#0", "--at", "x"], "did you mean 'orders/cancel/golden'"),
         (["replay", "0", "--at", "look_up", "--agent", "scripted:2"], "P from 0 to 1"),
         (["show", "last", "--against", "last"], "expected a run of forks"),
