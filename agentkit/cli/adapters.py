@@ -109,10 +109,10 @@ def _together(store: Store, words: list[str], json_file: str | None) -> int:
     sides = [(frozenset(run.agent.split("+")[1:]), recorded(run, store.grades(run.id))) for run in runs]
     joint = [plays for adapters, plays in sides if len(adapters) > 1]
     alone = [
-        Single(store.adapter(name).name, store.adapter(name).step, plays)
+        Single(it.name, it.step, plays)
         for adapters, plays in sides
         if len(adapters) == 1
-        for name in adapters
+        for it in map(store.adapter, adapters)
     ]
     if len(joint) != 1 or {it.adapter for it in alone} != max((adapters for adapters, _ in sides), key=len):
         played = ", ".join(run.agent for run in runs) or "none"

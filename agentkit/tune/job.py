@@ -47,6 +47,7 @@ from agentkit.tune.preferred import against_people, preferred
 from agentkit.tune.preflight import decide, sample
 from agentkit.tune.prompt import Prompt, Split, of_target
 from agentkit.tune.proof import Proof
+from agentkit.tune.reasons import nothing_better, what_stops
 from agentkit.tune.registry import publish_and_register
 from agentkit.tune.rest import rest_of
 from agentkit.tune.serving import Hall, check_parity, play_settings, sample_served, with_adapters
@@ -206,7 +207,7 @@ class Work:
                 found = replace(found, findings=(*found.findings, *against))
                 self.files.write("audit.json", found.document() | {"people": people and people.document()})
         audit = self.files.read("audit.json")
-        return None if audit["passed"] else [_finding(it) for it in audit["findings"] if it["stops"]]
+        return None if audit["passed"] else what_stops(audit)
 
     def _begun(self, manifest: Manifest, prompts: Sequence[Prompt]) -> str:
         """What the model does now: token ids held against the server, samples, the plays before. Gives the method."""
@@ -357,18 +358,7 @@ class Work:
 
     def _learned_nothing(self, manifest: Manifest, results: Sequence[Mapping[str, Any]]) -> Ended:
         """There is no better model to be proved."""
-        reasons = [
-            f"{it['method']} came to nothing better: after {it['evaluations'][-1]['step']} updates "
-            f"{it['evaluations'][-1]['passed']} of {it['evaluations'][-1]['graded']} validation prompts are answered "
-            f"right, and {it['evaluations'][0]['passed']} were before"
-            + (
-                f"; {it['evaluations'][-1]['lost']} of {it['evaluations'][-1]['guarded']} guards are lost for it"
-                if it["evaluations"][-1].get("lost")
-                else ""
-            )
-            for it in results
-        ]
-        return self._unproved(manifest, Promotion.INCONCLUSIVE, reasons, JobStatus.FINISHED)
+        return self._unproved(manifest, Promotion.INCONCLUSIVE, nothing_better(results), JobStatus.FINISHED)
 
     def _unproved(self, manifest: Manifest, verdict: Promotion, reasons: Sequence[str], status: JobStatus) -> Ended:
         hashes = {"data": manifest.prompts_sha256, "rewards": manifest.rubric.hash if manifest.rubric else ""}
@@ -405,8 +395,3 @@ class Work:
         self.store.update_job(self.job.id, status=status, stage=what, result=result)
         if not status.ended:
             self.store.update_job(self.job.id, pid=os.getpid())
-
-
-def _finding(it: Mapping[str, Any]) -> str:
-    shown = f" For example {it['example']}." if it["example"] else ""
-    return f"{it['found']}.{shown} {it['advice']}."

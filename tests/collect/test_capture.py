@@ -263,6 +263,7 @@ async def test_old_exchanges_go_at_the_start(settings: CollectSettings, store: S
     await capture.start()
     await until(lambda: not store.exchanges())
     await capture.stop()
+    assert capture.figures.dropped == 0, "what is old is no loss"
 
 
 async def test_a_secret_that_others_may_read_is_refused(settings: CollectSettings, store: Store) -> None:

@@ -95,7 +95,7 @@ class RouteTable:
 
     def begin_once_up(self, serves: Callable[[AdapterName], bool]) -> None:
         """From now on a new revision takes conversations once each adapter that it adds is up, as `serves` says; until
-        then they belong to the one before. A safety rollback waits for nothing."""
+        then they belong to the one before. A rollback waits for nothing."""
         self._serves = serves
 
     @property
@@ -152,7 +152,6 @@ class RouteTable:
             with self._lock:
                 safety = self._history.add(found)
             if safety:
-                self._begun = self._history.last
                 self._repin_all()
             self._own_until = 0.0
         self._begin()
@@ -208,11 +207,14 @@ class RouteTable:
         self._asking.submit(self._look_up, ConversationId("")).result()  # so that the first request opens no connection
 
     def _begin(self) -> None:
-        """Let the newest revision begin whose adapters are all up; those that were up before it count as such."""
+        """Let the newest revision begin that is a rollback, or whose adapters are all up; those that were up before it
+        count as such."""
         with self._lock:
             known = self._history.adapters(self._begun)
             for number in range(self._history.last, self._begun, -1):
-                if all(map(self._serves, self._history.adapters(number) - known)):
+                table = self._history.get(number)
+                back = table is not None and "restores" in (table.revision.evidence or {})
+                if back or all(map(self._serves, self._history.adapters(number) - known)):
                     self._begun = number
                     return
 

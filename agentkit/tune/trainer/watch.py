@@ -98,9 +98,8 @@ class Watch(TrainerCallback):
         left = (self._planned - state.global_step) * self._task.progress.elapsed / max(done, 1)
         self._task.progress.tell("step", step=state.global_step, of=self._planned, left=round(left, 1), **logs)
         moved = [it["kl"] for it in state.log_history if "kl" in it][-2:]
-        if (
-            len(moved) == 2 and min(moved) > self._task.phase.max_kl
-        ):  # that of one update alone can hang on a single token
+        # The estimate of one update alone can hang on a single token.
+        if len(moved) == 2 and min(moved) > self._task.phase.max_kl:
             self.kept.stopped = f"the model moved {logs['kl']:.1f} nats a token away from where it began"
             self._task.progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
             self.kept.write(self._task.folder)

@@ -55,6 +55,7 @@ async def test_one_that_says_it_is_sick_is_started_again(make_fleet: MakeFleet, 
         await until(lambda: fleet.replicas[0].restarts)
         park.control.sick = False
         await until(lambda: fleet.serving(BASE))
+        assert names(fleet) == ["engine-0"]
 
 
 async def test_a_fleet_of_which_nothing_comes_up_says_why(make_fleet: MakeFleet, park: Park) -> None:
@@ -231,6 +232,7 @@ async def test_a_merged_replica_that_dies_is_stood_in_for_and_comes_again(
         await park.servers[1].kill()
         await until(lambda: names(fleet, target) == ["engine-0"])
         await until(lambda: names(fleet, target) == ["merged-1"])
+        assert [it.restarts for it in fleet.replicas] == [0, 1]
 
 
 async def test_servers_that_run_already_are_asked_and_left_alone(

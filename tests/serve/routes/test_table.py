@@ -73,16 +73,17 @@ def test_a_revision_takes_conversations_once_its_adapters_are_up(store: Store, t
     assert ask(table, "later") == (3, A.name), "what was up once is waited for by its requests"
 
 
-def test_a_safety_rollback_waits_for_nothing(store: Store, table: RouteTable) -> None:
+@pytest.mark.parametrize("repin", [True, False])
+def test_a_rollback_waits_for_nothing(store: Store, table: RouteTable, repin: bool) -> None:
     up = {A.name}
     table.begin_once_up(lambda name: name in up)
     set_live(store, "till", "*", A, force=True, **SAID)
     table.refresh()
-    set_canary(store, "till", "*", B, 0.5, force=True, **SAID)
+    set_live(store, "till", "*", CLOUD, **SAID)
     table.refresh()
-    assert ask(table, "before") == (2, A.name)
+    assert ask(table, "before") == (3, "cloud")
     up.clear()
-    rollback(store, repin=True, **SAID)
+    rollback(store, repin=repin, **SAID)
     table.refresh()
     assert ask(table, "after") == (4, A.name)
 

@@ -1,0 +1,29 @@
+"""Why a job ends without an adapter, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def what_stops(audit: Mapping[str, Any]) -> list[str]:
+    """Of an audit's document: each finding that stops the training, with what to do about it."""
+    return [_finding(it) for it in audit["findings"] if it["stops"]]
+
+
+def _finding(it: Mapping[str, Any]) -> str:
+    shown = f" For example {it['example']}." if it["example"] else ""
+    return f"{it['found']}.{shown} {it['advice']}."
+
+
+def nothing_better(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of each phase's result: how the model did at its first and at its last evaluation."""
+    return [_no_better(it["method"], it["evaluations"][0], it["evaluations"][-1]) for it in results]
+
+
+def _no_better(method: str, first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    lost = f"; {last['lost']} of {last['guarded']} guards are lost for it" if last.get("lost") else ""
+    return (
+        f"{method} came to nothing better: after {last['step']} updates {last['passed']} of {last['graded']} "
+        f"validation prompts are answered right, and {first['passed']} were before{lost}"
+    )
