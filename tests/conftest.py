@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from agentkit.serve import Endpoint, embedded_endpoint
+from agentkit.serve import Endpoint, model_endpoint, served_model
 from tests.serve.collector import Collector
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes tells of the machine, not of the code
@@ -28,5 +28,5 @@ def embedded(collector: Collector) -> Iterator[Endpoint]:
             patch.delenv(variable)
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-        with embedded_endpoint() as endpoint:
+        with model_endpoint(served_model("embedded")) as endpoint:
             yield endpoint

@@ -60,7 +60,7 @@ def command(
         settings = _settings(recorded_settings(recorded), agent, config)
         loaded = _scenario(recorded, whole, settings, accept=accept)
         budget = Budget(max_calls)
-        with players(settings, [loaded], config.prices, budget, opened, adapters=config.adapters) as cast:
+        with players(settings, [loaded], config, budget, opened) as cast:
             found = asyncio.run(_replay(whole, step, loaded, recorded, settings, cast, samples))
             deterministic = cast.agent.deterministic
     from agentkit.cli.replayed import print_replay, replay_document

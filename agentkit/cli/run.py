@@ -269,9 +269,7 @@ def _play(
     from agentkit.serve.players import players
 
     budget = Budget(limits.calls, limits.cost)
-    with players(
-        settings, scenarios, config.prices, budget, store, adapters=config.adapters, replay_users=replay_users
-    ) as cast:
+    with players(settings, scenarios, config, budget, store, replay_users=replay_users) as cast:
         agent, judge, users = cast
         with asyncio.Runner() as runner:  # one event loop for both: a server behind a world belongs to its loop
             forks = _plan_forks(runner, settings, scenarios, agent)
@@ -292,9 +290,7 @@ def _resume(store: Store, ref: str, config: Config, limits: _HardLimits, replay_
     settings = recorded_settings(run)
     played = [loaded for loaded in load([Path(path) for path in settings.paths]) if loaded.id in run.scenarios]
     budget = Budget(limits.calls, limits.cost, spent=spent_totals(run.spent))
-    with players(
-        settings, played, config.prices, budget, store, adapters=config.adapters, replay_users=replay_users
-    ) as cast:
+    with players(settings, played, config, budget, store, replay_users=replay_users) as cast:
         agent, judge, users = cast
         with asyncio.Runner() as runner:
             forks = _plan_forks(runner, settings, played, agent)

@@ -38,11 +38,12 @@ from agentkit.config.serving import (
     ServeSettings,
     UpstreamSettings,
 )
-from agentkit.config.settings import Endpoint, Sampling, Settings
+from agentkit.config.settings import EMBEDDED, Endpoint, ModelName, Sampling, Settings
 
 __all__ = [
     "DEFAULT_ADAPTERS",
     "DEFAULT_STORE",
+    "EMBEDDED",
     "FILE",
     "AgentSettings",
     "CanarySettings",
@@ -60,6 +61,7 @@ __all__ = [
     "Limits",
     "LlmUser",
     "LoopSettings",
+    "ModelName",
     "RouterSettings",
     "Sampling",
     "ScriptedAgent",

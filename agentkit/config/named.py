@@ -43,7 +43,7 @@ def _served_here(name: str, agent: AgentSettings) -> AgentSettings:
     """The agent as it is. Raises ConfigError where it names adapters that nothing here would load."""
     if isinstance(agent, ChatAgent) and agent.adapters:
         if agent.engine is None:
-            raise ConfigError(f'agent {name!r}: adapters need a model that is served here: `engine = "embedded"`')
+            raise ConfigError(f'agent {name!r}: adapters need a model that is served here: `engine = "…"`')
         for adapter in agent.adapters:
             if not adapter:
                 raise ConfigError(f"agent {name!r}: expected AGENT+ADAPTER, found no adapter's name after a '+'")

@@ -6,15 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agentkit.config.settings import Endpoint, Sampling, Settings
+from agentkit.config.settings import Endpoint, ModelName, Sampling, Settings
 
 
 class ChatAgent(Endpoint, Sampling):
     """A chat model with a system prompt and the world's tools."""
 
     kind: Literal["chat"]
-    engine: Literal["embedded"] | None = None
-    """`embedded`: start the small model that ships with the demo, and stop it afterwards; no endpoint is needed."""
+    engine: ModelName | None = None
+    """A model to be served here as long as it is needed, so that no endpoint is: `embedded`, the small one that ships
+    with the demo; a model's folder; or its name in a model hub."""
     model: str = ""
     """As the endpoint names it; may be left out with an engine."""
     adapters: tuple[str, ...] = ()
@@ -104,8 +105,8 @@ class LlmUser(Endpoint, Sampling):
     """A model that phrases what each turn means, and answers the agent's questions from the persona's facts."""
 
     kind: Literal["llm"]
-    engine: Literal["embedded"] | None = None
-    """`embedded`: the small model that ships with the demo; no endpoint is needed."""
+    engine: ModelName | None = None
+    """As a chat agent's."""
     model: str = ""
     """As the endpoint names it; may be left out with an engine."""
     max_tokens: Annotated[int, Field(gt=0)] | None = 300

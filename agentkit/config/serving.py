@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agentkit.config.settings import Endpoint, Settings
+from agentkit.config.settings import EMBEDDED, Endpoint, ModelName, Settings
 
 
 class UpstreamSettings(Endpoint):
@@ -16,7 +16,7 @@ class UpstreamSettings(Endpoint):
 class EngineOptions(Settings):
     """`[tool.agentkit.serve.engines]`: the model servers that are started here."""
 
-    model: str = "embedded"
+    model: ModelName = EMBEDDED
     """`embedded`, the small model that comes with the demo; or a model's folder, or its name in a model hub."""
     name: str | None = None
     """What the servers call it; left out, the embedded model's name or the last part of `model`."""
@@ -41,7 +41,7 @@ class EngineOptions(Settings):
     """Longest conversation, in tokens, answer included."""
     max_num_seqs: Annotated[int, Field(gt=0)] = 16
     """Requests that a server answers at the same time; further ones wait."""
-    kv_cache_gib: Annotated[int, Field(gt=0)] = 1
+    kv_cache_gib: Annotated[int, Field(gt=0)] = 2
     """Memory of a server for the keys and values of running conversations on a CPU; a GPU takes what is free."""
     start_timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds after which a server that does not answer is given up and started again."""

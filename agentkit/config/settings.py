@@ -4,7 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from agentkit.errors import near_match
+
+EMBEDDED = "embedded"
+"""Name of the small model that comes with the demo."""
+
+
+def _checked_model(model: str) -> str:
+    if model != EMBEDDED and "/" not in model:
+        expected = f"expected `{EMBEDDED}`, a folder (`./models/mine`), or a name in a model hub (`OWNER/NAME`)"
+        raise ValueError(f"found {model!r}, {expected}{near_match(model, [EMBEDDED])}")
+    return model
+
+
+ModelName = Annotated[str, AfterValidator(_checked_model)]
+"""A model that is served here."""
 
 
 class Settings(BaseModel):

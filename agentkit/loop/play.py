@@ -96,15 +96,7 @@ class Runs:
         budget: Budget,
         begin: Callable[[object, object], Session],
     ) -> Run:
-        cast = players(
-            settings,
-            scenarios,
-            self.config.prices,
-            budget,
-            self.store,
-            adapters=self.config.adapters,
-            on_progress=self.tell,
-        )
+        cast = players(settings, scenarios, self.config, budget, self.store, on_progress=self.tell)
         with cast as (agent, judge, users), asyncio.Runner() as runner:
             session = begin(agent, users)
             return runner.run(

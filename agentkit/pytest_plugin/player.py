@@ -249,7 +249,7 @@ class Player:
         )
         store = self._stack.enter_context(Store.open(self._store_url or config.store))
         budget = Budget()
-        cast = players(settings, known, config.prices, budget, store, adapters=config.adapters)
+        cast = players(settings, known, config, budget, store)
         agent, judge, users = self._stack.enter_context(cast)
         run = open_session(settings, [], agent, store, users=users).run
         self._runs[name] = run

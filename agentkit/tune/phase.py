@@ -91,6 +91,7 @@ class Phase(_Settings):
     max_kl: Annotated[float, Field(gt=0)] = 10.0
     """Divergence, in nats a completion token, beyond which grpo stops, in two updates one after the other."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Precision of the base model while it is trained; on a CPU, what it computes fast."""
     share_prompts: bool = True
     """Compute the prompt that completions share once."""
     threads: int | None = None

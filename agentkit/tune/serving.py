@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 
 from agentkit.config import Config
 from agentkit.errors import AgentkitError, UsageError
@@ -23,7 +24,7 @@ from agentkit.play.session import (
     recorded_settings,
     resume_session,
 )
-from agentkit.records import Run, TrialKey
+from agentkit.records import Run, ToolCall, TrialKey
 from agentkit.scenario import Loaded
 from agentkit.serve import Endpoint
 from agentkit.serve.players import players
@@ -44,8 +45,6 @@ class Hall:
     scenarios: Sequence[Loaded]
     config: Config
     served: Endpoint
-    adapters: str
-    """Folder of the adapters."""
     traces: Path
     concurrency: int
     tell: Callable[[str], None]
@@ -88,10 +87,9 @@ class Hall:
         return players(
             settings,
             self.scenarios,
-            self.config.prices,
+            self.config,
             budget,
             self.store,
-            adapters=self.adapters,
             served=self.served,
             on_progress=self.tell,
         )
@@ -136,7 +134,10 @@ async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int) -> 
 
     async def one(client: httpx.AsyncClient, prompt: Prompt) -> str:
         async with limit:
-            answer = await _post(client, "/v1/chat/completions", {**prompt.request, "temperature": 1.0}, served)
+            body = {**prompt.request, "temperature": 1.0}
+            if "tools" in body:
+                body["tool_choice"] = "none"  # they stand in the prompt all the same, and the answer is left as written
+            answer = await _post(client, "/v1/chat/completions", body, served)
         return answer["choices"][0]["message"]["content"] or ""
 
     async with _client(served) as client:
@@ -165,6 +166,46 @@ async def check_parity(served: Endpoint, prompts: Sequence[Prompt], ids: Mapping
                     f"{there[place : place + 5]}; are chat template and tokenizer those that are served?"
                 )
     return len(prompts)
+
+
+async def check_calls(served: Endpoint, prompts: Sequence[Prompt]) -> int:
+    """Have the server write golden calls, one of each tool, and hold what it takes from the text against what is read
+    here; gives how many were compared. A guided agent's actions are read by the same code there and here.
+
+    Raises:
+        UsageError: they differ, so that what is rewarded in training would not be what is served.
+    """
+    golden = {
+        calls[0].name: (prompt, calls[0])
+        for prompt in prompts
+        if prompt.dialect == "hermes" and prompt.golden and (calls := prompt.read(prompt.golden).calls)
+    }
+    async with _client(served) as client:
+        for prompt, call in golden.values():
+            choice = (await _post(client, "/v1/chat/completions", _forced(prompt, call), served))["choices"][0]
+            text = (await _post(client, "/detokenize", {"tokens": choice["token_ids"]}, served))["prompt"]
+            made = [it["function"] for it in choice["message"].get("tool_calls") or ()]
+            there = [(it["name"], orjson.loads(it["arguments"])) for it in made]
+            here = [(it.name, it.arguments) for it in prompt.read(text).calls]
+            if not here == there == [(call.name, call.arguments)]:
+                raise UsageError(
+                    f"prompt {prompt.id}: of {text!r} the server takes the calls {there}, and {here} is read here: "
+                    "calls can be in the tags of --tool-call-parser hermes, or with any model `guided = true`"
+                )
+    return len(golden)
+
+
+def _forced(prompt: Prompt, call: ToolCall) -> dict[str, Any]:
+    """A request that can only be answered by this call."""
+    values = {name: {"const": value} for name, value in (call.arguments or {}).items()}
+    schema = {"type": "object", "properties": values, "required": list(values), "additionalProperties": False}
+    return {
+        "messages": prompt.request["messages"],
+        "tools": [{"type": "function", "function": {"name": call.name, "parameters": schema}}],
+        "tool_choice": {"type": "function", "function": {"name": call.name}},
+        "temperature": 0,
+        "return_token_ids": True,
+    }
 
 
 def _client(served: Endpoint) -> httpx.AsyncClient:

@@ -123,7 +123,24 @@ def chat_settings(run: Run) -> ChatAgent:
             f"run {run.id} was played by {run.agent}, an agent of kind {settings.kind!r}: "
             "only the model of an agent of kind 'chat' can be trained"
         )
+    if settings.engine is None:
+        raise UsageError(
+            f"run {run.id} was played by {run.agent}, whose model is served elsewhere ({settings.base_url}): only a "
+            'model whose weights are here can be trained (`engine = "./folder"`, "OWNER/NAME" or "embedded")'
+        )
+    if settings.adapters:
+        raise UsageError(
+            f"run {run.id} was played by {run.agent}, which has adapters already: tune a run of the agent without "
+            "them, and hold what comes of it against them with `agentkit adapters together`"
+        )
     return settings
+
+
+def trained_model(run: Run) -> str:
+    """The `engine` of the run's agent. Raises UsageError as `chat_settings`."""
+    engine = chat_settings(run).engine
+    assert engine is not None
+    return engine
 
 
 def _played(store: Store, run: Run, known: Mapping[str, Loaded]) -> list[_Played]:

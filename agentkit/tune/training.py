@@ -14,6 +14,8 @@ import orjson
 
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
+from agentkit.serve.command import is_cpu_build
+from agentkit.serve.precision import cpu_precision
 from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
@@ -29,17 +31,18 @@ Listener = Callable[[Mapping[str, Any]], None]
 
 
 def plan_phases(
-    method: str, job: Path, model: Path, sampling: Sampling, settings: JobSettings, *, under: str = "train"
+    method: str, under: Path, model: Path, sampling: Sampling, settings: JobSettings, context: int
 ) -> list[tuple[Path, Phase]]:
     """The folder and the settings of each phase, in order; a later one goes on with the adapter of the one before.
 
-    `under`: the job's folder of this training.
+    `under`: folder of this training, in the job's. `context`: tokens of a prompt and its answer, as served.
     """
     phases: list[tuple[Path, Phase]] = []
     start: str | None = None
     for number, name in enumerate(method.split("+")):
-        folder = job / under / f"{number}-{name}"
-        phases.append((folder, _phase(name, job, model, start, sampling, settings)))  # type: ignore[arg-type]
+        folder = under / f"{number}-{name}"
+        phase = _phase(name, under.parent, model, start, sampling, settings)  # type: ignore[arg-type]
+        phases.append((folder, phase.model_copy(update={"context": context})))
         start = str(folder / ADAPTER)
     return phases
 
@@ -55,6 +58,7 @@ def _phase(
         "seed": settings.training_seed,
         "lora": Lora(rank=settings.rank, alpha=2 * settings.rank),
         "max_tokens": sampling.max_tokens or 256,
+        "dtype": cpu_precision() if is_cpu_build() else "bfloat16",
         "frequency_penalty": float(sampling.extra_body.get("frequency_penalty", 0.0)),
         "evaluate_every": settings.evaluate_every,
         "patience": settings.patience,

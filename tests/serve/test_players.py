@@ -15,7 +15,7 @@ from agentkit.llm import Budget
 from agentkit.play.agent import agent_hash
 from agentkit.play.session import RunSettings
 from agentkit.redact import redact
-from agentkit.serve import embedded
+from agentkit.serve import embedded, model
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.engine import Endpoint
 from agentkit.serve.players import players
@@ -48,7 +48,7 @@ def test_an_agent_with_adapters_is_the_agent_with_other_weights() -> None:
     ("name", "message"),
     [
         ("demoo+a-v1-0000", r"no agent is called 'demoo' in .* \(did you mean 'demo'\?\)"),
-        ("remote+a-v1-0000", r"adapters need a model that is served here: `engine = \"embedded\"`"),
+        ("remote+a-v1-0000", r"adapters need a model that is served here: `engine = \"…\"`"),
         ("mine+a-v1-0000", "only an agent of the kind 'chat' can have adapters, found 'function'"),
         ("demo+", r"expected AGENT\+ADAPTER, found no adapter's name after a '\+'"),
         ("demo+a-v1-0000+a-v1-0000", "found the adapter 'a-v1-0000' twice"),
@@ -101,8 +101,8 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
     found = Engines()
-    monkeypatch.setattr(embedded, "Engine", found)
-    monkeypatch.setattr(embedded, "merged_model", lambda folder, adapters, **_: folder / adapters[0].name)
+    monkeypatch.setattr(model, "Engine", found)
+    monkeypatch.setattr(model, "merged_model", lambda folder, adapters, **_: folder / adapters[0].name)
     return found
 
 
@@ -121,7 +121,8 @@ def cast(store: Store, agent: str, folder: Path, config: Config = CONFIG, **chan
     settings = RunSettings(
         paths=(), agent=agent, agent_settings=agent_settings(agent, config), variants=(), trials=1, **changes
     )
-    return players(settings, (), {}, Budget(), store, adapters=str(folder), on_progress=lambda _: None)
+    project = config.model_copy(update={"adapters": str(folder)})
+    return players(settings, (), project, Budget(), store, on_progress=lambda _: None)
 
 
 async def test_the_merged_model_is_served_and_the_agent_says_so(
@@ -153,7 +154,7 @@ async def test_a_simulated_user_keeps_the_model_as_it_is(
             f"smollm2-135m-instruct+{adapter.name}": base / adapter.name,
         }
         keys = {name: value for name, value in os.environ.items() if value.startswith("a-key-for-")}
-        assert sorted(keys) == ["AGENTKIT_ADAPTED_ENGINE_KEY", "AGENTKIT_ENGINE_KEY"]
+        assert sorted(keys) == ["AGENTKIT_ENGINE_1_KEY", "AGENTKIT_ENGINE_2_KEY"]
         assert not [value for value in keys.values() if value in redact(f"it said {value}, then")]
         await playing.agent.close()
         await playing.users.close()

@@ -116,8 +116,9 @@ async def test_its_span_is_a_child_of_ours(embedded: Endpoint, collector: Collec
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_it_ends_with_a_killed_owner() -> None:
     program = (
-        "import time\nfrom agentkit.serve import embedded_endpoint\n"
-        "with embedded_endpoint() as endpoint:\n    print(endpoint.base_url, flush=True)\n    time.sleep(600)\n"
+        "import time\nfrom agentkit.serve import model_endpoint, served_model\n"
+        "with model_endpoint(served_model('embedded')) as endpoint:\n"
+        "    print(endpoint.base_url, flush=True)\n    time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None

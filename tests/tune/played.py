@@ -18,6 +18,7 @@ from tests.tune.compiled import REFUND, ROOT, suite
 
 SETTINGS = ChatSettings(
     kind="chat",
+    engine="embedded",
     model="tiny",
     guided=True,
     calls_per_turn=1,

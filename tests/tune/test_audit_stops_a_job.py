@@ -13,6 +13,7 @@ import pytest
 from agentkit.cli import main
 from agentkit.errors import ExitCode, UsageError
 from agentkit.records import JobStatus
+from agentkit.serve import ServedModel
 from agentkit.store import Store
 from tests.tune.compiled import chat_agent
 from tests.tune.played import clerk, play
@@ -42,8 +43,8 @@ def project(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     (folder / "rewards" / "shape.py").write_text(SHAPE)
     (folder / "pyproject.toml").write_text('[tool.agentkit]\nstore = "sqlite:///runs.db"\n')
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("agentkit.tune.job.embedded_model", lambda **_: base)
-    monkeypatch.setattr("agentkit.tune.job.embedded_endpoint", nobody)
+    monkeypatch.setattr("agentkit.tune.job.served_model", lambda *_, **__: ServedModel("tiny", base))
+    monkeypatch.setattr("agentkit.tune.job.model_endpoint", nobody)
     monkeypatch.setattr("agentkit.tune.training.subprocess.Popen", nobody)
     with Store.open(f"sqlite:///{folder}/runs.db") as store:
         asyncio.run(play(store, chat_agent(clerk), folder / "traces"))

@@ -159,11 +159,23 @@ async def test_the_worst_step_is_the_one_whose_repair_gives_the_most(store: Stor
     assert any("item_refunded" in it and "the world's state" in it for it in skill.left_out)
 
 
-async def test_a_run_of_no_chat_agent_or_of_a_changed_scenario_is_refused(store: Store, tmp_path: Path) -> None:
+async def test_a_run_whose_model_cannot_be_trained_or_of_a_changed_scenario_is_refused(
+    store: Store, tmp_path: Path
+) -> None:
     run = await play(store, chat_agent(clerk), tmp_path / "traces", trials=1)
     scripted = replace(run, settings={**run.settings, "agent_settings": ScriptedAgent(kind="scripted").model_dump()})
     with pytest.raises(UsageError, match="an agent of kind 'scripted': only the model of an agent of kind 'chat'"):
         choose_target(store, scripted, refund_only(), step="refund")
+    for told, message in (
+        ({"engine": None}, r"by demo, whose model is served elsewhere \(https://api\.openai\.com/v1\): only a model"),
+        (
+            {"adapters": ("refund-v1-3fa9",)},
+            "by demo, which has adapters already: tune a run of the agent without them",
+        ),
+    ):
+        settings = {**run.settings, "agent_settings": run.settings["agent_settings"] | told}
+        with pytest.raises(UsageError, match=message):
+            choose_target(store, replace(run, settings=settings), refund_only(), step="refund")
     changed = [replace(it, hash="0" * 64) for it in refund_only()]
     with pytest.raises(UsageError, match=f"{REFUND} changed since run {run.id} was played; --accept"):
         choose_target(store, run, changed, step="refund")

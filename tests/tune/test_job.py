@@ -9,6 +9,7 @@ import pytest
 from agentkit.config import Config
 from agentkit.errors import ExitCode, UsageError
 from agentkit.records import JobStatus
+from agentkit.serve import ServedModel
 from agentkit.store import Store
 from agentkit.tune.curve import cut
 from agentkit.tune.job import Work
@@ -30,7 +31,7 @@ def phase_result(best: int, right: tuple[int, int]) -> dict[str, object]:
 async def work(store: Store, folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
     """A job that is compiled for real, about a run that was played for real."""
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(Work, "model", base)
+    monkeypatch.setattr("agentkit.tune.job.served_model", lambda *_, **__: ServedModel("tiny", base))
     run = await play(store, chat_agent(clerk), folder / "traces")
     settings = JobSettings(
         run=run.id,

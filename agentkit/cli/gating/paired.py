@@ -161,7 +161,7 @@ def _play(
     budget: Budget,
     opened: Callable[[Any], Session],
 ) -> tuple[Run, GateVerdict]:
-    cast_of = players(settings, scenarios, config.prices, budget, store, adapters=config.adapters)
+    cast_of = players(settings, scenarios, config, budget, store)
     with cast_of as cast, asyncio.Runner() as runner:
         session = opened(cast)
         folder = Path(".agentkit") / "traces" / session.run.id

@@ -34,6 +34,8 @@ class ChatAgent:
     """As long as tools are offered, every answer is constrained to a JSON object: a tool call, or a reply."""
     calls_per_turn: int | None = None
     """After so many rounds of tool calls in a turn no tools are offered, so that words must follow."""
+    weights: str | None = None
+    """Hash of the base model, where it is served here."""
     adapters: Mapping[str, str] = field(default_factory=dict)
     """Adapters in the model's weights: name → hash of what is in each."""
 
@@ -103,6 +105,7 @@ class ChatAgent:
             "system": self.system,
             "guided": self.guided,
             "calls_per_turn": self.calls_per_turn,
+            **({} if self.weights is None else {"weights": self.weights}),
             **({"adapters": dict(self.adapters)} if self.adapters else {}),
         }
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentkit.config import Config, EngineOptions, UpstreamSettings, secret
+from agentkit.config import EMBEDDED, Config, UpstreamSettings, secret
 from agentkit.errors import ConfigError
-from agentkit.serve.command import EngineSettings
-from agentkit.serve.embedded import NAME, embedded_model
 from agentkit.serve.engine import Endpoint
 from agentkit.serve.fleet.fleet import Fleet
 from agentkit.serve.fleet.state import Pace
+from agentkit.serve.model import engine_settings, model_name, served_model
 from agentkit.serve.upstream import Upstream
 
 
@@ -31,14 +29,13 @@ def fleet_of(
 
     Raises:
         ConfigError: a key's environment variable is not set, or a URL is none.
-        EngineError: the embedded model is asked for and not there.
+        EngineError: the model cannot be had.
     """
     options = config.serve.engines
     count = options.replicas if replicas is None else replicas
-    model: Path | str = options.model
-    if options.model == "embedded":
-        model = embedded_model(on_progress=on_progress) if count or options.urls else NAME
-    name = options.name or (NAME if options.model == "embedded" else Path(options.model).name)
+    here = count or Path(options.model).is_dir() or (options.model == EMBEDDED and options.urls)
+    model = served_model(options.model, on_progress=on_progress).folder if here else options.model
+    name = options.name or model_name(options.model)
     key = secret(options.api_key_env, "[tool.agentkit.serve.engines]") or ""
     return Fleet(
         model,
@@ -49,26 +46,6 @@ def fleet_of(
         elsewhere={it: upstream(it, settings) for it, settings in config.upstreams.items()},
         pace=Pace(drain=options.drain_time),
         on_progress=on_progress,
-    )
-
-
-def engine_settings(
-    options: EngineOptions, replicas: int, speculative: Mapping[str, Any] | None = None
-) -> EngineSettings:
-    """How each of so many servers on this machine runs. Several share its cores."""
-    cores = os.cpu_count() or 1
-    room = options.live_adapters + 1 if options.live_adapters else 0
-    return EngineSettings(
-        max_model_len=options.max_model_len,
-        max_num_seqs=options.max_num_seqs,
-        kv_cache_gib=options.kv_cache_gib,
-        start_timeout=options.start_timeout,
-        threads=max(1, cores // replicas) if replicas > 1 else None,
-        max_loras=room,
-        max_cpu_loras=room,
-        max_lora_rank=options.max_lora_rank,
-        speculative=speculative,
-        arguments=options.arguments,
     )
 
 

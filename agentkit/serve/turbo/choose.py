@@ -12,8 +12,7 @@ from agentkit.config import Config
 from agentkit.scenario import load
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.command import intel_openmp, is_cpu_build
-from agentkit.serve.embedded import NAME, embedded_model
-from agentkit.serve.fleet.build import engine_settings
+from agentkit.serve.model import engine_settings, served_model
 from agentkit.serve.turbo.payoff import NGRAM, Turbo, decide
 from agentkit.serve.turbo.traffic import Sample, asking, golden_traffic, recorded_traffic
 from agentkit.store import Store
@@ -71,10 +70,9 @@ async def measured(
 ) -> Turbo:
     """Measure with the model and the settings of the project's engines. Raises as `speculation`."""
     options = config.serve.engines
-    embedded = options.model == "embedded"
-    model: Path | str = embedded_model(on_progress=tell) if embedded else options.model
-    name = NAME if embedded else Path(options.model).name
-    return await decide(model, name, engine_settings(options, replicas), samples, traffic, adapter, tell)
+    model = await asyncio.to_thread(served_model, options.model, on_progress=tell)
+    settings = engine_settings(options, replicas)
+    return await decide(model.folder, model.name, settings, samples, traffic, adapter, tell)
 
 
 async def _traffic(config: Config, store: Store, scenarios: Path) -> tuple[tuple[Sample, ...], str]:

@@ -60,7 +60,10 @@ def _train(folder: Path, phase: Phase, span: Part | None) -> None:
     with progress.timed("loading"):
         trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
-    progress.tell("begin", method=phase.method, train=len(learn), validation=len(check))
+    with progress.timed("loading"):
+        away = trainee.try_shortcuts(sorted((ids[it.id] for it in learn), key=len)[:2])
+    facts_of_model = {"shared": trainee.share, "apart": round(away, 3)}
+    progress.tell("begin", method=phase.method, train=len(learn), validation=len(check), **facts_of_model)
     watch, facts = _trainer(phase.method)(Task(folder, phase, trainee, learn, check, guards, ids, progress))
     seconds = {part: round(spent, 3) for part, spent in progress.seconds.items()}
     seconds["forward and backward"] = round(progress.elapsed - sum(progress.seconds.values()), 3)

@@ -2,7 +2,8 @@
 
 Sampling follows the served request: the same grammar (xgrammar, no white space between JSON tokens), the same frequency
 penalty, the same limit. Prompts of a batch are read once. All completions of a prompt are then written side by
-side, one token of each at a time, in one row behind it: each sees the prompt and its own tokens.
+side, one token of each at a time, in one row behind it: each sees the prompt and its own tokens. For a model whose
+layers do not see all that came before, each completion has a row of its own.
 """
 
 from __future__ import annotations
@@ -49,12 +50,23 @@ class Completion:
 
 
 class Generator:
-    """Writes completions with a model. Schemas are compiled once for all calls."""
+    """Writes completions with a model. Schemas are compiled once for all calls.
+
+    Args:
+        ends: tokens that end an answer.
+        share: read what prompts have in common once, and write the completions of a prompt in one row.
+    """
 
     def __init__(
-        self, model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, ends: Sequence[int]
+        self,
+        model: PreTrainedModel | PeftModel,
+        tokenizer: PreTrainedTokenizerBase,
+        ends: Sequence[int],
+        *,
+        share: bool = True,
     ) -> None:
         self._model = model
+        self._share = share
         self._ends = tuple(ends)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
         vocabulary = model.config.get_text_config().vocab_size
@@ -82,8 +94,10 @@ class Generator:
         was_training = self._model.training
         self._model.eval()
         try:
-            for batch in _batches(prompts):
-                rows = self._write([prompts[i] for i in batch], [schemas[i] for i in batch], samples, decoding, draw)
+            shared = _shared(prompts) if self._share and prompts else 0
+            for batch in _batches(prompts, shared):
+                begin = self._read([prompts[i] for i in batch], shared)
+                rows = self._write(*begin, [schemas[i] for i in batch], samples, decoding, draw)
                 for place, index in enumerate(batch):
                     found[index] = rows[place * samples : (place + 1) * samples]
         finally:
@@ -92,20 +106,30 @@ class Generator:
 
     def _write(
         self,
-        prompts: Sequence[Sequence[int]],
+        cache: DynamicCache,
+        logits: torch.Tensor,
+        seen: torch.Tensor,
         schemas: Sequence[Mapping[str, Any] | None],
         samples: int,
         decoding: Decoding,
         draw: torch.Generator,
     ) -> list[Completion]:
-        cache, logits, seen = self._read(prompts)
+        """`samples` answers to each of the prompts that were read."""
         logits = logits.repeat_interleave(samples, 0)
+        columns = samples if self._share else 1
+        if columns < samples:
+            cache.batch_repeat_interleave(samples)
+            seen = seen.repeat_interleave(samples, 0)
         writers = [_Writer(self._matcher(schema)) for schema in schemas for _ in range(samples)]
         counts = torch.zeros_like(logits) if decoding.frequency_penalty else None
         bitmask = xgrammar.allocate_token_bitmask(len(writers), self._vocabulary)
         position = seen.sum(1, keepdim=True)
-        visible = seen[:, None, None, :].bool().expand(-1, 1, samples, -1)
-        own = torch.eye(samples, dtype=torch.bool)[None, None].expand(len(prompts), 1, -1, -1)
+        rows = len(seen)
+        if self._share:
+            visible = seen[:, None, None, :].bool().expand(-1, 1, columns, -1)
+            own = torch.eye(columns, dtype=torch.bool, device=seen.device)[None, None].expand(rows, 1, -1, -1)
+        else:
+            visible, own = seen, seen.new_ones(rows, 1)
         for _ in range(decoding.max_tokens):
             chosen = self._choose(logits, counts, bitmask, writers, decoding, draw)
             if all(writer.done for writer in writers):
@@ -114,30 +138,32 @@ class Generator:
                 counts.scatter_add_(1, chosen[:, None], torch.ones_like(chosen[:, None], dtype=counts.dtype))
             visible = torch.cat([visible, own], -1)
             output = self._model(
-                input_ids=chosen.view(len(prompts), samples),
+                input_ids=chosen.view(rows, columns).to(self._model.device),
                 attention_mask=visible,
-                position_ids=position.expand(-1, samples),
+                position_ids=position.expand(-1, columns),
                 past_key_values=cache,
                 use_cache=True,
             )
-            logits, position = output.logits.flatten(0, 1).float(), position + 1
+            logits, position = output.logits.flatten(0, 1).float().cpu(), position + 1
         return [writer.completion() for writer in writers]
 
-    def _read(self, prompts: Sequence[Sequence[int]]) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
+    def _read(self, prompts: Sequence[Sequence[int]], shared: int) -> tuple[DynamicCache, torch.Tensor, torch.Tensor]:
         """Keys and values of the prompts, the logits after each, and the mask of what is no padding.
 
-        What all prompts begin with is read once, for all of them; the padding stands behind that.
+        The `shared` tokens that all prompts begin with are read once, for all of them; the padding stands behind them.
         """
-        shared = _shared(prompts)
+        device = self._model.device
         cache = DynamicCache(config=self._model.config)
         if shared:
-            start = torch.tensor([prompts[0][:shared]])
+            start = torch.tensor([prompts[0][:shared]], device=device)
             self._model(input_ids=start, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache.batch_repeat_interleave(len(prompts))
         rests = [list(prompt[shared:]) for prompt in prompts]
         width = max(map(len, rests))
-        ids = torch.tensor([[self._pad] * (width - len(rest)) + rest for rest in rests])
-        mask = torch.tensor([[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests])
+        ids = torch.tensor([[self._pad] * (width - len(rest)) + rest for rest in rests], device=device)
+        mask = torch.tensor(
+            [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests], device=device
+        )
         output = self._model(
             input_ids=ids,
             attention_mask=mask,
@@ -146,7 +172,7 @@ class Generator:
             use_cache=True,
             logits_to_keep=1,
         )
-        return cache, output.logits[:, -1].float(), mask
+        return cache, output.logits[:, -1].float().cpu(), mask
 
     def _choose(
         self,
@@ -225,11 +251,8 @@ def _drawn(scores: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
     return torch.searchsorted(share, aim, right=True)[:, 0].clamp(max=scores.shape[1] - 1)
 
 
-def _batches(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+def _batches(prompts: Sequence[Sequence[int]], shared: int) -> list[list[int]]:
     """Places of prompts that are read together: of like length, so that little is padding."""
-    if not prompts:
-        return []
-    shared = _shared(prompts)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     batches: list[list[int]] = []
     for index in order:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.tuners.lora import Linear
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from agentkit.errors import UsageError
 from agentkit.tune.phase import Phase
@@ -20,7 +22,8 @@ from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.attention import read_keys_once
 from agentkit.tune.trainer.generate import Generator
 from agentkit.tune.trainer.logprob import score_completions_only
-from agentkit.tune.trainer.packed import share_prompts
+from agentkit.tune.trainer.packed import compute_alone, share_prompts
+from agentkit.tune.trainer.shortcuts import APART, apart, sees_all
 
 _UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)
 """What comes of a folder in which something is missing, broken, or of another model."""
@@ -34,13 +37,44 @@ class Trainee:
     tokenizer: PreTrainedTokenizerBase
     end: int
     """Token that ends an answer."""
+    rounding: torch.dtype
+    """Precision of the weights that are served, whatever they are computed with."""
+    share: bool = True
+    """Whether what rows have in common is computed once."""
     _generator: Generator | None = field(default=None)
 
     @property
     def generator(self) -> Generator:
         if self._generator is None:
-            self._generator = Generator(self.model, self.tokenizer, (self.end,))
+            self._generator = Generator(self.model, self.tokenizer, (self.end,), share=self.share)
         return self._generator
+
+    def try_shortcuts(self, prompts: Sequence[Sequence[int]]) -> float:
+        """Hold what is computed together against the model computed row by row, at a few prompts (token ids). Where it
+        is something else, nothing is shared any more. Gives how far it is apart, in nats a token.
+
+        Raises:
+            UsageError: it is something else without sharing, too.
+        """
+        base = self.model.get_base_model()
+        pad = int(self.tokenizer.pad_token_id)
+        with self.as_served() as generator:
+            try:
+                found = apart(base, generator, prompts, pad)
+            except (RuntimeError, ValueError, TypeError):  # a mask or a position that its layers do not take
+                if not self.share:
+                    raise
+                found = math.inf
+        if found > APART and self.share:
+            self.share, self._generator = False, None
+            compute_alone(base.base_model)
+            return self.try_shortcuts(prompts)
+        if found > APART:
+            raise UsageError(
+                f"model {base.config.model_type}: its answers written in a batch are {found:.1f} nats a token from "
+                f"those written alone, expected less than {APART}: it cannot be trained here"
+            )
+        return found
 
     @contextmanager
     def as_served(self, scale: float = 1.0) -> Iterator[Generator]:
@@ -55,7 +89,7 @@ class Trainee:
                 change = torch.zeros_like(weight, dtype=torch.float32)
                 for name in layer.active_adapters:
                     change += scale * layer.get_delta_weight(name).float()
-                weight.data = (weight.data.float() + change).to(weight.dtype)
+                weight.data = (weight.data.float() + change).to(self.rounding).to(weight.dtype)
         try:
             with self.model.disable_adapter():
                 yield self.generator
@@ -104,9 +138,11 @@ def load_trainee(phase: Phase) -> Trainee:
         torch.set_num_threads(phase.threads)
     tokenizer = load_tokenizer(phase.model)
     base = _base(phase)
-    if phase.share_prompts:
+    share = phase.share_prompts and sees_all(base.config)
+    if share:
         share_prompts(base.base_model)
         read_keys_once(base)
+    if phase.share_prompts:
         score_completions_only()
     torch.manual_seed(phase.seed)
     if phase.start is not None:
@@ -128,14 +164,30 @@ def load_trainee(phase: Phase) -> Trainee:
         ):  # autocast does it the other way round: small weights, not states
             setattr(module, "cast_input_dtype_enabled", False)  # noqa: B010
     assert tokenizer.eos_token_id is not None
-    return Trainee(model, tokenizer, int(tokenizer.eos_token_id))
+    return Trainee(model, tokenizer, int(tokenizer.eos_token_id), _rounding(phase.model, base), share)
 
 
 def _base(phase: Phase) -> PreTrainedModel:
     try:
-        return AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))
+        model = AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))
+        return cast(PreTrainedModel, model.to(_device()))
     except _UNREADABLE as error:
         raise UsageError(f"model {phase.model}: cannot be loaded: {_first_line(error)}") from None
+
+
+def _rounding(folder: str, base: PreTrainedModel) -> torch.dtype:
+    """The precision in which the model's weights are kept, and merged ones will be."""
+    kept = AutoConfig.from_pretrained(folder).dtype
+    return kept if isinstance(kept, torch.dtype) else base.dtype
+
+
+def _device() -> torch.device:
+    """Where the model is computed with: on a machine with several GPUs, the one of this process."""
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        if torch.cuda.is_available()
+        else torch.device("cpu")
+    )
 
 
 def _taken_up(base: PreTrainedModel, adapter: str) -> PeftModel:

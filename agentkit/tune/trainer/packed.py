@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutputWithPast
 
 _WORTH = 0.8
 """Packing is done where it leaves less than this share of the tokens."""
@@ -45,10 +44,15 @@ def share_prompts(decoder: nn.Module) -> None:
             return plain(input_ids=input_ids, attention_mask=attention_mask, **others)
         others |= {"position_ids": packing.positions, "use_cache": False}
         output = plain(input_ids=packing.ids, attention_mask=packing.visible, **others)
-        hidden = output.last_hidden_state.flatten(0, 1)[packing.source]
-        return BaseModelOutputWithPast(last_hidden_state=hidden)
+        output.last_hidden_state = output.last_hidden_state.flatten(0, 1)[packing.source]
+        return output
 
     decoder.forward = forward
+
+
+def compute_alone(decoder: nn.Module) -> None:
+    """From now on, each row by itself again."""
+    decoder.__dict__.pop("forward", None)
 
 
 def pack(ids: Tensor, mask: Tensor) -> Packing | None:

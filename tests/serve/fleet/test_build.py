@@ -12,7 +12,8 @@ from agentkit.config import Config, EngineOptions, UpstreamSettings
 from agentkit.errors import ConfigError
 from agentkit.records import Target, TargetKind
 from agentkit.serve.fleet import fleet_of
-from agentkit.serve.fleet.build import engine_settings, upstream
+from agentkit.serve.fleet.build import upstream
+from agentkit.serve.model import engine_settings
 
 
 def config(engines: dict[str, Any], **more: Any) -> Config:

@@ -162,6 +162,6 @@ def test_many_prompts_are_read_in_batches_and_given_back_in_order(made: Tiny, mo
     greedy = decoding(temperature=0.0, max_tokens=6)
     together = made.write(PROMPTS, [None] * len(PROMPTS), 2, greedy, 0)
     monkeypatch.setattr(generate, "_READ_TOKENS", 8)
-    assert len(generate._batches(PROMPTS)) > 1
+    assert len(generate._batches(PROMPTS, 0)) > 1
     apart = made.write(PROMPTS, [None] * len(PROMPTS), 2, greedy, 0)
     assert [[it.ids for it in group] for group in apart] == [[it.ids for it in group] for group in together]

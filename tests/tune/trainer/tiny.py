@@ -19,7 +19,7 @@ from tests.tune.trainer.nursery import Fork, Nursery
 
 COLOURS = ("red", "blue", "green", "white")
 OBJECTS = ("door", "chair", "old garden fence", "wall", "boat", "roof of the house by the sea")
-_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 _PAINT = {
     "name": "paint",
     "description": "Paint something.",
@@ -49,7 +49,7 @@ def write_model(folder: Path, seed: int = 5) -> Path:
         pad_token_id=2,
     )
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
-    for name in _TOKENIZER:
+    for name in TOKENIZER:
         shutil.copyfile(embedded / name, folder / name)
     return folder
 
