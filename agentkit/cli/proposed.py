@@ -96,8 +96,9 @@ def _target(store: Store, config: Config, played: str) -> tuple[Target | None, s
         return Target(TargetKind.ADAPTER, store.adapter(adapters[0]).name), ""
     if name in config.upstreams:
         return Target(TargetKind.UPSTREAM, name), ""
-    if getattr(settings, "engine", None):
-        return Target(TargetKind.BASE), ""
+    if engine := getattr(settings, "engine", None):
+        serves = config.serve.engines.model
+        return (Target(TargetKind.BASE), "") if engine == serves else (None, f"the engines serve {serves}, not {engine}")
     model, url = getattr(settings, "model", None), getattr(settings, "base_url", None)
     for upstream, it in config.upstreams.items():
         if (it.model, it.base_url) == (model, url):

@@ -147,7 +147,7 @@ def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
     dialect = {"sqlite": sqlite, "postgresql": postgresql}.get(connection.dialect.name)
     if dialect is not None:
         new = dialect.insert(exchanges).on_conflict_do_nothing(index_elements=["id"])
-        return connection.execute(new, rows).rowcount
+        return connection.execute(new, rows, execution_options={"preserve_rowcount": True}).rowcount
     known = {row["id"] for row in rows} & set(_known(connection, [row["id"] for row in rows]))
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:

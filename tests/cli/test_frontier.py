@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentkit.cli.proposed import _proposal, _target
-from agentkit.config import Config
+from agentkit.config import Config, parse_config
 from agentkit.gate.frontier import Offer, choose
 from agentkit.records import Target, TargetKind
 from agentkit.serve.routes import newest
@@ -151,6 +151,8 @@ def test_an_adapter_is_proposed_as_a_canary_first(bare: Cli, tmp_path: Path) -> 
         assert _target(store, Config(), "demo+refund-v1-3fa9") == (Target(TargetKind.ADAPTER, "refund-v1-3fa9"), "")
         assert _target(store, Config(), "demo+a+b") == (None, "a route names one adapter, and this agent has several")
         assert "add [tool.agentkit.upstreams.gpt]" in _target(store, Config(), "gpt")[1]
+        another = parse_config({"agents": {"own": {"kind": "chat", "engine": "./clerk"}}}, "pyproject.toml")
+        assert _target(store, another, "own") == (None, "the engines serve embedded, not ./clerk")
         found = _proposal(store, Config(), newest(store), "till", choose("refund", [sure("demo+refund-v1-3fa9")], 0.9))
         assert found.changes is False
         assert found.note == "candidate: agentkit route canary till/refund refund-v1-3fa9, then promote"
