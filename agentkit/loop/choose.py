@@ -8,7 +8,23 @@ from agentkit.loop.production import Production, StepRate
 
 
 def chosen_agent(config: Config) -> str:
-    """The agent of the loop. Raises UsageError where none is named and the project has several, or one is unknown."""
+    """The agent of the loop.
+
+    Raises:
+        UsageError: none is named and the project has several, one is unknown, or its model is another than the one that
+            is served.
+    """
+    name = _named(config)
+    engine, serves = getattr(config.agents[name], "engine", None), config.serve.engines.model
+    if engine != serves:
+        raise UsageError(
+            f"[tool.agentkit.agents.{name}] engine: found {engine!r}, expected {serves!r}, the model of "
+            "[tool.agentkit.serve.engines]: the loop trains what it serves"
+        )
+    return name
+
+
+def _named(config: Config) -> str:
     names = [name for name, it in config.agents.items() if isinstance(it, ChatAgent)]
     name = config.loop.agent
     if name is None and len(names) == 1:

@@ -205,6 +205,10 @@ def test_no_stage_begins_after_the_time_is_used_up(store: Store) -> None:
 
 def test_the_agent_must_be_clear() -> None:
     assert chosen_agent(Config(agents={"till": AGENT})) == "till"
+    for engine in (None, "./clerk"):
+        other = Config(agents={"till": AGENT.model_copy(update={"engine": engine})})
+        with pytest.raises(UsageError, match=f"agents.till. engine: found {engine!r}, expected 'embedded', the model"):
+            chosen_agent(other)
     two = Config(agents={"till": AGENT, "desk": AGENT})
     with pytest.raises(UsageError, match=r"agent: is missing; expected one of till, desk"):
         chosen_agent(two)
