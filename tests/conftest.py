@@ -9,10 +9,18 @@ import pytest
 from hypothesis import settings
 
 from agentkit.serve import Endpoint, model_endpoint, served_model
+from tests import postgres
 from tests.serve.collector import Collector
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes tells of the machine, not of the code
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Of a database on a real PostgreSQL."""
+    with postgres.server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

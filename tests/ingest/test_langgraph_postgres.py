@@ -1,8 +1,7 @@
-"""A real Postgres saver, where `AGENTKIT_TEST_POSTGRES` names a scratch database and the saver is installed."""
+"""LangGraph's own Postgres saver on a real PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Annotated, Any, TypedDict
 
@@ -13,12 +12,12 @@ from langgraph.graph.message import add_messages
 
 from agentkit.errors import UsageError
 from agentkit.ingest.langgraph import read_langgraph
+from tests.postgres import NEEDED
 
 psycopg = pytest.importorskip("psycopg")
 postgres = pytest.importorskip("langgraph.checkpoint.postgres")
 
-_URL = os.environ.get("AGENTKIT_TEST_POSTGRES", "").replace("postgresql+psycopg://", "postgresql://")
-pytestmark = pytest.mark.skipif(not _URL, reason="AGENTKIT_TEST_POSTGRES names no database")
+pytestmark = [pytest.mark.slow, NEEDED]
 
 
 class State(TypedDict):
@@ -26,11 +25,12 @@ class State(TypedDict):
 
 
 @pytest.fixture
-def database() -> Iterator[str]:
+def database(postgres_url: str) -> Iterator[str]:
     """A schema of its own, gone afterwards."""
-    with psycopg.connect(_URL, autocommit=True) as connection:
+    url = postgres_url.replace("postgresql+psycopg://", "postgresql://")
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA agentkit_threads")
-        yield f"{_URL}{'&' if '?' in _URL else '?'}options=-csearch_path%3Dagentkit_threads"
+        yield f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Dagentkit_threads"
         connection.execute("DROP SCHEMA agentkit_threads CASCADE")
 
 
