@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agentkit.config.settings import EMBEDDED, Endpoint, ModelName, Settings
+from agentkit.config.settings import EMBEDDED, Endpoint, Settings
 
 
 class UpstreamSettings(Endpoint):
@@ -16,8 +16,9 @@ class UpstreamSettings(Endpoint):
 class EngineOptions(Settings):
     """`[tool.agentkit.serve.engines]`: the model servers that are started here."""
 
-    model: ModelName = EMBEDDED
-    """`embedded`, the small model that comes with the demo; or a model's folder, or its name in a model hub."""
+    model: str = EMBEDDED
+    """`embedded`, the small model that comes with the demo; or a model's folder, or its name in a model hub. Where
+    servers are only named by `urls`, any name."""
     name: str | None = None
     """What the servers call it; left out, the embedded model's name or the last part of `model`."""
     replicas: Annotated[int, Field(ge=0, le=64)] = 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.config import EMBEDDED, EngineOptions
-from agentkit.errors import EngineError
+from agentkit.errors import EngineError, near_match
 from agentkit.serve import embedded
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.command import EngineSettings
@@ -51,7 +51,7 @@ def served_model(model: str, *, on_progress: Callable[[str], None] | None = None
     folder = Path(model)
     if not folder.is_dir():
         if model.startswith((".", "/", "~")) or model.count("/") != 1:
-            raise EngineError(f"model {model}: there is no such folder")
+            raise EngineError(f"model {model}: there is no such folder{near_match(model, [EMBEDDED])}")
         folder = _downloaded(model, on_progress)
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise EngineError(f"model {model}: expected config.json and *.safetensors in {folder}")

@@ -88,14 +88,11 @@ def test_a_hub_s_model_is_found_in_its_cache(base: Path, tmp_path: Path) -> None
 
 
 def test_a_name_that_is_none_is_refused() -> None:
-    for table in (
-        {"agents": {"mine": {"kind": "chat", "engine": "embeded"}}},
-        {"serve": {"engines": {"model": "embeded"}}},
-    ):
-        with pytest.raises(
-            ConfigError, match=r"found 'embeded', expected `embedded`, a folder .*did you mean 'embedded'"
-        ):
-            parse_config(table, "pyproject.toml")
+    with pytest.raises(EngineError, match=r"there is no such folder \(did you mean 'embedded'"):
+        served_model("embeded")
+    table = {"agents": {"mine": {"kind": "chat", "engine": "embeded"}}}
+    with pytest.raises(ConfigError, match=r"found 'embeded', expected `embedded`, a folder .*did you mean 'embedded'"):
+        parse_config(table, "pyproject.toml")
     parse_config({"agents": {"mine": {"kind": "chat", "engine": "acme/clerk-7b"}}}, "pyproject.toml")
 
 
