@@ -83,7 +83,7 @@ async def test_faults_strike_its_calls(airline: tuple[Loaded, ...], play_suite: 
         assert trial.verdict is Verdict.SUCCESS
 
 
-async def test_two_hundred_trials_leave_nothing_behind(
+async def test_many_trials_leave_nothing_behind(
     airline: tuple[Loaded, ...], play_suite: PlaySuite, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Prints what it took: seconds by the clock and of processors, and the most processes there were at once."""
@@ -97,15 +97,15 @@ async def test_two_hundred_trials_leave_nothing_behind(
             await asyncio.sleep(0.2)
 
     watching = asyncio.create_task(watch())
-    run, trials = await play_suite(airline, ScriptedAgent("s", 0.9), trials=29, variants=None, concurrency=4)
+    run, trials = await play_suite(airline, ScriptedAgent("s", 0.9), trials=9, variants=None, concurrency=4)
     watching.cancel()
     seconds, processors = time.monotonic() - began, _processor_seconds() - used
-    assert (run.status, len(trials)) == ("finished", 203)
+    assert (run.status, len(trials)) == ("finished", 63)
     assert [trial.reason for trial in trials if trial.verdict is Verdict.INVALID] == []
     assert {child.pid for child in children()} == before
     assert most <= 4 + 2 + 4 + 1, "four trials, two kept warm, and those that are being started or ended"
     with capsys.disabled():
-        print(f"\n203 trials: {seconds:.0f} s, {processors:.0f} s of processors, at most {most} servers at once")
+        print(f"\n63 trials: {seconds:.0f} s, {processors:.0f} s of processors, at most {most} servers at once")
 
 
 def _processor_seconds() -> float:

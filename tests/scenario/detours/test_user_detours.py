@@ -287,9 +287,9 @@ async def test_a_scenarios_own_detour_can_be_disturbed_as_well() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [1.0, 0.0])
 async def test_every_detour_in_every_scenario_at_every_dose(accuracy: float) -> None:
-    trials = await played(everywhere(KINDS), accuracy, trials=2, seed=3)
+    trials = await played(everywhere(KINDS), accuracy, seed=3)
     wanted, status = (Verdict.SUCCESS, Status.PASSED) if accuracy else (Verdict.FAILURE, Status.FAILED)
-    assert len(trials) > 1700
+    assert len(trials) > 850
     assert {trial.verdict for trial in trials} == {wanted}
     assert {grade.status for trial in trials for grade in trial.steps} == {status, Status.NOT_REACHED}
     assert {found.effect for trial in trials for found in trial.disturbances} == {Effect.TRIGGERED}
