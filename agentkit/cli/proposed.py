@@ -97,10 +97,9 @@ def _target(store: Store, config: Config, played: str) -> tuple[Target | None, s
     if name in config.upstreams:
         return Target(TargetKind.UPSTREAM, name), ""
     if engine := getattr(settings, "engine", None):
-        serves = config.serve.engines.model
-        return (
-            (Target(TargetKind.BASE), "") if engine == serves else (None, f"the engines serve {serves}, not {engine}")
-        )
+        if engine != (serves := config.serve.engines.model):
+            return None, f"the engines serve {serves}, not {engine}"
+        return Target(TargetKind.BASE), ""
     model, url = getattr(settings, "model", None), getattr(settings, "base_url", None)
     for upstream, it in config.upstreams.items():
         if (it.model, it.base_url) == (model, url):

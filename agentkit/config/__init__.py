@@ -38,7 +38,7 @@ from agentkit.config.serving import (
     ServeSettings,
     UpstreamSettings,
 )
-from agentkit.config.settings import EMBEDDED, Endpoint, ModelName, Sampling, Settings
+from agentkit.config.settings import EMBEDDED, Endpoint, Sampling, Settings
 
 __all__ = [
     "DEFAULT_ADAPTERS",
@@ -61,7 +61,6 @@ __all__ = [
     "Limits",
     "LlmUser",
     "LoopSettings",
-    "ModelName",
     "RouterSettings",
     "Sampling",
     "ScriptedAgent",

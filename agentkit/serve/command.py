@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.errors import EngineError
-from agentkit.serve.precision import cpu_precision
+from agentkit.serve.precision import Precision, cpu_precision
 
 MISSING = (
     "vLLM is not installed in this Python environment: run `make setup` in a checkout, or "
@@ -74,16 +74,13 @@ def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> 
         *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
         *("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "parameter"),
         *("--chat-template-content-format", "string"),
-        *(_cpu_arguments() if is_cpu_build() else ()),
+        *(_CPU_ARGUMENTS if is_cpu_build() else ()),
+        *(("--dtype", "float32") if precision() == "float32" else ()),
         *(("--otlp-traces-endpoint", traces) if traces else ()),
         *_lora(settings),
         *(("--speculative-config", json.dumps(settings.speculative)) if settings.speculative else ()),
         *settings.arguments,
     ]
-
-
-def _cpu_arguments() -> tuple[str, ...]:
-    return (*_CPU_ARGUMENTS, *(("--dtype", "float32") if cpu_precision() == "float32" else ()))
 
 
 def _lora(settings: EngineSettings) -> tuple[str, ...]:
@@ -109,6 +106,11 @@ def is_cpu_build() -> bool:
     except metadata.PackageNotFoundError:
         return True
     return False
+
+
+def precision() -> Precision:
+    """In which models are served and trained here. Raises EngineError as `is_cpu_build`."""
+    return cpu_precision() if is_cpu_build() else "bfloat16"
 
 
 def _program() -> list[str]:

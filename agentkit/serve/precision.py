@@ -17,7 +17,7 @@ _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
 def cpu_precision(cpu: Path = _CPU) -> Precision:
     """`bfloat16` where the processor multiplies such numbers itself, else `float32`.
 
-    Without those instructions bfloat16 is emulated: on two cores of an Ice Lake server, vLLM wrote 1.9 times as many
+    Without those instructions bfloat16 is emulated: on two cores of an Ice Lake server, vLLM wrote 1.8 times as many
     tokens a second in float32 with 16 requests, and read prompts twice as fast. Where the flags cannot be read, the
     processor is taken for one that has them.
     """

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from agentkit.config import ChatAgent, Config
+from agentkit.config import Config
 from agentkit.errors import AgentkitError
 from agentkit.grade import load_rubric
 from agentkit.play.session import recorded_settings
@@ -261,7 +261,7 @@ class Work:
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:
         under = self.folder / f"train{self.part}"
         context = self.config.serve.engines.max_model_len
-        return plan_phases(method, under, self.base.folder, self._sampling, self.settings, context)
+        return plan_phases(method, under, self.base.folder, chat_settings(self.run), self.settings, context)
 
     def _published(self, manifest: Manifest, method: str, results: Sequence[Mapping[str, Any]]) -> list[Adapter]:
         """The adapters of the phases that learned something, in order; the last is the one to be proved. None where no
@@ -369,10 +369,6 @@ class Work:
     def base(self) -> ServedModel:
         """The model that is trained: the one that the agent is served with."""
         return served_model(trained_model(self.run), on_progress=self.tell)
-
-    @property
-    def _sampling(self) -> ChatAgent:
-        return chat_settings(self.run)
 
     @contextmanager
     def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:

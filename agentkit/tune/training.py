@@ -14,8 +14,7 @@ import orjson
 
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
-from agentkit.serve.command import is_cpu_build
-from agentkit.serve.precision import cpu_precision
+from agentkit.serve.command import precision
 from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
@@ -58,7 +57,7 @@ def _phase(
         "seed": settings.training_seed,
         "lora": Lora(rank=settings.rank, alpha=2 * settings.rank),
         "max_tokens": sampling.max_tokens or 256,
-        "dtype": cpu_precision() if is_cpu_build() else "bfloat16",
+        "dtype": precision(),
         "frequency_penalty": float(sampling.extra_body.get("frequency_penalty", 0.0)),
         "evaluate_every": settings.evaluate_every,
         "patience": settings.patience,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -170,7 +169,7 @@ def load_trainee(phase: Phase) -> Trainee:
 def _base(phase: Phase) -> PreTrainedModel:
     try:
         model = AutoModelForCausalLM.from_pretrained(phase.model, dtype=getattr(torch, phase.dtype))
-        return cast(PreTrainedModel, model.to(_device()))
+        return cast(PreTrainedModel, model.to("cuda" if torch.cuda.is_available() else "cpu"))
     except _UNREADABLE as error:
         raise UsageError(f"model {phase.model}: cannot be loaded: {_first_line(error)}") from None
 
@@ -179,15 +178,6 @@ def _rounding(folder: str, base: PreTrainedModel) -> torch.dtype:
     """The precision in which the model's weights are kept, and merged ones will be."""
     kept = AutoConfig.from_pretrained(folder).dtype
     return kept if isinstance(kept, torch.dtype) else base.dtype
-
-
-def _device() -> torch.device:
-    """Where the model is computed with: on a machine with several GPUs, the one of this process."""
-    return (
-        torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        if torch.cuda.is_available()
-        else torch.device("cpu")
-    )
 
 
 def _taken_up(base: PreTrainedModel, adapter: str) -> PeftModel:
