@@ -28,7 +28,7 @@ felt in every answer."""
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free one.")
 @click.option("--replicas", type=click.IntRange(0, 64), help="Model servers to start [default: the configuration's].")
 @click.option("--no-engines", is_flag=True, help="Start none: only upstreams of the configuration answer.")
-@click.option("--turbo", type=click.Choice(["auto", "on", "off"]), help="N-gram speculation; auto: where it pays.")
+@click.option("--turbo", type=click.Choice(["auto", "on", "off"]), help="Speculation by look-up; auto: where it pays.")
 @click.option("--no-auth", is_flag=True, help="Let anybody on this machine in without a key.")
 @store_option
 @click.pass_context

@@ -37,7 +37,8 @@ class EngineOptions(Settings):
     on which an adapter that is applied to each request costs several times the time. `always`: canaries, too, which
     takes a replica for each."""
     turbo: Literal["auto", "on", "off"] = "off"
-    """N-gram speculation; `auto`: where it was measured to pay on recorded traffic."""
+    """Speculation by look-up; `auto`: `agentkit serve` measures whether it pays on recorded traffic. `on`: also where
+    an agent is played against a server of this machine."""
     max_model_len: Annotated[int, Field(gt=0)] = 4096
     """Longest conversation, in tokens, answer included."""
     max_num_seqs: Annotated[int, Field(gt=0)] = 16

@@ -35,8 +35,9 @@ from agentkit.store import Store
 Tell = Callable[[str], None]
 _START = 600.0
 """Seconds that the router may take to be ready."""
-_BATCH = 4
-"""Conversations of each variant between two looks at whether more are wanted."""
+_BATCH = 8
+"""Conversations of each variant between two looks at whether more are wanted; with fewer, the servers mostly wait for
+the last of them."""
 _THREADS = "OMP_NUM_THREADS"
 """While the loop itself plays and trains, nobody else computes here, and it takes all cores; the servers that answer
 users beside each other share them, as they always do."""

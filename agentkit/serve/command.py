@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,8 +116,8 @@ def precision() -> Precision:
 
 def _program() -> list[str]:
     if is_cpu_build():  # in which `vllm serve` fails, since it looks the other distribution up
-        return [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve"]
+        return [sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server"]
+    return [sys.executable, "-P", "-m", "vllm.entrypoints.cli.main", "serve"]
 
 
 def vllm_environment(model: str, api_key: str, settings: EngineSettings) -> dict[str, str]:
@@ -143,6 +144,15 @@ def intel_openmp() -> Path | None:
     """Intel's OpenMP library of this Python environment (`intel-openmp`, which comes with the CPU build)."""
     found = Path(sys.prefix) / "lib" / "libiomp5.so"
     return found if found.is_file() else None
+
+
+def can_speculate() -> bool:
+    """Whether vLLM may guess tokens here: on a CPU of Intel's kind it would be many times slower without that library.
+
+    Raises EngineError as `is_cpu_build`.
+    """
+    wanted = is_cpu_build() and platform.machine() in ("x86_64", "AMD64")
+    return not wanted or intel_openmp() is not None
 
 
 def _preloaded() -> dict[str, str]:

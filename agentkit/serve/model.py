@@ -13,7 +13,8 @@ from agentkit.config import EMBEDDED, EngineOptions
 from agentkit.errors import EngineError, near_match
 from agentkit.serve import embedded
 from agentkit.serve.adapter_folder import AdapterFolder
-from agentkit.serve.command import EngineSettings
+from agentkit.serve.command import EngineSettings, can_speculate
+from agentkit.serve.drafter import LOOKUP
 from agentkit.serve.engine import Endpoint, Engine
 from agentkit.serve.merged import merged_model, merged_name
 
@@ -116,4 +117,5 @@ def engine_settings(
 
 def playing_settings(options: EngineOptions) -> EngineSettings:
     """Of a server that one agent plays against: what it is given of adapters is in its weights."""
-    return replace(engine_settings(options), max_loras=0, max_cpu_loras=0)
+    speculative = LOOKUP if options.turbo == "on" and can_speculate() else None
+    return replace(engine_settings(options, speculative=speculative), max_loras=0, max_cpu_loras=0)

@@ -255,7 +255,9 @@ class Work:
         for folder, phase in self._phases(method):
             with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.name}"):
                 phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
-                results.append(train_phase(folder, phase, self.progress, self.trace.environment))
+                results.append(
+                    train_phase(folder, phase, self.progress, self.trace.environment, self.settings.processes)
+                )
         return results
 
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:

@@ -19,6 +19,8 @@ TRACEPARENT = "TRACEPARENT"
 """Variable of the environment that names the span below which the training program records its own."""
 JOB = "AGENTKIT_JOB"
 """Variable that names the job."""
+RENDEZVOUS = "AGENTKIT_RENDEZVOUS"
+"""Variable that says where the processes of a training meet, as PyTorch's `init_method`."""
 Method = Literal["sft", "grpo", "dpo", "kto"]
 Positive = Annotated[int, Field(gt=0)]
 

@@ -65,6 +65,8 @@ class JobSettings(BaseModel):
     preference_rate: Rate = 1e-4
     preference_beta: Rate = 0.1
     rank: Positive = 16
+    processes: Positive = 1
+    """That train together, each on a GPU of its own where there are any; an update is dealt out among them."""
     evaluate_every: Positive = 4
     patience: Positive = 3
     regressions: Annotated[int, Field(ge=0)] = 3

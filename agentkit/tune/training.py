@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,15 +16,19 @@ import orjson
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
 from agentkit.serve.command import precision
-from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
+from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
 PREFERENCES = "preferences.jsonl"
+_LOG = "train{}.log"
+"""What a process says; of several, each has its own."""
 _PROGRAM = (sys.executable, "-P", "-m", "agentkit.tune.trainer")
 _LOOK = 0.5
 """Seconds between two looks at the progress."""
 _LINES = 12
 """Of what the program said, that an error shows."""
+_GRACE = 30.0
+"""Seconds that a program which is told to end has for it; one that waits for another process may not hear it."""
 
 Listener = Callable[[Mapping[str, Any]], None]
 """Told each line of a training's progress."""
@@ -86,17 +91,22 @@ def _phase(
 
 
 def train_phase(
-    folder: Path, phase: Phase, listener: Listener, environment: Mapping[str, str] | None = None
+    folder: Path,
+    phase: Phase,
+    listener: Listener,
+    environment: Mapping[str, str] | None = None,
+    processes: int = 1,
 ) -> Mapping[str, Any]:
     """Train until it is done, and give what came of it. A phase that is done is not done again.
 
-    `environment`: more variables for the program, such as the span that it records its own below.
+    `environment`: more variables for the program, such as the span that it records its own below. `processes`: how
+    many train together, each on a GPU of its own where there are any.
 
     Raises:
         AgentkitError: the training failed; with the end of what it said.
     """
     phase.write(folder)
-    _run("train", folder, listener, environment or {})
+    _run("train", folder, listener, environment or {}, processes=processes)
     found: dict[str, Any] = orjson.loads((folder / RESULT).read_bytes())
     return found
 
@@ -115,31 +125,66 @@ def weaken_adapter(folder: Path, goal: float) -> None:
     _run("weaken", folder, lambda _: None, {}, str(goal))
 
 
-def _run(verb: str, folder: Path, listener: Listener, environment: Mapping[str, str], *arguments: str) -> None:
-    progress, log = folder / "progress.jsonl", folder / "train.log"
+def _run(
+    verb: str, folder: Path, listener: Listener, environment: Mapping[str, str], *arguments: str, processes: int = 1
+) -> None:
+    progress, logs = folder / "progress.jsonl", [folder / _LOG.format(rank or "") for rank in range(processes)]
     told = progress.stat().st_size if progress.is_file() else 0
     known = {name: value for name, value in os.environ.items() if name != TRACEPARENT}  # not somebody else's span
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*_PROGRAM, verb, str(folder), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**known, "HF_HUB_OFFLINE": "1", **environment},
-        )
+    known |= {"HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryDirectory() as meeting:
+        started: list[subprocess.Popen[bytes]] = []
         try:
-            while process.poll() is None:
+            for rank, log in enumerate(logs):
+                own = {**known, **_rank(rank, processes, Path(meeting)), **({} if rank else environment)}
+                started.append(_start([*_PROGRAM, verb, str(folder), *arguments], own, log))
+            while None in (codes := [it.poll() for it in started]) and not any(codes):
                 time.sleep(_LOOK)
                 told = _tell(progress, told, listener)
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
+        finally:
+            _end(started)
     _tell(progress, told, listener)
-    if process.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
-        end = "\n".join(f"  {line}" for line in lines)
-        raise AgentkitError(f"training in {folder} ended with exit code {process.returncode}; it said:\n{end}")
+    # One that lost the others crashes, with 1; what the first of them failed by is another code.
+    for code, log in sorted(zip(codes, logs, strict=True), key=lambda it: it[0] == 1):
+        if code:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:]
+            end = "\n".join(f"  {line}" for line in lines)
+            raise AgentkitError(f"training in {folder} ended with exit code {code}; it said:\n{end}")
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
+        )
+
+
+def _rank(rank: int, size: int, meeting: Path) -> dict[str, str]:
+    """What a process of several is told: which it is, as `torchrun` says it, and where it meets the others."""
+    if size == 1:
+        return {}
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+    cores = max(1, (os.cpu_count() or 1) // size)
+    loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    usual = {"OMP_NUM_THREADS": str(cores), **loopback}
+    return {
+        **{name: value for name, value in usual.items() if name not in os.environ},
+        **{name: str(value) for name, value in names.items()},
+        RENDEZVOUS: f"file://{meeting}/ranks",
+    }
+
+
+def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
+    """What still runs of them is ended, in order where it hears of it in time."""
+    running = [it for it in started if it.poll() is None]
+    for process in running:
+        process.terminate()
+    for process in running:
+        try:
+            process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _tell(file: Path, told: int, listener: Listener) -> int:

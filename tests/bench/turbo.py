@@ -1,6 +1,6 @@
-"""What n-gram speculation gains on the shipped scenarios' tool calls, one request at a time (see README.md).
+"""What speculation gains on the shipped scenarios' tool calls, one request at a time (see README.md).
 
-    python tests/bench/turbo.py [--requests 16] [--dialect guided|hermes|both] [--base] [--speculative JSON ...]
+    python tests/bench/turbo.py [--requests 16] [--earlier 24] [--dialect guided|hermes|both] [--base]
 
 Each answer of the golden conversations is written by a real vLLM with the embedded model and a LoRA adapter, the
 grammar forcing its words, so that every server writes the same tokens.
@@ -25,7 +25,7 @@ from agentkit.scenario import load
 from agentkit.serve import EngineSettings, embedded_model
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.embedded import NAME
-from agentkit.serve.turbo import NGRAM, Sample, golden_traffic
+from agentkit.serve.turbo import LOOKUP, Sample, golden_traffic
 from agentkit.serve.turbo.measure import Speed, speed
 from agentkit.serve.turbo.payoff import at_least
 from agentkit.serve.turbo.traffic import asking
@@ -53,13 +53,14 @@ async def traffic(dialect: str, requests: int) -> tuple[Sample, ...]:
 
 
 async def measure(dialect: str, options: argparse.Namespace, adapted: AdapterFolder | None) -> list[tuple[str, Speed]]:
-    samples = await traffic(dialect, options.requests)
+    samples = await traffic(dialect, options.earlier + options.requests)
+    earlier, samples = samples[: options.earlier], samples[options.earlier :]
     found = []
-    for given in ("null", *(options.speculative or [json.dumps(NGRAM)])):
+    for given in ("null", *(options.speculative or [json.dumps(LOOKUP)])):
         speculative: Mapping[str, Any] | None = json.loads(given)
         room = 0 if adapted is None else 1
         settings = EngineSettings(max_loras=room, max_cpu_loras=room, speculative=speculative)
-        took = await speed(embedded_model(), NAME, settings, samples, adapted)
+        took = await speed(embedded_model(), NAME, settings, samples, adapted, earlier=earlier)
         found.append(("without" if speculative is None else given, took))
         plain = found[0][1]
         times = took.tokens_per_second / plain.tokens_per_second
@@ -76,6 +77,7 @@ async def measure(dialect: str, options: argparse.Namespace, adapted: AdapterFol
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=16)
+    parser.add_argument("--earlier", type=int, default=24, help="requests that are answered before, all at once")
     parser.add_argument("--dialect", choices=("guided", "hermes", "both"), default="both")
     parser.add_argument("--base", action="store_true", help="the base model, with no adapter")
     parser.add_argument("--speculative", action="append", help="instead of the default; may be given several times")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,17 @@ from typing import Any
 from agentkit.config import Config
 from agentkit.scenario import load
 from agentkit.serve.adapter_folder import AdapterFolder
-from agentkit.serve.command import intel_openmp, is_cpu_build
+from agentkit.serve.command import can_speculate
+from agentkit.serve.drafter import LOOKUP
 from agentkit.serve.model import engine_settings, served_model
-from agentkit.serve.turbo.payoff import NGRAM, Turbo, decide
+from agentkit.serve.turbo.payoff import Turbo, decide
 from agentkit.serve.turbo.traffic import Sample, asking, golden_traffic, recorded_traffic
 from agentkit.store import Store
 
 _REQUESTS = 24
-_FEW = 8
+_EARLIER = 24
+"""That a server has answered before it is measured: it guesses by what it wrote."""
+_FEW = 32
 """Recorded exchanges below which the scenarios' golden conversations are measured with instead."""
 
 
@@ -42,21 +44,18 @@ async def speculation(
     """
     if mode == "off":
         return None
-    if is_cpu_build() and platform.machine() in ("x86_64", "AMD64") and intel_openmp() is None:
-        tell(
-            "n-gram speculation stays off: without Intel's OpenMP library it is many times slower "
-            "(pip install intel-openmp)"
-        )
+    if not can_speculate():
+        tell("speculation stays off: without Intel's OpenMP library it is many times slower (pip install intel-openmp)")
         return None
     if mode == "on":
-        return NGRAM
+        return LOOKUP
     samples, traffic = await _traffic(config, store, Path(config.scenarios))
     if not samples:
-        tell("n-gram speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")
+        tell("speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")
         return None
     found = await measured(config, samples, traffic, replicas=replicas, adapter=adapter, tell=tell)
     tell(found.sentence)
-    return NGRAM if found.pays else None
+    return LOOKUP if found.pays else None
 
 
 async def measured(
@@ -68,18 +67,22 @@ async def measured(
     adapter: AdapterFolder | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Turbo:
-    """Measure with the model and the settings of the project's engines. Raises as `speculation`."""
+    """Measure with the model and the settings of the project's engines, on what comes after the first samples.
+
+    Raises as `speculation`.
+    """
     options = config.serve.engines
     model = await asyncio.to_thread(served_model, options.model, on_progress=tell)
     settings = engine_settings(options, replicas)
-    return await decide(model.folder, model.name, settings, samples, traffic, adapter, tell)
+    earlier, samples = samples[:_EARLIER], samples[_EARLIER:]
+    return await decide(model.folder, model.name, settings, samples, traffic, adapter, tell, earlier=earlier)
 
 
 async def _traffic(config: Config, store: Store, scenarios: Path) -> tuple[tuple[Sample, ...], str]:
-    recorded = await asyncio.to_thread(recorded_traffic, store, _REQUESTS)
+    recorded = await asyncio.to_thread(recorded_traffic, store, _EARLIER + _REQUESTS)
     if len(recorded) >= _FEW:
         return recorded, "recorded traffic"
     if not await asyncio.to_thread(scenarios.exists):
         return (), ""
-    golden = await golden_traffic(await asyncio.to_thread(load, [scenarios]), asking(config), _REQUESTS)
+    golden = await golden_traffic(await asyncio.to_thread(load, [scenarios]), asking(config), _EARLIER + _REQUESTS)
     return golden, "the scenarios' golden conversations"

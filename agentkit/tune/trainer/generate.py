@@ -19,6 +19,8 @@ import xgrammar
 from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from agentkit.tune.trainer.room import make_room
+
 _READ_TOKENS = 8192
 """Prompt tokens that are read at once, padding included, besides those that all prompts begin with: more need more
 memory and are no faster."""
@@ -120,6 +122,7 @@ class Generator:
         if columns < samples:
             cache.batch_repeat_interleave(samples)
             seen = seen.repeat_interleave(samples, 0)
+        make_room(cache, decoding.max_tokens * columns)
         writers = [_Writer(self._matcher(schema)) for schema in schemas for _ in range(samples)]
         counts = torch.zeros_like(logits) if decoding.frequency_penalty else None
         bitmask = xgrammar.allocate_token_bitmask(len(writers), self._vocabulary)

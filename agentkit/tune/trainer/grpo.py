@@ -39,8 +39,9 @@ def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         rubric=rubric,
         progress=task.progress,
         file=folder / COMPLETIONS,
+        ranks=task.ranks,
     )
-    rollouts.take_up(updates_of(newest(folder)))
+    rollouts.take_up(updates_of(task.ranks.agreed(lambda: newest(folder))))
     watch = Watch(task, phase.steps, lambda: rollouts.totals)
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # of `rollout_func`
     batch = min(phase.batch, len(train))
@@ -50,7 +51,7 @@ def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         args=GRPOConfig(
             **arguments(folder, phase),
             max_steps=phase.steps,
-            per_device_train_batch_size=batch * phase.group,
+            per_device_train_batch_size=task.ranks.share(batch, "grpo_prompts") * phase.group,
             num_generations=phase.group,
             steps_per_generation=1,
             max_completion_length=limit,

@@ -20,7 +20,7 @@ from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.attention import read_keys_once
 from agentkit.tune.trainer.generate import Generator
-from agentkit.tune.trainer.logprob import score_completions_only
+from agentkit.tune.trainer.logprob import score_completions_only, score_side_by_side
 from agentkit.tune.trainer.packed import compute_alone, share_prompts
 from agentkit.tune.trainer.shortcuts import APART, apart, sees_all
 
@@ -137,6 +137,7 @@ def load_trainee(phase: Phase) -> Trainee:
         torch.set_num_threads(phase.threads)
     tokenizer = load_tokenizer(phase.model)
     base = _base(phase)
+    score_side_by_side(base)
     share = phase.share_prompts and sees_all(base.config)
     if share:
         share_prompts(base.base_model)

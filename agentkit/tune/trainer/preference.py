@@ -30,7 +30,7 @@ def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     told = {
         **arguments(task.folder, phase),
         "num_train_epochs": phase.epochs,
-        "per_device_train_batch_size": min(phase.batch, len(rows)),
+        "per_device_train_batch_size": task.ranks.share(min(phase.batch, len(rows)), "batch"),
         "max_length": None,  # else long prompts are dropped without a word
         "beta": phase.beta,
     }

@@ -21,7 +21,8 @@ _NO_NUMBERS = frozenset({"step", "of", "left"})
 class Progress:
     """Events and where the time goes. Resumed, it goes on in the same file."""
 
-    def __init__(self, file: Path, span: Part | None = None) -> None:
+    def __init__(self, file: Path | None, span: Part | None = None) -> None:
+        """`file`: None where nothing is told."""
         self._file = file
         self._span = span
         self._began = time.monotonic()
@@ -32,6 +33,8 @@ class Progress:
 
     def tell(self, event: str, **facts: Any) -> None:
         """Add a line. `event` is `begin`, `step`, `evaluation`, `stop` or `end`."""
+        if self._file is None:
+            return
         line = {"event": event, "seconds": round(time.monotonic() - self._began, 3), **facts}
         with self._file.open("ab") as stream:
             stream.write(orjson.dumps(line, default=float, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")

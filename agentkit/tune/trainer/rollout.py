@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -19,6 +19,7 @@ from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.generate import Completion, Decoding
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.ranks import ALONE, Ranks
 
 SCORE = "score:"
 """Prefix of the columns in which the parts' values travel to TRL."""
@@ -38,6 +39,17 @@ class Scored:
     attempt: int
     """0: at a prompt that was due; later: at one that took the place of a prompt without spread."""
 
+    def line(self, step: int) -> dict[str, Any]:
+        """As it is kept for reading."""
+        return {
+            "step": step,
+            "attempt": self.attempt,
+            "prompt": self.prompt.id,
+            "completion": self.text,
+            "parts": dict(self.parts),
+            "total": self.total,
+        }
+
 
 @dataclass(slots=True)
 class Rollouts:
@@ -50,6 +62,7 @@ class Rollouts:
     rubric: Rubric
     progress: Progress
     file: Path
+    ranks: Ranks = ALONE
     totals: list[float] = field(default_factory=list)
     """Mean total reward of each update in which a completion could be scored."""
     replaced: int = 0
@@ -62,16 +75,19 @@ class Rollouts:
         groups = self._groups(chosen, step, 0)
         for attempt in range(1, self.phase.resample + 1):
             flat = [place for place, group in enumerate(groups) if not _spread(group)]
-            others = [name for name in self._others(step, attempt) if name not in chosen][: len(flat)]
+            others = [name for name in self._others(step, attempt) if name not in chosen]
+            others = others[self.ranks.rank :: self.ranks.size][: len(flat)]
             if not others:
                 break
             for place, group in zip(flat, self._groups(others, step, attempt), strict=False):
                 if _spread(group):
                     groups[place] = group
-                    self.replaced += 1
         rows = [row for group in groups for row in group]
-        self._keep(rows, step)
-        self._count(row.total for row in rows)
+        lines = self.ranks.joined([row.line(step) for row in rows])
+        if self.ranks.first:
+            with self.file.open("ab") as stream:
+                stream.writelines(orjson.dumps(line) + b"\n" for line in lines)
+        self._count(lines)
         return {
             "prompt_ids": [list(self.ids[row.prompt.id]) for row in rows],
             "completion_ids": [list(row.completion.ids) for row in rows],
@@ -94,12 +110,14 @@ class Rollouts:
                 break
             updates.setdefault(row["step"], []).append(row)
         for rows in updates.values():
-            self._count(row["total"] for row in rows)
-            self.replaced += len({row["prompt"] for row in rows if row["attempt"]})
-        write_whole(self.file, b"".join(orjson.dumps(row) + b"\n" for rows in updates.values() for row in rows))
+            self._count(rows)
+        if self.ranks.first:
+            write_whole(self.file, b"".join(orjson.dumps(row) + b"\n" for rows in updates.values() for row in rows))
 
-    def _count(self, totals: Iterable[float | None]) -> None:
-        if known := [total for total in totals if total is not None]:
+    def _count(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """What came of an update."""
+        self.replaced += len({line["prompt"] for line in lines if line["attempt"]})
+        if known := [line["total"] for line in lines if line["total"] is not None]:
             self.totals.append(fmean(known))
 
     def _groups(self, names: Sequence[str], step: int, attempt: int) -> list[list[Scored]]:
@@ -111,7 +129,7 @@ class Rollouts:
                 [prompt.schema_ for prompt in prompts],
                 self.phase.group,
                 Decoding(self.phase.temperature, limit, self.phase.frequency_penalty),
-                _seed(self.phase.seed, step, attempt),
+                _seed(self.phase.seed, step, attempt, self.ranks.rank),
             )
         with self.progress.timed("reward"):
             return [
@@ -131,19 +149,6 @@ class Rollouts:
             key=lambda name: hashlib.sha256(f"{self.phase.seed}/{step}/{attempt}/{name}".encode()).digest(),
         )
 
-    def _keep(self, rows: Sequence[Scored], step: int) -> None:
-        with self.file.open("ab") as stream:
-            for row in rows:
-                line = {
-                    "step": step,
-                    "attempt": row.attempt,
-                    "prompt": row.prompt.id,
-                    "completion": row.text,
-                    "parts": row.parts,
-                    "total": row.total,
-                }
-                stream.write(orjson.dumps(line) + b"\n")
-
 
 def schedule(prompts: int, batch: int, phase: Phase) -> list[int]:
     """Places of the prompts of all updates, `batch` for each, in one list: every prompt once, in an order that the seed
@@ -161,5 +166,6 @@ def _spread(group: Sequence[Scored]) -> bool:
     return len({row.total for row in group if row.total is not None}) > 1
 
 
-def _seed(seed: int, step: int, attempt: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{step}/{attempt}".encode(), digest_size=4).digest(), "big")
+def _seed(seed: int, step: int, attempt: int, rank: int) -> int:
+    known = f"{seed}/{step}/{attempt}" + (f"/{rank}" if rank else "")
+    return int.from_bytes(hashlib.blake2b(known.encode(), digest_size=4).digest(), "big")

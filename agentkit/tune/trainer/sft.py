@@ -28,7 +28,7 @@ def train_sft(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         args=SFTConfig(
             **arguments(task.folder, phase),
             num_train_epochs=phase.epochs,
-            per_device_train_batch_size=min(phase.batch, len(rows)),
+            per_device_train_batch_size=task.ranks.share(min(phase.batch, len(rows)), "sft_batch"),
             max_length=None,
             completion_only_loss=True,
             packing=False,

@@ -10,6 +10,7 @@ from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
+from agentkit.tune.trainer.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,5 @@ class Task:
     ids: Mapping[str, Sequence[int]]
     """Prompt id → token ids."""
     progress: Progress
+    ranks: Ranks = ALONE
+    """The processes that train together."""

@@ -66,7 +66,7 @@ def guards_right(task: Task, scale: float) -> frozenset[str]:
     if not task.guards:
         return frozenset()
     texts = [text for text, _ in _answers(task, task.guards, scale)]
-    return _right(task.guards, asyncio.run(_grades(task.guards, texts))) | _questions_right(task, scale)
+    return _right(task.guards, _grades(task, task.guards, texts)) | _questions_right(task, scale)
 
 
 def evaluate(
@@ -77,7 +77,7 @@ def evaluate(
     guards = task.guards if base and not unchanged else ()
     prompts = [*task.validation, *guards]
     answers = _answers(task, prompts, scale)
-    grades = asyncio.run(_grades(prompts, [text for text, _ in answers]))
+    grades = _grades(task, prompts, [text for text, _ in answers])
     asked = len(task.validation)
     right = _right(guards, grades[asked:]) | _questions_right(task, scale) if guards else frozenset(base)
     answers, known = answers[:asked], [grade for grade in grades[:asked] if grade in (Status.PASSED, Status.FAILED)]
@@ -119,30 +119,31 @@ def _told(task: Task, it: Evaluation) -> Evaluation:
 
 def _answers(task: Task, prompts: Sequence[Prompt], scale: float) -> list[tuple[str, int]]:
     """The answer to each prompt, and how many tokens it has."""
-    trainee, phase = task.trainee, task.phase
-    with trainee.as_served(scale) as generator:
-        written = generator(
-            [task.ids[prompt.id] for prompt in prompts],
-            [prompt.schema_ for prompt in prompts],
-            1,
-            Decoding(0.0, phase.max_tokens, phase.frequency_penalty),
-            phase.seed,
-        )
-    return [(trainee.text(group[0].ids), len(group[0].ids)) for group in written]
+    mine = task.ranks.part(prompts)
+    decoding = Decoding(0.0, task.phase.max_tokens, task.phase.frequency_penalty)
+    return _written(task, [task.ids[it.id] for it in mine], [it.schema_ for it in mine], decoding, scale)
+
+
+def _written(
+    task: Task, ids: Sequence[Sequence[int]], schemas: Sequence[Any], decoding: Decoding, scale: float
+) -> list[tuple[str, int]]:
+    """Answers to this process's part of the prompts, joined with those of the others."""
+    groups = []
+    if ids:
+        with task.trainee.as_served(scale) as generator:
+            groups = generator(ids, schemas, 1, decoding, task.phase.seed)
+    return task.ranks.joined([(task.trainee.text(it.ids), len(it.ids)) for (it,) in groups])
 
 
 def _said(task: Task, scale: float) -> list[str]:
     """Answers to the plain questions, which are asked as the certificate asks its own."""
-    trainee = task.trainee
     ids: list[Any] = [
-        trainee.tokenizer.apply_chat_template(
+        task.trainee.tokenizer.apply_chat_template(
             [{"role": "user", "content": it.ask}], add_generation_prompt=True, tokenize=True, return_dict=False
         )
-        for it in GUARD_QUESTIONS
+        for it in task.ranks.part(GUARD_QUESTIONS)
     ]
-    with trainee.as_served(scale) as generator:
-        written = generator(ids, [None] * len(ids), 1, Decoding(0.0, _QUESTION_TOKENS), task.phase.seed)
-    return [trainee.text(group[0].ids) for group in written]
+    return [text for text, _ in _written(task, ids, [None] * len(ids), Decoding(0.0, _QUESTION_TOKENS), scale)]
 
 
 def _right(prompts: Sequence[Prompt], grades: Sequence[Status]) -> frozenset[str]:
@@ -154,8 +155,11 @@ def _questions_right(task: Task, scale: float) -> frozenset[str]:
     return frozenset(f"question {it.id}" for it, text in said if it.passes(text))
 
 
-async def _grades(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Status]:
-    return [(await prompt.grade(text)).status for prompt, text in zip(prompts, texts, strict=True)]
+def _grades(task: Task, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Status]:
+    async def grade() -> list[Status]:
+        return [(await prompt.grade(text)).status for prompt, text in zip(prompts, texts, strict=True)]
+
+    return task.ranks.agreed(lambda: asyncio.run(grade()))
 
 
 def alarm(evaluations: Sequence[Evaluation], rewards: Sequence[float]) -> str:

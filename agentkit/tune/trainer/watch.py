@@ -42,7 +42,7 @@ class Watch(TrainerCallback):
     def train(self, trainer: Any) -> None:
         """Train to the end, from the newest checkpoint on. What had come to its end before it was killed is left as it
         is."""
-        checkpoint = newest(self._task.folder)
+        checkpoint = self._task.ranks.agreed(lambda: newest(self._task.folder))
         if not self._over(updates_of(checkpoint)):
             trainer.train(resume_from_checkpoint=checkpoint)
 
@@ -56,7 +56,7 @@ class Watch(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Only now is a former best no longer wanted: until then, training may be taken up where it was the best."""
         for former in self._task.folder.glob(_BEST.format(step="*")):
-            if former != self.best:
+            if former != self.best and self._task.ranks.first:
                 shutil.rmtree(former)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -80,7 +80,7 @@ class Watch(TrainerCallback):
             self.kept.stopped = reason
             self._task.progress.tell("stop", step=state.global_step, reason=reason)
             control.should_training_stop = True
-        self.kept.write(self._task.folder)
+        self._write()
         control.should_save = True
 
     def on_log(
@@ -102,7 +102,7 @@ class Watch(TrainerCallback):
         if len(moved) == 2 and min(moved) > self._task.phase.max_kl:
             self.kept.stopped = f"the model moved {logs['kl']:.1f} nats a token away from where it began"
             self._task.progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
-            self.kept.write(self._task.folder)
+            self._write()
             control.should_training_stop = True
 
     def _evaluate(self, step: int) -> None:
@@ -118,9 +118,14 @@ class Watch(TrainerCallback):
         self._task.progress.tell("evaluation", **asdict(found))
         if found.worth(limit) > best:
             self.kept.best = step
-            with self._task.trainee.scaled(found.scale):
-                save_adapter(self._task.trainee, self.best)
-        self.kept.write(self._task.folder)
+            if self._task.ranks.first:
+                with self._task.trainee.scaled(found.scale):
+                    save_adapter(self._task.trainee, self.best)
+        self._write()
+
+    def _write(self) -> None:
+        if self._task.ranks.first:
+            self.kept.write(self._task.folder)
 
     def _reason(self) -> str:
         """Why reinforcement is over, in words."""

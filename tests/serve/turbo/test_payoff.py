@@ -11,7 +11,7 @@ from agentkit.config import Config
 from agentkit.errors import EngineError
 from agentkit.serve import EngineSettings
 from agentkit.serve.adapter_folder import AdapterFolder
-from agentkit.serve.turbo import NGRAM, Sample, Turbo, decide, speculation
+from agentkit.serve.turbo import LOOKUP, Sample, Turbo, decide, speculation
 from agentkit.serve.turbo.measure import Speed, Timed, speed
 from agentkit.serve.turbo.payoff import at_least
 from agentkit.store import Store
@@ -33,7 +33,13 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> dict[bool, Speed]:
     found: dict[bool, Speed] = {}
 
     async def fake(
-        model: Path, name: str, settings: EngineSettings, samples: Sequence[Sample], adapter: AdapterFolder | None
+        model: Path,
+        name: str,
+        settings: EngineSettings,
+        samples: Sequence[Sample],
+        adapter: AdapterFolder | None,
+        *,
+        earlier: Sequence[Sample],
     ) -> Speed:
         return found.pop(settings.speculative is not None)
 
@@ -58,7 +64,7 @@ async def test_it_pays_and_that_is_remembered(measured: dict[bool, Speed], cache
     assert found.pays
     assert found.ratio == pytest.approx(2)
     assert found.sentence == (
-        "n-gram speculation pays: 7 tokens a second with it, 3 without, 2.00 times as many (at least 2.00), on 2 "
+        "speculation pays: 7 tokens a second with it, 3 without, 2.00 times as many (at least 2.00), on 2 "
         "requests of recorded traffic"
     )
     assert await decide(base, "tiny", settings, SAMPLES, "recorded traffic") == found
@@ -72,11 +78,13 @@ async def test_every_answer_is_written_with_and_without(
     park: Park, base: Path, make_adapter: Callable[..., AdapterFolder]
 ) -> None:
     adapter = make_adapter()
-    found = await speed(base, "tiny", EngineSettings(max_loras=1), SAMPLES, adapter, park.make)
+    first = Sample({"messages": [{"role": "user", "content": "Good morning"}]}, "Morning")
+    found = await speed(base, "tiny", EngineSettings(max_loras=1), SAMPLES, adapter, park.make, earlier=[first])
     assert [it.tokens for it in found.requests] == [4, 1]
     assert found.tokens_per_second > 0
     assert park.control.events[1:] == [
         f"tiny write {adapter.name} [5] Good day to you",
+        f"tiny write {adapter.name} [12] Morning",
         f"tiny write {adapter.name} [5] Good day to you",
         f"tiny write {adapter.name} [3] Farewell",
     ]
@@ -89,19 +97,17 @@ async def test_a_server_that_does_not_come_up_is_an_error(park: Park, base: Path
 
 
 async def test_on_off_and_nothing_to_measure_on(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentkit.serve.turbo.choose.is_cpu_build", lambda: False)
+    monkeypatch.setattr("agentkit.serve.command.is_cpu_build", lambda: False)
     config, said = Config(scenarios=str(tmp_path / "nowhere")), list[str]()
-    assert await speculation(config, store, "on") == NGRAM
+    assert await speculation(config, store, "on") == LOOKUP
     assert await speculation(config, store, "off") is None
     assert await speculation(config, store, "auto", tell=said.append) is None
-    assert said == [
-        "n-gram speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on"
-    ]
+    assert said == ["speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on"]
 
 
 async def test_it_stays_off_without_the_library_that_it_needs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentkit.serve.turbo.choose.is_cpu_build", lambda: True)
-    monkeypatch.setattr("agentkit.serve.turbo.choose.intel_openmp", lambda: None)
+    monkeypatch.setattr("agentkit.serve.command.is_cpu_build", lambda: True)
+    monkeypatch.setattr("agentkit.serve.command.intel_openmp", lambda: None)
     monkeypatch.setattr("platform.machine", lambda: "x86_64")
     for mode in ("on", "auto"):
         said: list[str] = []

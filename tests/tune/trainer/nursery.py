@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ class Nursery:
             rest, _ = self._process.communicate()
             raise RuntimeError(f"the training program cannot be loaded:\n{(said + rest).decode()}")
 
-    def start(self, folder: Path, verb: str) -> Fork:
-        return Fork(self, self.ask("start", [verb, str(folder)]))
+    def start(self, folder: Path, verb: str, environment: Mapping[str, str]) -> Fork:
+        return Fork(self, self.ask("start", [verb, str(folder), dict(environment)]))
 
     def ask(self, what: str, about: Any) -> Any:
         assert self._process.stdin is not None
@@ -81,20 +82,21 @@ class Nursery:
         self._process.communicate()  # the end of its input is its own
 
 
-def _fork(arguments: list[str]) -> int:
+def _fork(verb: str, folder: str, environment: Mapping[str, str]) -> int:
     """Run the program in a fork; the fork's process id."""
     pid = os.fork()
     if pid:
         return pid
     code = 70
+    os.environ.update(environment)
     try:
-        log = os.open(f"{arguments[1]}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        log = os.open(f"{folder}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
         from agentkit.tune.trainer.__main__ import main
 
-        code = main(arguments)
+        code = main([verb, folder])
     except BaseException:  # as an interpreter does
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
         code = 1
@@ -127,7 +129,7 @@ def _serve() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         what, about = json.loads(line)
-        print(json.dumps(_fork(about) if what == "start" else _code(about)), flush=True)
+        print(json.dumps(_fork(*about) if what == "start" else _code(about)), flush=True)
     os._exit(0)  # taking down what was loaded takes seconds
 
 

@@ -156,9 +156,9 @@ def nursery() -> Nursery:
     return Nursery()
 
 
-def start(folder: Path, verb: str = "train") -> Fork:
+def start(folder: Path, verb: str = "train", **environment: str) -> Fork:
     """The training program in a process of its own, which has loaded its libraries already."""
-    return nursery().start(folder, verb)
+    return nursery().start(folder, verb, environment)
 
 
 def run(folder: Path, verb: str = "train", code: int = 0) -> str:
