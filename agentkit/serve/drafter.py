@@ -26,8 +26,6 @@ _LENGTHS = (8, 4, 2)
 """Of the beginnings that are remembered of each token that was written, longest first."""
 _REMEMBERED = 300_000
 """Beginnings at most, some 70 MB: of the newest hundred thousand tokens."""
-
-
 _AT_ONCE = 64
 """Guesses of a pass, for all requests of a batch together: each costs some computing, whether it is right or not."""
 

@@ -88,7 +88,7 @@ class Phase(_Settings):
     """Evaluations without a new best after which grpo stops."""
     max_loss: Annotated[float, Field(ge=0, lt=1)] = 0.15
     """Share of the guards that a kept adapter may lose; where it loses more, a part of its change is tried."""
-    least_scale: Annotated[float, Field(gt=0, le=1)] = 0.3
+    least_scale: Annotated[float, Field(gt=0, le=1)] = 0.2
     """The smallest part of a training's change that is tried."""
     max_kl: Annotated[float, Field(gt=0)] = 10.0
     """Divergence, in nats a completion token, beyond which grpo stops, in two updates one after the other."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from agentkit.config import EngineOptions, parse_config
 from agentkit.errors import ConfigError, EngineError
 from agentkit.serve import embedded
+from agentkit.serve.drafter import LOOKUP
 from agentkit.serve.model import model_name, playing_settings, served_model
 from tests.tune.small_lora import write_base
 
@@ -54,6 +56,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 HUB = """
 import sys
 from pathlib import Path
+from typing import Literal
 from agentkit.errors import EngineError
 from agentkit.serve.model import served_model
 try:
@@ -100,3 +103,13 @@ def test_whoever_plays_loads_no_adapters_at_run_time() -> None:
     settings = playing_settings(EngineOptions(max_model_len=1234, arguments=("--seed", "1")))
     assert (settings.max_loras, settings.max_cpu_loras) == (0, 0)
     assert (settings.max_model_len, settings.arguments) == (1234, ("--seed", "1"))
+
+
+@pytest.mark.parametrize(
+    ("turbo", "possible", "wanted"), [("on", True, True), ("on", False, False), ("auto", True, False)]
+)
+def test_whoever_plays_speculates_only_where_that_is_on(
+    turbo: Literal["on", "auto"], possible: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentkit.serve.model.can_speculate", lambda: possible)
+    assert playing_settings(EngineOptions(turbo=turbo)).speculative == (LOOKUP if wanted else None)

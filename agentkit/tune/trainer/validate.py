@@ -9,6 +9,7 @@ gets right. A part of an adapter's change often repairs the step as well as all 
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -94,22 +95,39 @@ def evaluate(
 
 
 def evaluate_scaled(step: int, task: Task, base: Collection[str], beaten: float) -> Evaluation:
-    """The whole change, and smaller parts of it as long as they repair as much; the best of them, of equals the
-    smallest: what a training does that is not needed for the step can only cost something elsewhere.
+    """The whole change, or a smaller part of it: what a training does that is not needed for the step can only cost
+    something elsewhere. The best of those that were tried, of equals the smallest.
+
+    A smaller part repairs less. So by halving is found the smallest that repairs as much as the whole; where it loses
+    too many guards, smaller ones are tried until one does not.
 
     `beaten`: the accuracy that a part must reach to be of use; below it none is looked for. Without guards nothing is
     known of a cost, and the whole change is taken.
     """
     limit = task.phase.max_loss
-    tried = [_told(task, evaluate(step, task, base))]
-    while (
-        base
-        and tried[-1].accuracy > beaten
-        and tried[-1].worth(limit) >= max(it.worth(limit) for it in tried)
-        and (scale := tried[-1].scale * _SMALLER) >= task.phase.least_scale
-    ):
-        tried.append(_told(task, evaluate(step, task, base, scale)))
-    return max(tried, key=lambda it: (it.worth(limit), -it.scale))
+    tried: dict[float, Evaluation] = {}
+
+    def look(scale: float) -> Evaluation:
+        if scale not in tried:
+            tried[scale] = _told(task, evaluate(step, task, base, scale))
+        return tried[scale]
+
+    whole = look(1.0)
+    if base and whole.accuracy > beaten:
+        scales = _scales(task.phase.least_scale)
+        less = bisect_left(scales, True, key=lambda it: look(it).accuracy < whole.accuracy)
+        for scale in [1.0, *scales][less:]:
+            if look(scale).lost_share <= limit or look(scale).accuracy <= beaten:
+                break
+    return max(tried.values(), key=lambda it: (it.worth(limit), -it.scale))
+
+
+def _scales(least: float) -> list[float]:
+    """The parts that may be tried, largest first."""
+    found = [_SMALLER]
+    while found[-1] * _SMALLER >= least:
+        found.append(found[-1] * _SMALLER)
+    return [it for it in found if it >= least]
 
 
 def _told(task: Task, it: Evaluation) -> Evaluation:

@@ -97,20 +97,24 @@ def test_the_smallest_part_is_kept_that_repairs_as_much(task: Task, monkeypatch:
     from agentkit.tune.trainer import validate
     from agentkit.tune.trainer.validate import Evaluation
 
-    needed = 0.4
+    needed, asks = 0.4, 0
 
     def asked(step: int, task: Task, base: frozenset[str], scale: float = 1.0) -> Evaluation:
+        nonlocal asks
+        asks += 1
         passed = 4 if scale >= needed else 3
         return Evaluation(step, passed, 4, 10.0, 4, round(scale, 3), guarded=len(base), lost=int(scale * 5))
 
     monkeypatch.setattr(validate, "evaluate", asked)
     many, few = (frozenset(map(str, range(count))) for count in (50, 10))
     assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.41
+    assert asks == 4, "found by halving"
+    assert validate.evaluate_scaled(8, task, few, beaten=0.5).scale == 0.262, "less right, and few enough are lost"
     assert validate.evaluate_scaled(8, task, many, beaten=1.0).scale == 1.0, "no part of what is no better is of use"
     assert validate.evaluate_scaled(8, task, frozenset(), beaten=0.5).scale == 1.0, "what it costs is not known"
     needed = 0.0
-    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.328, "the smallest that is tried"
-    assert validate.evaluate_scaled(8, task, few, beaten=0.5).scale == 0.328, "less is lost"
+    assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 0.21, "the smallest that is tried"
+    assert validate.evaluate_scaled(8, task, few, beaten=0.5).scale == 0.21, "less is lost"
     needed = 0.9
     assert validate.evaluate_scaled(8, task, many, beaten=0.5).scale == 1.0
 
