@@ -120,7 +120,10 @@ async def refuses_what_is_ignored(fleet: Fleet, tmp_path: Path, adapter: Adapter
         await talk.load(renamed.name, renamed.path)
         same = Upstream("", upstream.base_url, renamed.name, upstream.api_key)
         assert await ask(same) == await ask(upstream), "vLLM said it was loaded"
-        with pytest.raises(AdapterError, match="answers exactly as the base model does"):
+        # Where tokens are guessed, numbers are rounded otherwise from one request to the next.
+        with pytest.raises(
+            AdapterError, match=r"answers exactly as the base model does|: 0% of what it changes is found"
+        ):
             await attest(talk, renamed.name, probe_of(renamed, embedded_model()), "tiny")
         await talk.unload(renamed.name)
     assert not fleet.serving(adapter_target(renamed.name))
