@@ -41,10 +41,9 @@ async def test_a_warm_pool_hands_each_server_to_one_trial(tmp_path: Path) -> Non
 async def test_a_server_that_died_while_it_waited_is_not_handed_out(tmp_path: Path, play_suite: PlaySuite) -> None:
     suite = await recorded_suite(tmp_path / "shop", warm=2)
     scenarios = load([suite])
-    factory = scenarios[0].suite.world
-    assert factory is not None
+    factory: Any = scenarios[0].suite.world
     first: Any = await factory.create({"order": "A-1001"})
-    await asyncio.sleep(0.5)
+    await asyncio.wait(factory._pool._ready)
     used = first._connection._link._process.pid
     for child in children():
         if child.pid != used:
