@@ -21,13 +21,12 @@ from agentkit.serve.fleet import Fleet
 from agentkit.serve.fleet.attestation import attest
 from agentkit.serve.fleet.talk import Talk
 from agentkit.serve.probe import probe_of
-from agentkit.serve.turbo import LOOKUP
 from agentkit.serve.upstream import Upstream
 from tests.serve.fleet.conftest import BASE, adapter_target, until
 from tests.serve.fleet.real_lora import real_adapter, renamed_adapter
 
 pytestmark = pytest.mark.serve
-SETTINGS = EngineSettings(max_model_len=1024, threads=1, max_loras=2, max_cpu_loras=3, speculative=LOOKUP)
+SETTINGS = EngineSettings(max_model_len=1024, threads=1, max_loras=2, max_cpu_loras=3)
 QUESTION = "What is the capital of France?"
 STORY = [{"role": "user", "content": "Tell me a story about the sea."}]
 
