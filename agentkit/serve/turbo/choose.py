@@ -20,7 +20,7 @@ from agentkit.store import Store
 _REQUESTS = 24
 _EARLIER = 24
 """That a server has answered before it is measured: it guesses by what it wrote."""
-_FEW = 32
+_FEW = _EARLIER + 8
 """Recorded exchanges below which the scenarios' golden conversations are measured with instead."""
 
 

@@ -92,13 +92,13 @@ async def test_adapters_are_attested_and_killed_servers_come_again(adapter: Adap
 
 @asynccontextmanager
 async def busy(upstreams: Sequence[Upstream]) -> AsyncIterator[None]:
-    """Each has a request to answer at any time."""
+    """Each has three requests to answer at any time."""
 
     async def go_on(upstream: Upstream) -> None:
         while True:
             await ask(upstream, messages=STORY, max_tokens=24)
 
-    tasks = [asyncio.create_task(go_on(it)) for it in upstreams]
+    tasks = [asyncio.create_task(go_on(it)) for it in upstreams for _ in range(3)]
     try:
         yield
         failed = [task.exception() for task in tasks if task.done()]
@@ -119,10 +119,7 @@ async def refuses_what_is_ignored(fleet: Fleet, tmp_path: Path, adapter: Adapter
         await talk.load(renamed.name, renamed.path)
         same = Upstream("", upstream.base_url, renamed.name, upstream.api_key)
         assert await ask(same) == await ask(upstream), "vLLM said it was loaded"
-        # Where tokens are guessed, numbers are rounded otherwise from one request to the next.
-        with pytest.raises(
-            AdapterError, match=r"answers exactly as the base model does|: 0% of what it changes is found"
-        ):
+        with pytest.raises(AdapterError, match="answers exactly as the base model does"):
             await attest(talk, renamed.name, probe_of(renamed, embedded_model()), "tiny")
         await talk.unload(renamed.name)
     assert not fleet.serving(adapter_target(renamed.name))
