@@ -53,14 +53,14 @@ class CompileSettings(Frozen):
     """How much data is made, and from which seed."""
 
     train: Annotated[int, Field(gt=0)] = 16
-    """Training prompts at most, all different."""
+    """Training prompts at most, all different, for all phases together: one with new values counts as another."""
     recorded: Annotated[int, Field(ge=0)] | None = None
     """Of these, recorded failures at most; None: as many as there are."""
     validation: Annotated[int, Field(gt=0)] = 16
     guards: Annotated[int, Field(ge=0)] = 12
-    """Prompts of other steps, which the run did right, at most."""
+    """Prompts of other steps, which the run did right, at most: they say what a training costs them."""
     held_out: Annotated[int, Field(gt=0)] = 120
-    """Conversations, over all variants together, each an instance of its own."""
+    """Conversations that prove the step, over all variants together, each an instance of its own."""
     seed: int = 0
 
 

@@ -31,7 +31,7 @@ from agentkit.store import Store
 from agentkit.tracing import attributes
 from agentkit.tune.audit import audit_rewards
 from agentkit.tune.certificate import Promotion, stopped
-from agentkit.tune.compile import CompileSettings, compile_prompts, silent_agent
+from agentkit.tune.compile import compile_prompts, silent_agent
 from agentkit.tune.counterfactual import playing_on, scenario_files
 from agentkit.tune.curve import cut
 from agentkit.tune.exchange import write_preferences
@@ -59,6 +59,8 @@ from agentkit.tune.training import PREFERENCES, plan_phases, render_prompts, tra
 
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.html"
+Results = Sequence[Mapping[str, Any]]
+"""Of a training's phases, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Work:
     """Told each line of the training's own progress."""
     trace: JobTrace = field(default_factory=JobTrace)
     part: str = ""
-    """End of the names of what belongs to one of several training seeds: `-2`; '' for the first."""
+    """End of the names of what belongs to a training seed after the first: `-2`; '' for the first."""
 
     @property
     def folder(self) -> Path:
@@ -126,25 +128,35 @@ class Work:
         method = self._begun(manifest, prompts)
         if method == "none":
             return self._unproved(manifest, Promotion.STOPPED, [self.files.read("preflight.json")["why"]])
-        results = self._trained(method, scenario_files(prompts, self.scenarios))
-        adapters = self._published(manifest, method, results)
-        if not adapters:
-            return self._unproved(manifest, Promotion.INCONCLUSIVE, nothing_better(results))
-        self._played(manifest, adapters)
-        for seed in self.settings.further_seeds:
-            self._repeated(seed, manifest, method, scenario_files(prompts, self.scenarios))
-        return self._certified(manifest, adapters, results)
+        scenarios = scenario_files(prompts, self.scenarios)
+        failed: list[str] = []
+        for attempt in map(self._seeded, self.settings.attempted_seeds):
+            results = attempt._trained(method, scenarios)
+            if adapters := attempt._published(manifest, method, results):
+                break
+            failed += nothing_better(results, attempt.settings.training_seed)
+            self.tell(failed[-1])
+        else:
+            return self._unproved(manifest, Promotion.INCONCLUSIVE, failed)
+        attempt._played(manifest, adapters)
+        for again in map(self._seeded, self.settings.further_seeds):
+            again._repeated(manifest, method, scenarios)
+        return attempt._certified(manifest, adapters, results, failed)
 
-    def _repeated(self, seed: int, manifest: Manifest, method: str, scenarios: Mapping[str, str]) -> None:
-        """The same training once more with another seed, and its plays; where it learns nothing, the model as it was
+    def _seeded(self, seed: int) -> Work:
+        """This job with another training seed, whose files are named after it; itself with its own."""
+        if seed == self.settings.training_seed:
+            return self
+        return replace(self, settings=self.settings.model_copy(update={"training_seed": seed}), part=f"-{seed}")
+
+    def _repeated(self, manifest: Manifest, method: str, scenarios: Mapping[str, str]) -> None:
+        """One training of several whose seeds are compared, and its plays; where it learns nothing, the model as it was
         plays again."""
-        settings = self.settings.model_copy(update={"training_seed": seed})
-        again = replace(self, settings=settings, part=f"-{seed}")
-        adapters = again._published(manifest, method, again._trained(method, scenarios))
-        again._played(manifest, adapters)
-        if not adapters and not self.files.has(f"after-{seed}.json"):
+        adapters = self._published(manifest, method, self._trained(method, scenarios))
+        self._played(manifest, adapters)
+        if not adapters and not self.files.has(f"after{self.part}.json"):
             with self._server() as served:
-                again._play(served, f"after-{seed}", manifest, ())
+                self._play(served, f"after{self.part}", manifest, ())
 
     def _compiled(self) -> tuple[Manifest, Sequence[Prompt]]:
         if not self.files.has("manifest.json"):
@@ -155,16 +167,8 @@ class Work:
     def _compile(self) -> None:
         settings, run, target = self.settings, self.run, self.target
         agent = silent_agent(run)
-        wanted = CompileSettings(
-            train=settings.train,
-            recorded=settings.recorded,
-            validation=settings.validation,
-            guards=settings.guards,
-            held_out=settings.held_out,
-            seed=settings.seed,
-        )
         trials = self.store.trials(run.id)
-        compiled = asyncio.run(compile_prompts(target, run, trials, self.scenarios, agent, wanted))
+        compiled = asyncio.run(compile_prompts(target, run, trials, self.scenarios, agent, settings.of_data))
         if settings.examples is not None:
             compiled = replace(compiled, prompts=cut(compiled.prompts, settings.examples))
         manifest = manifest_of(
@@ -173,7 +177,7 @@ class Work:
             run,
             agent,
             self.scenarios,
-            wanted,
+            settings.of_data,
             base=self.base.name,
             base_hash=content_hash(self.base.folder),
             rubric=load_rubric(settings.rubric, Path(settings.rewards)),
@@ -253,11 +257,10 @@ class Work:
         """What came of each phase. `scenarios`: file → hash, for rewards that play on."""
         results = []
         for folder, phase in self._phases(method):
-            with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.name}"):
-                phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
-                results.append(
-                    train_phase(folder, phase, self.progress, self.trace.environment, self.settings.processes)
-                )
+            phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
+            told = self.progress, self.trace.environment, self.settings.processes
+            with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.parent.name}/{folder.name}"):
+                results.append(train_phase(folder, phase, *told))
         return results
 
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:
@@ -265,7 +268,7 @@ class Work:
         context = self.config.serve.engines.max_model_len
         return plan_phases(method, under, self.base.folder, chat_settings(self.run), self.settings, context)
 
-    def _published(self, manifest: Manifest, method: str, results: Sequence[Mapping[str, Any]]) -> list[Adapter]:
+    def _published(self, manifest: Manifest, method: str, results: Results) -> list[Adapter]:
         """The adapters of the phases that learned something, in order; the last is the one to be proved. None where no
         update was better than the model as it was."""
         done = f"adapters{self.part}.json"
@@ -308,7 +311,15 @@ class Work:
         settings = play_settings(
             self.run, agent, with_adapters(told.agent_settings, adapters), held_out, self.settings.concurrency
         )
-        hall = self._hall(served)
+        hall = Hall(
+            self.store,
+            self.scenarios,
+            self.config.model_copy(update={"adapters": self.settings.adapters}),
+            served,
+            traces=self.folder / "traces",
+            concurrency=self.settings.concurrency,
+            tell=self.tell,
+        )
         begun = self.files.read_if_there(f"{name}.run.json")
 
         def opened(run: Run) -> None:
@@ -319,27 +330,17 @@ class Work:
             general = hall.general(settings)
         self.files.write(f"{name}.json", {"run": run.id, "general": [asdict(it) for it in general]})
 
-    def _hall(self, served: Endpoint) -> Hall:
-        return Hall(
-            store=self.store,
-            scenarios=self.scenarios,
-            config=self.config.model_copy(update={"adapters": self.settings.adapters}),
-            served=served,
-            traces=self.folder / "traces",
-            concurrency=self.settings.concurrency,
-            tell=self.tell,
-        )
-
     def _held_out(self, manifest: Manifest) -> tuple[HeldOut, ...]:
         return (*manifest.held_out, *rest_of(manifest, self.scenarios, self.settings.rest))
 
     def _certified(
-        self, manifest: Manifest, adapters: Sequence[Adapter], results: Sequence[Mapping[str, Any]]
+        self, manifest: Manifest, adapters: Sequence[Adapter], results: Results, failed: Sequence[str]
     ) -> Ended:
+        """`failed`: what earlier training seeds came to."""
         adapter = adapters[-1]
         if not self.files.has(CERTIFICATE):
             with self._stage(JobStatus.PROVING, "holding the plays before and after against each other"):
-                proof = Proof(self.files, self.store, self.scenarios, self.settings)
+                proof = Proof(self.files, self.store, self.scenarios, self.settings, self.part, failed)
                 self._finish(*proof.certified(manifest, adapter, results))
         document = self.files.read(CERTIFICATE)
         self.store.set_certificate(adapter.name, document)

@@ -29,13 +29,17 @@ class Proof:
     store: Store
     scenarios: Sequence[Loaded]
     settings: JobSettings
+    part: str = ""
+    """End of the names of the plays after, as `Work` has it."""
+    failed: Sequence[str] = ()
+    """What trainings with earlier seeds came to, which were better in nothing."""
 
     def certified(
         self, manifest: Manifest, adapter: Adapter, results: Sequence[Mapping[str, Any]]
     ) -> tuple[Mapping[str, Any], list[str]]:
         """The certificate's document, and what is to be noted besides: scenarios that keep what was mended."""
-        before, after = self.files.read("before.json"), self.files.read("after.json")
-        warm = self.files.read_if_there("warm.json")
+        before, after = self.files.read("before.json"), self.files.read(f"after{self.part}.json")
+        warm = self.files.read_if_there(f"warm{self.part}.json")
         sides = self._recorded(before["run"]), self._recorded(after["run"])
         certificate = certify(
             _selector(manifest),
@@ -76,7 +80,12 @@ class Proof:
             for it in results
         ]
         parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in spent(results).items())
-        return [*said, f"training took: {parts}", f"preflight: {self.files.read('preflight.json')['why']}"]
+        return [
+            *self.failed,
+            *said,
+            f"training took: {parts}",
+            f"preflight: {self.files.read('preflight.json')['why']}",
+        ]
 
     def _kept(self, certificate: Certificate, before: Recorded, after: Recorded) -> list[str]:
         """What became of the failures that a promoted adapter mends."""

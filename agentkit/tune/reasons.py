@@ -16,14 +16,14 @@ def _finding(it: Mapping[str, Any]) -> str:
     return f"{it['found']}.{shown} {it['advice']}."
 
 
-def nothing_better(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Of each phase's result: how the model did at its first and at its last evaluation."""
-    return [_no_better(it["method"], it["evaluations"][0], it["evaluations"][-1]) for it in results]
+def nothing_better(results: Sequence[Mapping[str, Any]], seed: int) -> list[str]:
+    """Of each phase's result, with one training seed: how the model did at its first and at its last evaluation."""
+    return [_no_better(it["method"], seed, it["evaluations"][0], it["evaluations"][-1]) for it in results]
 
 
-def _no_better(method: str, first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+def _no_better(method: str, seed: int, first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     lost = f"; {last['lost']} of {last['guarded']} guards are lost for it" if last.get("lost") else ""
     return (
-        f"{method} came to nothing better: after {last['step']} updates {last['passed']} of {last['graded']} "
-        f"validation prompts are answered right, and {first['passed']} were before{lost}"
+        f"{method} with training seed {seed} came to nothing better: after {last['step']} updates {last['passed']} of "
+        f"{last['graded']} validation prompts are answered right, and {first['passed']} were before{lost}"
     )

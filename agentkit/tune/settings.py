@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from agentkit.errors import UsageError, near_match
+from agentkit.tune.compile import CompileSettings
 
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 
 
-class JobSettings(BaseModel):
-    """The defaults suit a model of 135 million parameters on two cores."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+class JobSettings(CompileSettings):
+    """Of the data, and of what is made of them. The defaults suit a model of 135 million parameters on two cores."""
 
     run: str
     """The run whose failures are to be repaired."""
@@ -29,28 +28,22 @@ class JobSettings(BaseModel):
     """Folder of the trained adapters, absolute."""
     method: str | None = None
     """`sft`, `grpo`, `sft+grpo`, `dpo` or `kto`; None: as the preflight finds it."""
-    train: Positive = 16
-    """Training examples at most, all phases together: a prompt with new values counts as another."""
     examples: Positive | None = None
     """How many of the training examples are used, evenly over the variants; None: all. Of a learning curve, whose parts
     then hold one another."""
-    recorded: int | None = None
-    """Of these, recorded failures at most."""
-    validation: Positive = 16
-    guards: Annotated[int, Field(ge=0)] = 12
-    """Prompts of other steps, which the model does right already, that say what a training costs them."""
-    held_out: Positive = 120
-    """Conversations on unseen instances that prove the step, each played before and after."""
     rest: Annotated[int, Field(ge=0)] = 40
     """Conversations of the suite's other variants, for what the step's own do not meet."""
     samples: Annotated[int, Field(gt=1)] = 8
     """Answers of the current model at each training prompt, for the preflight."""
-    seed: int = 0
     training_seed: int = 0
     """Of weights, sampling and order in training, apart from the data's."""
     training_seeds: Positive = 1
     """Trainings on the same data, each with the next seed. The first is the one to be published for use; the others
     show how far its gain is a matter of the seed."""
+    attempts: Positive = 2
+    """Trainings at most, each with the next seed, until one is better at the validation prompts than the model as it
+    was; held-out conversations are played with that one alone. Where seeds are compared, each counts and none is tried
+    again."""
     sft_epochs: Positive = 3
     sft_rate: Rate = 5e-4
     sft_batch: Positive = 4
@@ -75,6 +68,17 @@ class JobSettings(BaseModel):
     """Whether steps with too few pairs may stay open in the proof."""
     concurrency: Positive = 16
     """Conversations played at once."""
+
+    @property
+    def of_data(self) -> CompileSettings:
+        """What the data are made by."""
+        return CompileSettings(**self.model_dump(include=set(CompileSettings.model_fields)))
+
+    @property
+    def attempted_seeds(self) -> range:
+        """Of the trainings of which the first that is any better is published."""
+        tries = self.attempts if self.training_seeds == 1 else 1
+        return range(self.training_seed, self.training_seed + tries)
 
     @property
     def further_seeds(self) -> range:

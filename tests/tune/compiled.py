@@ -25,9 +25,11 @@ def suite() -> tuple[Loaded, ...]:
     return load([ROOT / "scenarios" / "point_of_sale"])
 
 
-def chat_agent(answer: Any = lambda request: "?", *, guided: bool = True, calls_per_turn: int | None = 1) -> ChatAgent:
+def chat_agent(
+    answer: Any = lambda request: "?", *, guided: bool = True, calls_per_turn: int | None = 1, model: str = "tiny"
+) -> ChatAgent:
     sampling = Sampling(temperature=0, max_tokens=100, extra_body={"frequency_penalty": 0.4})
-    return ChatAgent("demo", FakeChat(answer, name="tiny"), sampling, guided=guided, calls_per_turn=calls_per_turn)
+    return ChatAgent("demo", FakeChat(answer, name=model), sampling, guided=guided, calls_per_turn=calls_per_turn)
 
 
 def target(step: str = "refund", variants: Sequence[str] = ("golden", "cash_instead")) -> Target:

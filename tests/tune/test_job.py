@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agentkit.config import Config
 from agentkit.errors import ExitCode, UsageError
+from agentkit.llm import Budget
+from agentkit.play.agents.chat import ChatAgent
+from agentkit.play.session import RunSettings
 from agentkit.records import JobStatus
 from agentkit.serve import ServedModel
+from agentkit.serve.adapter_folder import verify
 from agentkit.store import Store
 from agentkit.tune.curve import cut
 from agentkit.tune.job import Work
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.jobs import expected_seconds, new_job, pace
+from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Split
+from agentkit.tune.serving import Hall
 from agentkit.tune.settings import JobSettings
 from tests.tune.compiled import ROOT, chat_agent, compiled, suite
 from tests.tune.played import clerk, play
+from tests.tune.small_lora import write_lora
 
 SECONDS = {"loading": 1.0, "generation": 6.0, "forward and backward": 13.0}
 
 
 def phase_result(best: int, right: tuple[int, int]) -> dict[str, object]:
-    evaluations = [{"step": step, "passed": it, "graded": 8} for step, it in zip((0, 4), right, strict=True)]
-    return {"method": "sft", "best": best, "stopped": "", "evaluations": evaluations, "seconds": SECONDS}
+    evaluations = [
+        {"step": step, "passed": it, "graded": 8, "guarded": 0} for step, it in zip((0, 4), right, strict=True)
+    ]
+    told = {"method": "sft", "stopped": "", "seconds": SECONDS, "versions": {}}
+    return {**told, "best": best, "evaluations": evaluations}
 
 
 async def work(store: Store, folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
@@ -58,15 +71,80 @@ def test_training_that_comes_to_nothing_better_is_inconclusive(
 
     job = asyncio.run(work(store, tmp_path, base, monkeypatch))
     monkeypatch.setattr(Work, "_begun", lambda self, manifest, prompts: "sft")
-    monkeypatch.setattr("agentkit.tune.job.train_phase", lambda folder, phase, *_: phase_result(0, (3, 2)))
+    seeds = []
+
+    def train(folder: Path, phase: Phase, *_: object) -> dict[str, object]:
+        seeds.append(phase.seed)
+        return phase_result(0, (3, 2))
+
+    monkeypatch.setattr("agentkit.tune.job.train_phase", train)
     ended = job.do()
+    assert seeds == [0, 1]
     assert ended.verdict.exit_code is ExitCode.INCONCLUSIVE
     assert ended.adapter is None
     assert "2 of 8 validation prompts are answered right, and 3 were before" in ended.document["sentence"]
+    assert [it.partition(" came")[0] for it in ended.document["reasons"]] == [
+        "sft with training seed 0",
+        "sft with training seed 1",
+    ]
     assert store.adapters() == []
     assert store.job("last").status is JobStatus.FINISHED
     assert (job.folder / "certificate.html").is_file()
     assert job.files.read("adapters.json") == []
+
+
+@pytest.mark.slow
+def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
+    store: Store, tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    job = asyncio.run(work(store, tmp_path, base, monkeypatch))
+    job = replace(job, settings=job.settings.model_copy(update={"attempts": 3, "rest": 0}))
+    seeds = []
+
+    def train(folder: Path, phase: Phase, *_: object) -> dict[str, object]:
+        seeds.append(phase.seed)
+        if phase.seed == 0:
+            return phase_result(0, (3, 2))
+        write_lora(folder / "adapter")
+        return phase_result(4, (3, 8))
+
+    @contextmanager
+    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, None]]:
+        """The clerk as he was; with an adapter, one who refunds to the card."""
+        tuned = "+" in settings.agent
+        answer = (lambda request: clerk(request).replace('"cash"', '"card"')) if tuned else clerk
+        yield chat_agent(answer, model="tuned" if tuned else "tiny"), None, None
+
+    monkeypatch.setattr("agentkit.tune.job.train_phase", train)
+    monkeypatch.setattr(Work, "_probe", lambda *_: None)
+    monkeypatch.setattr(Work, "_server", lambda *_: nullcontext())
+    monkeypatch.setattr(Hall, "_cast", cast)
+    job.files.write("parity.json", {})
+    job.files.write("preflight.json", {"method": "sft", "why": "it is told"})
+    ended = job.do()
+
+    assert seeds == [0, 1], "the third is not wanted any more"
+    assert not job.files.has("after.json")
+    [adapter] = store.adapters()
+    assert ended.adapter == adapter.name == job.files.read("adapters-1.json")[0]
+    assert store.run(job.files.read("after-1.json")["run"]).agent == f"demo+{adapter.name}"
+    target = ended.document["target"]
+    assert (target["before"], target["after"], target["pairs"]) == (0, 1, 4)
+    assert ended.document["notes"][0].startswith("sft with training seed 0 came to nothing better")
+    assert verify(tmp_path / "adapters" / adapter.name).manifest.seeds["training"] == 1
+
+    monkeypatch.setattr(Hall, "_cast", None)
+    assert job.do().document == ended.document
+    assert seeds == [0, 1, 0, 1], "a phase that is done says so itself"
+
+
+def test_where_seeds_are_compared_none_is_tried_again() -> None:
+    settings = JobSettings(run="r", rewards="x", adapters="y", training_seed=3, attempts=2)
+    assert (list(settings.attempted_seeds), list(settings.further_seeds)) == ([3, 4], [])
+    compared = settings.model_copy(update={"training_seeds": 3})
+    assert (list(compared.attempted_seeds), list(compared.further_seeds)) == ([3], [4, 5])
 
 
 def test_a_file_that_went_missing_is_named(tmp_path: Path) -> None:
