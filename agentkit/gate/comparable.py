@@ -43,6 +43,8 @@ def notes_on(
     if accepted:
         notes.append(f"changed since the baseline, accepted: {_names(accepted)}")
     notes += _users_notes(base, candidate, settings)
+    if other := _other_versions(base, candidate):
+        notes.append(f"played with other versions: {', '.join(other[:_NAMED])}{_more(other)}")
     if left := sum(cell.left_out for cell in cells):
         trials, were = ("1 trial has", "was") if left == 1 else (f"{left} trials have", "were")
         notes.append(f"{trials} no counterpart on the other side and {were} left out")
@@ -84,6 +86,18 @@ def _different(base: Recorded, candidate: Recorded) -> list[str]:
 
 def _accepts(settings: GateSettings, scenario: str) -> bool:
     return "*" in settings.accept or scenario in settings.accept
+
+
+def _other_versions(base: Recorded, candidate: Recorded) -> list[str]:
+    """What was installed, or how models were computed, on one side otherwise than on the other."""
+    ours, theirs = base.versions, candidate.versions
+    if not ours or not theirs:
+        return []
+    return [
+        f"{name} {ours.get(name, 'none')} → {theirs.get(name, 'none')}"
+        for name in sorted({*ours, *theirs})
+        if ours.get(name) != theirs.get(name)
+    ]
 
 
 def users_refused(base: Recorded, users: Mapping[str, str] | None, settings: GateSettings) -> list[str]:

@@ -108,7 +108,7 @@ def open_session(
         planned=len(trials),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         settings=redact_mapping(settings.model_dump(mode="json")),
-        versions=versions(),
+        versions=versions() | dict(getattr(agent, "computing", {})),
         scenarios={loaded.id: loaded.hash for loaded in scenarios},
     )
     store.create_run(run)

@@ -215,6 +215,7 @@ class Run:
     settings: Mapping[str, Any]
     """What `run` was told, enough to resume and to repeat it."""
     versions: Mapping[str, str]
+    """Of what was installed; and of a model that was served for the run, its precision."""
     scenarios: Mapping[str, str]
     """Scenario id → content hash (world and policy included)."""
     status: str = "running"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import platform
@@ -112,6 +113,17 @@ def is_cpu_build() -> bool:
 def precision() -> Precision:
     """In which models are served and trained here. Raises EngineError as `is_cpu_build`."""
     return cpu_precision() if is_cpu_build() else "bfloat16"
+
+
+def computing(settings: EngineSettings) -> dict[str, str]:
+    """What of the computation may change an answer by a rounding, beside the versions of what is installed:
+    `precision`, and `speculation` where tokens are guessed. Raises EngineError as `is_cpu_build`."""
+    words = [part for argument in settings.arguments for part in argument.split("=", 1)]
+    told = dict(itertools.pairwise(words))
+    found = {"precision": told.get("--dtype", precision())}
+    if (guesses := settings.speculative) is not None:
+        found["speculation"] = str(guesses.get("model", guesses["method"]))
+    return found
 
 
 def _program() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from types import TracebackType
 import httpx
 
 from agentkit.errors import EngineError
-from agentkit.serve.command import EngineSettings, vllm_command, vllm_environment
+from agentkit.serve.command import EngineSettings, computing, vllm_command, vllm_environment
 from agentkit.serve.process import ServerProcess
 
 _LOOK = 0.25
@@ -29,6 +29,8 @@ class Endpoint:
     """Ends in `/v1`."""
     model: str
     api_key: str = field(repr=False)
+    computing: Mapping[str, str] = field(default_factory=dict)
+    """Of a server of ours: as `agentkit.serve.command.computing`."""
 
 
 class Engine:
@@ -103,7 +105,7 @@ def spawned(model: str, name: str, settings: EngineSettings) -> Iterator[tuple[S
     with reserved_port() as port:
         command = vllm_command(model, name, port, settings)
         process = ServerProcess(command, vllm_environment(model, key, settings))
-        yield process, Endpoint(f"http://127.0.0.1:{port}/v1", name, key)
+        yield process, Endpoint(f"http://127.0.0.1:{port}/v1", name, key, computing(settings))
 
 
 def authorization(endpoint: Endpoint) -> dict[str, str]:

@@ -115,7 +115,16 @@ def engine_settings(
     )
 
 
-def playing_settings(options: EngineOptions) -> EngineSettings:
-    """Of a server that one agent plays against: what it is given of adapters is in its weights."""
-    speculative = LOOKUP if options.turbo == "on" and can_speculate() else None
+def speculating(tell: Callable[[str], None] | None = None) -> Mapping[str, Any] | None:
+    """vLLM's `--speculative-config` for guessing by look-up; None, and `tell` is told why, where it cannot be had."""
+    if can_speculate():
+        return LOOKUP
+    if tell is not None:
+        tell("speculation stays off: without Intel's OpenMP library it is many times slower (pip install intel-openmp)")
+    return None
+
+
+def playing_settings(options: EngineOptions, tell: Callable[[str], None] | None = None) -> EngineSettings:
+    """Of a server that one agent plays against: what it is given of adapters is in its weights. `tell`: as above."""
+    speculative = speculating(tell) if options.turbo == "on" else None
     return replace(engine_settings(options, speculative=speculative), max_loras=0, max_cpu_loras=0)

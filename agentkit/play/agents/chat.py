@@ -36,6 +36,9 @@ class ChatAgent:
     """After so many rounds of tool calls in a turn no tools are offered, so that words must follow."""
     weights: str | None = None
     """Hash of the base model, where it is served here."""
+    computing: Mapping[str, str] = field(default_factory=dict)
+    """How its server computes, where it is one of ours. Recorded with a run's versions, and no part of the definition:
+    another precision is another machine, not another agent."""
     adapters: Mapping[str, str] = field(default_factory=dict)
     """Adapters in the model's weights: name → hash of what is in each."""
 

@@ -10,9 +10,7 @@ from typing import Any
 from agentkit.config import Config
 from agentkit.scenario import load
 from agentkit.serve.adapter_folder import AdapterFolder
-from agentkit.serve.command import can_speculate
-from agentkit.serve.drafter import LOOKUP
-from agentkit.serve.model import engine_settings, served_model
+from agentkit.serve.model import engine_settings, served_model, speculating
 from agentkit.serve.turbo.payoff import Turbo, decide
 from agentkit.serve.turbo.traffic import Sample, asking, golden_traffic, recorded_traffic
 from agentkit.store import Store
@@ -44,18 +42,16 @@ async def speculation(
     """
     if mode == "off":
         return None
-    if not can_speculate():
-        tell("speculation stays off: without Intel's OpenMP library it is many times slower (pip install intel-openmp)")
-        return None
-    if mode == "on":
-        return LOOKUP
+    possible = speculating(tell)
+    if possible is None or mode == "on":
+        return possible
     samples, traffic = await _traffic(config, store, Path(config.scenarios))
     if not samples:
         tell("speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")
         return None
     found = await measured(config, samples, traffic, replicas=replicas, adapter=adapter, tell=tell)
     tell(found.sentence)
-    return LOOKUP if found.pays else None
+    return possible if found.pays else None
 
 
 async def measured(
