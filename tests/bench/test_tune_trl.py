@@ -13,12 +13,23 @@ from typing import Any
 
 import pytest
 
+from tests.bench.tune_trl import time_to
 from tests.tune.compiled import ROOT
 from tests.tune.trainer.tiny import write_model
 
-pytestmark = pytest.mark.slow
+
+def leg(*passed: int) -> dict[str, Any]:
+    """Evaluated every ten seconds, on eight prompts."""
+    return {"evaluations": [{"passed": it, "graded": 8, "seconds": 10.0 * n} for n, it in enumerate(passed, 1)]}
 
 
+def test_a_leg_that_never_came_so_far_gives_a_limit_of_the_ratio() -> None:
+    assert time_to(0.75, leg(0, 6), leg(0, 1, 2, 7)) == (0.5, False)
+    assert time_to(0.75, leg(0, 6), leg(0, 1, 2, 5)) == (0.5, True)
+    assert time_to(0.75, leg(0, 5), leg(0, 7)) == (None, False)
+
+
+@pytest.mark.slow
 def test_both_legs_do_the_same_updates_on_the_same_prompts(tmp_path: Path) -> None:
     pytest.importorskip("trl", reason="comes with training")
     command = [sys.executable, "-m", "tests.bench.tune_trl", "--model", str(write_model(tmp_path / "model"))]

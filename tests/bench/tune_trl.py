@@ -104,6 +104,15 @@ def reached(leg: dict[str, Any], share: float) -> float | None:
     return next((it["seconds"] for it in leg["evaluations"] if it["passed"] >= share * it["graded"]), None)
 
 
+def time_to(share: float, ours: dict[str, Any], plain: dict[str, Any]) -> tuple[float | None, bool]:
+    """Our time to an accuracy by the plain script's, and whether that is the most it can be, since the plain script had
+    not come so far when it ended. None where we did not."""
+    first, second = reached(ours, share), reached(plain, share)
+    if first is None:
+        return None, False
+    return first / (second or plain["evaluations"][-1]["seconds"]), second is None
+
+
 def table(result: dict[str, Any]) -> str:
     lines = [
         f"{'':<10} {'s/update':>9} {'CPU s in all':>13} "
@@ -115,7 +124,7 @@ def table(result: dict[str, Any]) -> str:
         right = ", ".join(f"{it['passed']}/{it['graded']} at {it['step']}" for it in leg["evaluations"])
         lines.append(f"{name:<10} {leg['seconds_per_update']:>9.1f} {leg['cpu']:>13.1f} {parts}   {right}")
     for what, ratio in result["ratios"].items():
-        shown = "not reached by both" if ratio is None else f"{ratio:.2f}, limit {LIMIT}"
+        shown = "not reached" if ratio is None else f"{ratio:.2f}, limit {LIMIT}"
         lines.append(f"agentkit / trl, {what}: {shown}")
     return "\n".join(lines)
 
@@ -143,9 +152,9 @@ def main() -> int:
     if set(legs) == set(LEGS):
         ours, plain = legs["agentkit"], legs["trl"]
         ratios["an update"] = ours["seconds_per_update"] / plain["seconds_per_update"]
-        times = reached(ours, options.target), reached(plain, options.target)
-        both = times[0] is not None and times[1] is not None
-        ratios[f"until {options.target:.0%} are right"] = times[0] / times[1] if both else None  # type: ignore[operator]
+        ratio, at_most = time_to(options.target, ours, plain)
+        ended = ", at most, since trl did not come so far" if at_most else ""
+        ratios[f"until {options.target:.0%} are right{ended}"] = ratio
     result = {
         "updates": options.updates,
         "clock": options.clock,

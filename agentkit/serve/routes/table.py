@@ -234,10 +234,14 @@ class RouteTable:
             pin = self._asking.submit(self._look_up, conversation).result(_MISS)
             self._vain = 0
         except (NotInTime, StoreError) as error:
+            why = str(error) or f"no answer in {_MISS} s"
+            _log.info("a conversation was not looked for in the store: %s", why)
             self._vain += 1
             if self._vain >= _VAIN:
                 self._vain, self._blind_until = 0, time.monotonic() + _BLIND
-            _log.warning("a conversation was not looked for in the store: %s", str(error) or f"no answer in {_MISS} s")
+                _log.warning(
+                    "no conversation is looked for in the store for %g s, after %d times %s", _BLIND, _VAIN, why
+                )
             return None
         held = None if pin is None else Held.of(pin)
         if held is None or now - held.seen > IDLE:
