@@ -9,9 +9,10 @@ import psutil
 import pytest
 
 from agentkit.errors import AgentkitError
+from agentkit.serve.engine import reserved_port
 from agentkit.tune.phase import Phase
 from agentkit.tune.training import train_phase
-from tests.tune.trainer.tiny import REWARDS, events, result, rows, start, taught, write_grpo
+from tests.tune.trainer.tiny import REWARDS, events, fresh, result, rows, start, taught, write_grpo
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,26 @@ def test_two_processes_imitate_as_one_does(tiny: Path, imitated: Path, tmp_path:
     expected = load_file(imitated / adapter)
     for name, weight in load_file(folder / adapter).items():
         torch.testing.assert_close(weight, expected[name], rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ("torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"),
+        ("accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no",
+         "--dynamo_backend=no", "--main_process_ip=127.0.0.1"),
+    ],
+    ids=["torchrun", "accelerate launch"],
+)  # fmt: skip
+def test_the_launchers_that_people_have_start_processes_that_meet(
+    launcher: tuple[str, ...], tiny: Path, imitated: Path, tmp_path: Path
+) -> None:
+    folder = taught(tmp_path / "sft", tiny)
+    with reserved_port() as port:
+        flag = f"--master-port={port}" if launcher[0].startswith("torch") else f"--main_process_port={port}"
+    fresh(folder, *launcher, flag, GLOO_SOCKET_IFNAME="lo")
+    assert result(folder)["processes"] == 2
+    assert result(folder)["evaluations"] == result(imitated)["evaluations"]
 
 
 def test_the_job_starts_processes_that_reinforce_together(tiny: Path, tmp_path: Path) -> None:

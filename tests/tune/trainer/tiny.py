@@ -20,6 +20,7 @@ from tests.tune.trainer.nursery import Fork, Nursery
 COLOURS = ("red", "blue", "green", "white")
 OBJECTS = ("door", "chair", "old garden fence", "wall", "boat", "roof of the house by the sea")
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+PROGRAM = ("-m", "agentkit.tune.trainer")
 _PAINT = {
     "name": "paint",
     "description": "Paint something.",
@@ -136,11 +137,11 @@ def write_phase(folder: Path, model: Path, prompts: Sequence[Prompt] | None = No
     return folder
 
 
-def fresh(folder: Path, **environment: str) -> None:
-    """The training program as it is really started, to its end."""
+def fresh(folder: Path, *launcher: str, **environment: str) -> None:
+    """The training program as it is really started, to its end; by a `launcher`, a module with its arguments."""
     with (folder / "log").open("ab") as log:
         ended = subprocess.run(
-            [sys.executable, "-P", "-m", "agentkit.tune.trainer", "train", str(folder)],
+            [sys.executable, "-P", *(("-m", *launcher) if launcher else ()), *PROGRAM, "train", str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
