@@ -54,6 +54,10 @@ def _figures(document: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     rows = [(f"step {document['target']['step']}", document["target"])]
+    rows += [
+        (f"  of it {name.replace('_', ' ')}", {"before": None, "after": None, "difference": it})
+        for name, it in document["credit"].items()
+    ]
     rows += list(document["end_to_end"].items())
     quiet = Counter(it["outcome"] for it in document["others"] if it["outcome"] in _QUIET)
     rows += [(it["step"], it) for it in document["others"] if it["outcome"] not in _QUIET]

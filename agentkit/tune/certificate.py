@@ -127,10 +127,10 @@ def certify(
     """Judge a trained agent (`after`) by the plays of the one it was trained from (`before`), pair by pair.
 
     `target` names the step as the gate does: `refund`, `shop/refund/golden#refund`, `skill:refund`, a pattern. `warm`
-    is the same agent after the warm start only. `seeds` holds every fresh training seed, the certified one among them
-    where it is one. `trained` are the `scenario/variant#step` that the training was for, where the target's name means
-    more than these: the rest count among the other steps. `seen` are the instances of training and validation, of which
-    none may be played here.
+    is the same agent after the warm start only, or `after` itself where reinforcement came to nothing. `seeds` holds
+    every fresh training seed, the certified one among them where it is one. `trained` are the `scenario/variant#step`
+    that the training was for, where the target's name means more than these: the rest count among the other steps.
+    `seen` are the instances of training and validation, of which none may be played here.
 
     Raises UsageError where the target is no step, a run is compared with itself, no pairs were played, or an instance
     was seen in training.

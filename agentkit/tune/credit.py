@@ -13,9 +13,12 @@ from agentkit.tune.seeds import OfSeed, OverSeeds, Trained, aligned, in_words, o
 def credit_of(
     before: Recorded, warm: Recorded | None, after: Recorded, steps: Sequence[str], *, seed: int, level: float
 ) -> dict[str, Difference]:
-    """What `warm_start` and `reinforcement` each did to the target step; empty without a run of the warm start."""
+    """What `warm_start` and `reinforcement` each did to the target step; empty without a run of the warm start, and
+    without `reinforcement` where what it left is the warm start as it was."""
     if warm is None:
         return {}
+    if warm.run == after.run:
+        return {"warm_start": _gain(pairs_of(before, warm), steps, seed, level)}
     ways = {"warm_start": (before, warm), "reinforcement": (warm, after)}
     return {name: _gain(pairs_of(*sides), steps, seed, level) for name, sides in ways.items()}
 
@@ -35,7 +38,10 @@ def seeds_of(
         raise UsageError(f"training seeds: found {', '.join(names)}, expected each of them once")
     starts = [it.warm or warm for it in seeds]
     gains = [pairs_of(before, it.after) for it in seeds]
-    own = [None if start is None else pairs_of(start, it.after) for it, start in zip(seeds, starts, strict=True)]
+    own = [
+        None if start is None or start.run == it.after.run else pairs_of(start, it.after)
+        for it, start in zip(seeds, starts, strict=True)
+    ]
     each = tuple(
         OfSeed(it.seed, _gain(gain, steps, seed, level), None if mine is None else _gain(mine, steps, seed, level))
         for it, gain, mine in zip(seeds, gains, own, strict=True)

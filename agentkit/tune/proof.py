@@ -15,6 +15,7 @@ from agentkit.tune.certificate import Certificate, CertificateSettings, Promotio
 from agentkit.tune.general import GeneralAnswer, compare_general
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.manifest import Manifest, read_job
+from agentkit.tune.reasons import nothing_better
 from agentkit.tune.regress import keep, mended
 from agentkit.tune.seeds import Trained
 from agentkit.tune.settings import JobSettings
@@ -39,7 +40,8 @@ class Proof:
     ) -> tuple[Mapping[str, Any], list[str]]:
         """The certificate's document, and what is to be noted besides: scenarios that keep what was mended."""
         before, after = self.files.read("before.json"), self.files.read(f"after{self.part}.json")
-        warm = self.files.read_if_there(f"warm{self.part}.json")
+        alone = len(results) > 1 and not results[-1]["best"]
+        warm = after if alone else self.files.read_if_there(f"warm{self.part}.json")
         sides = self._recorded(before["run"]), self._recorded(after["run"])
         certificate = certify(
             _selector(manifest),
@@ -78,7 +80,9 @@ class Proof:
             f"{it['method']}: best after {it['best']} updates{_part(it)}"
             + (f"; stopped: {it['stopped']}" if it["stopped"] else "")
             for it in results
+            if it["best"]
         ]
+        said += nothing_better([it for it in results if not it["best"]], self.settings.training_seed)
         parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in spent(results).items())
         return [
             *self.failed,

@@ -60,6 +60,15 @@ def test_the_credit_of_warm_start_and_reinforcement_adds_up_to_the_gain():
     assert parts == pytest.approx(it.target.difference.estimate)
 
 
+def test_a_warm_start_that_was_not_bettered_has_all_the_credit():
+    base, tuned = recorded_plays("base", Plays()), recorded_plays("tuned", Plays({"refund": 0.8}))
+    it = certify("refund", base, tuned, warm=tuned, hashes={}, settings=OPEN)
+    assert list(it.credit) == ["warm_start"]
+    assert it.credit["warm_start"].estimate == it.target.difference.estimate
+    compared = certify("refund", base, tuned, warm=tuned, seeds=[Trained(1, tuned, tuned)], hashes={}, settings=OPEN)
+    assert compared.seeds[0].reinforcement is None
+
+
 def test_where_no_seed_is_positive_beyond_noise_a_plain_sentence_says_so():
     it = certified((0.61, 0.6, 0.59), warm=0.6)
     (said,) = [note for note in it.notes if "training seed" in note]
