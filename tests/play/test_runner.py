@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agentkit.config import Limits
 from agentkit.errors import StoreError
 from agentkit.llm import Budget
 from agentkit.play.agents.scripted import ScriptedAgent
-from agentkit.play.session import play_session
+from agentkit.play.session import find_played, play_session, recorded_settings
 from agentkit.records import Trial
 from agentkit.scenario import Loaded
 from agentkit.store import Store
@@ -56,3 +58,27 @@ async def test_repeats_play_one_instance_again(play: Play) -> None:
     assert {trial.key.repeat for trial in trials} == {0, 1, 2}
     first = [t for t in trials if t.key.instance == trials[0].key.instance]
     assert {str(t.variables) for t in first} == {str(trials[0].variables)}
+
+
+async def test_a_run_that_was_played_before_is_found_only_where_it_would_be_the_same(
+    play: Play, shop: tuple[Loaded, ...], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = ScriptedAgent("s", 0.7, deterministic=True)
+    run, _ = await play(agent, trials=2, concurrency=1)
+    known = recorded_settings(run)
+
+    def found(agent: ScriptedAgent = agent, **changes: object) -> str | None:
+        same = find_played(known.model_copy(update=changes), shop, agent, store)
+        return same.id if same else None
+
+    assert found() == found(concurrency=9) == run.id
+    assert found(ScriptedAgent("s", 0.7)) is None, "it may answer otherwise the next time"
+    assert found(ScriptedAgent("s", 0.8, deterministic=True)) is None
+    assert found(trials=3) is None
+    assert found(limits=Limits(moves_per_turn=3)) is None
+    assert find_played(known, shop, replace(agent), store, ()) is None, "other trials"
+    with monkeypatch.context() as patch:
+        patch.setattr("agentkit.play.session.versions", lambda: {"python": "4.0"})
+        assert found() is None
+    store.update_run(run.id, status="interrupted", spent={})
+    assert found() is None

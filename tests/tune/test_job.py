@@ -14,6 +14,7 @@ from agentkit.errors import ExitCode, UsageError
 from agentkit.llm import Budget
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.session import RunSettings
+from agentkit.play.user import Users
 from agentkit.records import JobStatus
 from agentkit.serve import ServedModel
 from agentkit.serve.adapter_folder import verify
@@ -111,11 +112,11 @@ def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
         return phase_result(4, (3, 8))
 
     @contextmanager
-    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, None]]:
+    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, Users]]:
         """The clerk as he was; with an adapter, one who refunds to the card."""
         tuned = "+" in settings.agent
         answer = (lambda request: clerk(request).replace('"cash"', '"card"')) if tuned else clerk
-        yield chat_agent(answer, model="tuned" if tuned else "tiny"), None, None
+        yield chat_agent(answer, model="tuned" if tuned else "tiny"), None, Users()
 
     monkeypatch.setattr("agentkit.tune.job.train_phase", train)
     monkeypatch.setattr(Work, "_probe", lambda *_: None)
@@ -134,6 +135,15 @@ def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
     assert (target["before"], target["after"], target["pairs"]) == (0, 1, 4)
     assert ended.document["notes"][0].startswith("sft with training seed 0 came to nothing better")
     assert verify(tmp_path / "adapters" / adapter.name).manifest.seeds["training"] == 1
+
+    told: list[str] = []
+    with_half = job.settings.model_copy(update={"examples": 2, "concurrency": 3})
+    other = replace(job, job=new_job(store, "refund", with_half), settings=with_half, tell=told.append)
+    other.files.write("parity.json", {})
+    other.files.write("preflight.json", {"method": "sft"})
+    assert other._begun(*other._compiled()) == "sft"
+    assert other.files.read("before.json")["run"] == job.files.read("before.json")["run"]
+    assert "all 4 conversations were played before" in told[-1]
 
     monkeypatch.setattr(Hall, "_cast", None)
     assert job.do().document == ended.document
