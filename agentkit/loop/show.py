@@ -35,7 +35,7 @@ from agentkit.store import Store
 Tell = Callable[[str], None]
 _START = 600.0
 """Seconds that the router may take to be ready."""
-_BATCH = 8
+_BATCH = 16
 """Conversations of each variant between two looks at whether more are wanted; with fewer, the servers mostly wait for
 the last of them."""
 _THREADS = "OMP_NUM_THREADS"
@@ -92,7 +92,7 @@ class Show:
     share: float
     """Of the conversations that a canary answers, here where nobody can wait for days."""
     seed: int = 0
-    drop: float = 0.27
+    drop: float = 0.28
     """How much worse the planted adapter is at its step, on the job's prompts."""
     longest: float = 1_500.0
     """Seconds that users go on talking to a canary."""

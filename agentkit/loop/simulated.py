@@ -53,7 +53,7 @@ class SimulatedUsers:
     """Share of their thumbs that are the wrong way round."""
     detours: str = "none"
     user: str | None = "templated"
-    concurrency: int = 8
+    concurrency: int = 16
 
     def talk(self, trials: int, seed: int) -> int:
         """`trials` conversations of each variant, each judged once it is over; gives how many there were."""

@@ -24,8 +24,9 @@ _BEST = "best-{step}"
 class Watch(TrainerCallback):
     """Evaluates at the start, at every few updates and at the end.
 
-    The best adapter by the validation prompts stays; of equals the earlier one. Reinforcement stops where its answers
-    degenerate, where everything is right, or where it no longer helps.
+    The best adapter by the validation prompts stays; of equals the earlier one. Imitation and reinforcement stop where
+    everything is right, reinforcement also where its answers degenerate or where it no longer helps. Where a warm start
+    leaves nothing to be put right, reinforcement does not begin.
     """
 
     def __init__(self, task: Task, planned: int, rewards: Callable[[], Sequence[float]] = lambda: ()) -> None:
@@ -43,8 +44,15 @@ class Watch(TrainerCallback):
         """Train to the end, from the newest checkpoint on. What had come to its end before it was killed is left as it
         is."""
         checkpoint = self._task.ranks.agreed(lambda: newest(self._task.folder))
-        if not self._over(updates_of(checkpoint)):
-            trainer.train(resume_from_checkpoint=checkpoint)
+        done = updates_of(checkpoint)
+        if self._over(done):
+            return
+        self._begin(done)
+        if not done and self._task.phase.start is not None and (reason := self._all_right()):
+            self._stop(done, reason)
+            self._write()
+            return
+        trainer.train(resume_from_checkpoint=checkpoint)
 
     def _over(self, step: int) -> bool:
         """Whether nothing was left to do after `step` updates."""
@@ -59,12 +67,13 @@ class Watch(TrainerCallback):
             if former != self.best and self._task.ranks.first:
                 shutil.rmtree(former)
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        self.kept = self.kept.until(state.global_step, self._task.phase.max_loss)
+    def _begin(self, step: int) -> None:
+        """Know what was known after so many updates, and how the model does before the first."""
+        self.kept = self.kept.until(step, self._task.phase.max_loss)
         if not self.kept.evaluations:
             with self._task.progress.timed("evaluation"):
                 self.kept.guarded = guards_right(self._task, 0.0)
-            self._evaluate(state.global_step)
+            self._evaluate(step)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._task.progress.mark("update")
@@ -77,8 +86,7 @@ class Watch(TrainerCallback):
         self._evaluate(state.global_step)
         reason = self._reason()
         if reason and not last:
-            self.kept.stopped = reason
-            self._task.progress.tell("stop", step=state.global_step, reason=reason)
+            self._stop(state.global_step, reason)
             control.should_training_stop = True
         self._write()
         control.should_save = True
@@ -100,8 +108,7 @@ class Watch(TrainerCallback):
         moved = [it["kl"] for it in state.log_history if "kl" in it][-2:]
         # The estimate of one update alone can hang on a single token.
         if len(moved) == 2 and min(moved) > self._task.phase.max_kl:
-            self.kept.stopped = f"the model moved {logs['kl']:.1f} nats a token away from where it began"
-            self._task.progress.tell("stop", step=state.global_step, reason=self.kept.stopped)
+            self._stop(state.global_step, f"the model moved {logs['kl']:.1f} nats a token away from where it began")
             self._write()
             control.should_training_stop = True
 
@@ -127,15 +134,25 @@ class Watch(TrainerCallback):
         if self._task.ranks.first:
             self.kept.write(self._task.folder)
 
+    def _stop(self, step: int, reason: str) -> None:
+        self.kept.stopped = reason
+        self._task.progress.tell("stop", step=step, reason=reason)
+
+    def _all_right(self) -> str:
+        """Says so where the validation prompts teach nothing more; of preferences they cannot tell."""
+        last = self.kept.evaluations[-1]
+        learns = self._task.phase.method in ("sft", "grpo")
+        if not (learns and last.graded and last.worth(self._task.phase.max_loss) == (True, 1.0)):
+            return ""
+        return f"all {last.graded} validation prompts are answered right"
+
     def _reason(self) -> str:
-        """Why reinforcement is over, in words."""
+        """Why a training is over, in words."""
         evaluations: list[Evaluation] = self.kept.evaluations
         if self._task.phase.method != "grpo":
-            return ""
-        if degenerate := alarm(evaluations, self._rewards()):
-            return degenerate
-        if evaluations[-1].graded and evaluations[-1].worth(self._task.phase.max_loss) == (True, 1.0):
-            return f"all {evaluations[-1].graded} validation prompts are answered right"
+            return self._all_right()
+        if found := alarm(evaluations, self._rewards()) or self._all_right():
+            return found
         since = [it for it in evaluations if it.step > (self.kept.best or 0)]
         if len(since) >= self._task.phase.patience:
             return f"no better in {len(since)} evaluations than after {self.kept.best} updates"
