@@ -18,12 +18,16 @@ def _finding(it: Mapping[str, Any]) -> str:
 
 def nothing_better(results: Sequence[Mapping[str, Any]], seed: int) -> list[str]:
     """Of each phase's result, with one training seed: how the model did at its first and at its last evaluation."""
-    return [_no_better(it["method"], seed, it["evaluations"][0], it["evaluations"][-1]) for it in results]
+    return [_no_better(it, seed) for it in results]
 
 
-def _no_better(method: str, seed: int, first: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+def _no_better(result: Mapping[str, Any], seed: int) -> str:
+    first, last = result["evaluations"][0], result["evaluations"][-1]
+    if not last["step"]:
+        return f"{result['method']} did not begin: {result['stopped']}"
     lost = f"; {last['lost']} of {last['guarded']} guards are lost for it" if last.get("lost") else ""
     return (
-        f"{method} with training seed {seed} came to nothing better: after {last['step']} updates {last['passed']} of "
-        f"{last['graded']} validation prompts are answered right, and {first['passed']} were before{lost}"
+        f"{result['method']} with training seed {seed} came to nothing better: after {last['step']} updates "
+        f"{last['passed']} of {last['graded']} validation prompts are answered right, and {first['passed']} were "
+        f"before{lost}"
     )
