@@ -34,7 +34,7 @@ from agentkit.tune.general import GeneralAnswer, ask
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.split import HeldOut
 
-_AT_ONCE = 8
+_AT_ONCE = 16
 """Requests under way."""
 
 
