@@ -98,27 +98,20 @@ def open_session(
 
     `users` speak; left out, every scenario's words are said as they are.
     """
-    session = _new_session(settings, scenarios, agent, store, planned, users)
+    session = new_session(settings, scenarios, agent, store, planned, users)
     store.create_run(session.run)
     return session
 
 
-def find_played(
-    settings: RunSettings,
-    scenarios: Sequence[Loaded],
-    agent: Agent,
-    store: Store,
-    planned: tuple[Planned, ...] | None = None,
-    users: Users | None = None,
-) -> Run | None:
-    """The newest run of which `open_session` would begin a copy, where there is one among the last few.
+def find_played(wanted: Session) -> Run | None:
+    """The newest run of which this session, not yet recorded, would be a copy, where there is one among the last few.
 
     It is finished, by an agent that gives equal answers to equal requests, with the same trials, none of them invalid,
     and the same scenarios, users, limits and versions. How many were played at once may differ.
     """
-    if not agent.deterministic:
+    if not wanted.run.deterministic:
         return None
-    wanted = _new_session(settings, scenarios, agent, store, planned, users)
+    store = wanted.store
     keys = {trial.key for trial in wanted.trials}
 
     def alike(run: Run) -> bool:
@@ -135,14 +128,15 @@ def _content(run: Run) -> tuple[object, ...]:
     return run.agent_hash, dict(run.versions), dict(run.scenarios), told
 
 
-def _new_session(
+def new_session(
     settings: RunSettings,
     scenarios: Sequence[Loaded],
     agent: Agent,
     store: Store,
-    planned: tuple[Planned, ...] | None,
-    users: Users | None,
+    planned: tuple[Planned, ...] | None = None,
+    users: Users | None = None,
 ) -> Session:
+    """What `open_session` records, without recording it."""
     users = users or Users()
     settings = settings.model_copy(update={"user_hashes": users.hashes()})
     trials = _plan(settings, scenarios) if planned is None else planned
@@ -155,7 +149,7 @@ def _new_session(
         planned=len(trials),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         settings=redact_mapping(settings.model_dump(mode="json")),
-        versions=versions() | dict(getattr(agent, "computing", {})),
+        versions=versions() | dict(agent.computing if isinstance(agent, ChatAgent) else {}),
         scenarios={loaded.id: loaded.hash for loaded in scenarios},
     )
     return Session(run, settings, {loaded.id: loaded for loaded in scenarios}, trials, store, users)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -117,13 +118,16 @@ def precision() -> Precision:
 
 
 def computing(settings: EngineSettings) -> dict[str, str]:
-    """What of the computation may change an answer by a rounding, beside the versions of what is installed:
-    `precision`, and `speculation` where tokens are guessed. Raises EngineError as `is_cpu_build`."""
+    """What of the computation may change an answer, beside the versions of what is installed: `precision`,
+    `speculation` where tokens are guessed, and a hash of the user's own `arguments` where there are any, since these
+    may hold secrets. Raises EngineError as `is_cpu_build`."""
     words = [part for argument in settings.arguments for part in argument.split("=", 1)]
     told = dict(itertools.pairwise(words))
     found = {"precision": told.get("--dtype", precision())}
     if (guesses := settings.speculative) is not None:
         found["speculation"] = str(guesses.get("model", guesses["method"]))
+    if settings.arguments:
+        found["arguments"] = hashlib.sha256(json.dumps(settings.arguments).encode()).hexdigest()[:12]
     return found
 
 

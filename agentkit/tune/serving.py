@@ -20,7 +20,7 @@ from agentkit.play.session import (
     RunSettings,
     Session,
     find_played,
-    open_session,
+    new_session,
     play_session,
     recorded_settings,
     resume_session,
@@ -61,13 +61,13 @@ class Hall:
         budget = Budget()
         with self._cast(settings, budget) as (agent, judge, users), asyncio.Runner() as runner:
             if resume is None:
-                told = settings, self.scenarios, agent, self.store, planned, users
-                if (known := find_played(*told)) is not None:
+                session = new_session(settings, self.scenarios, agent, self.store, planned, users)
+                if (known := find_played(session)) is not None:
                     self.tell(f"{known.agent}: all {known.planned} conversations were played before, in run {known.id}")
                     runner.run(agent.close())
                     runner.run(users.close())
                     return known
-                session = open_session(*told)
+                self.store.create_run(session.run)
                 opened(session.run)
             else:
                 session = resume_session(

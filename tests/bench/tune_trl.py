@@ -165,8 +165,8 @@ def main() -> int:
     print(table(result))
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1))
-    measured = [it for it in ratios.values() if it is not None]
-    return int(options.check and not (measured and all(it <= LIMIT for it in measured)))
+    held = bool(ratios) and all(it is not None and it <= LIMIT for it in ratios.values())
+    return int(options.check and not held)
 
 
 if __name__ == "__main__":

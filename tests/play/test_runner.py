@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from agentkit.config import Limits
 from agentkit.errors import StoreError
 from agentkit.llm import Budget
 from agentkit.play.agents.scripted import ScriptedAgent
-from agentkit.play.session import find_played, play_session, recorded_settings
+from agentkit.play.session import find_played, new_session, play_session, recorded_settings
 from agentkit.records import Trial
 from agentkit.scenario import Loaded
 from agentkit.store import Store
@@ -68,7 +67,7 @@ async def test_a_run_that_was_played_before_is_found_only_where_it_would_be_the_
     known = recorded_settings(run)
 
     def found(agent: ScriptedAgent = agent, **changes: object) -> str | None:
-        same = find_played(known.model_copy(update=changes), shop, agent, store)
+        same = find_played(new_session(known.model_copy(update=changes), shop, agent, store))
         return same.id if same else None
 
     assert found() == found(concurrency=9) == run.id
@@ -76,7 +75,7 @@ async def test_a_run_that_was_played_before_is_found_only_where_it_would_be_the_
     assert found(ScriptedAgent("s", 0.8, deterministic=True)) is None
     assert found(trials=3) is None
     assert found(limits=Limits(moves_per_turn=3)) is None
-    assert find_played(known, shop, replace(agent), store, ()) is None, "other trials"
+    assert find_played(new_session(known, shop, agent, store, ())) is None, "other trials"
     with monkeypatch.context() as patch:
         patch.setattr("agentkit.play.session.versions", lambda: {"python": "4.0"})
         assert found() is None

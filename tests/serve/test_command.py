@@ -120,6 +120,12 @@ def test_a_cpu_has_intel_s_library_first_and_then_all_cores(
 )
 def test_how_a_server_computes_is_told(arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentkit.serve.command.precision", lambda: "bfloat16")
-    assert computing(EngineSettings(arguments=arguments)) == {"precision": told}
+    found = computing(EngineSettings(arguments=arguments))
+    assert found["precision"] == told
+    assert ("arguments" in found) is bool(arguments)
+    assert (
+        found.get("arguments")
+        != computing(EngineSettings(arguments=(*arguments, "--quantization", "fp8")))["arguments"]
+    )
     guessing = computing(EngineSettings(arguments=arguments, speculative={"method": "ngram"}))
-    assert guessing == {"precision": told, "speculation": "ngram"}
+    assert guessing == found | {"speculation": "ngram"}
