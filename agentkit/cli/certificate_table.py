@@ -58,6 +58,8 @@ def _figures(document: Mapping[str, Any]) -> Table:
         (f"  of it {name.replace('_', ' ')}", {"before": None, "after": None, "difference": it})
         for name, it in document["credit"].items()
     ]
+    if document.get("given_right_history") is not None:
+        rows.append(("  given a right history", document["given_right_history"]))
     rows += list(document["end_to_end"].items())
     quiet = Counter(it["outcome"] for it in document["others"] if it["outcome"] in _QUIET)
     rows += [(it["step"], it) for it in document["others"] if it["outcome"] not in _QUIET]

@@ -92,7 +92,7 @@ def approve(why: str, decline: bool, store: str | None) -> int:
 
 
 @command.command("show")
-@click.option("--trials", default=40, show_default=True, type=click.IntRange(1), help="Conversations of each variant.")
+@click.option("--trials", default=32, show_default=True, type=click.IntRange(1), help="Conversations of each variant.")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, True, True), help="Of a canary.")
 @click.option("--seed", default=0, show_default=True, help="Of the simulated users.")
 @store_option

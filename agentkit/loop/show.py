@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,8 @@ from typing import Any
 import httpx
 
 from agentkit.config import Config
-from agentkit.errors import AgentkitError, EngineError
+from agentkit.errors import EngineError
+from agentkit.loop.crowd import Crowd
 from agentkit.loop.planted import Planted, plant
 from agentkit.loop.play import Runs
 from agentkit.loop.production import Production, production
@@ -35,9 +35,6 @@ from agentkit.store import Store
 Tell = Callable[[str], None]
 _START = 600.0
 """Seconds that the router may take to be ready."""
-_BATCH = 16
-"""Conversations of each variant between two looks at whether more are wanted; with fewer, the servers mostly wait for
-the last of them."""
 _THREADS = "OMP_NUM_THREADS"
 """While the loop itself plays and trains, nobody else computes here, and it takes all cores; the servers that answer
 users beside each other share them, as they always do."""
@@ -96,7 +93,6 @@ class Show:
     """How much worse the planted adapter is at its step, on the job's prompts."""
     longest: float = 1_500.0
     """Seconds that users go on talking to a canary."""
-    _talks: int = 0
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def go(self) -> Shown:
@@ -105,22 +101,22 @@ class Show:
         os.environ[KEY] = self._key()
         os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
         with self._serving() as url:
-            users = self._users(turn.agent, url)
+            crowd = Crowd(self._users(turn.agent, url), self.tell, self.seed)
             with self._timed("traffic before"):
-                self._talk(users, self.trials)
+                crowd.talk(self.trials)
             before = self._production(turn.agent, Target(TargetKind.BASE))
-            with self._timed("turn"), self._traffic_while_a_canary_runs(users):
+            with self._timed("turn"), crowd.talking(self._has_canary):
                 decision = turn.go(STAGES)
             if decision.outcome != "promoted":
                 return Shown(decision, before, None, None, None, 0, self._seconds)
             live = Target(TargetKind.ADAPTER, decision.evidence["adapter"])
             with self._timed("traffic after"):
-                self._talk(users, self.trials)
+                crowd.talk(self.trials)
             after = self._production(turn.agent, live, since=newest(self.store).created_at)
-            planted, thrown, talks = self._plant(turn, users)
+            planted, thrown, talks = self._plant(turn, crowd)
         return Shown(decision, before, after, planted, thrown, talks, self._seconds)
 
-    def _plant(self, turn: Turn, users: SimulatedUsers) -> tuple[Planted, Revision | None, int]:
+    def _plant(self, turn: Turn, crowd: Crowd) -> tuple[Planted, Revision | None, int]:
         evidence = turn.decided["tune"].evidence
         job, good = self.store.job(evidence["job"]), self.store.adapter(evidence["adapter"])
         with self._timed("planting"):
@@ -134,40 +130,14 @@ class Show:
         begun = set_canary(
             self.store, turn.agent, ANY, target, self.share, by="show", why="a worse adapter, planted to be found"
         )
-        talked, end = self._talks, time.monotonic() + self.longest
+        talked, end = crowd.talks, time.monotonic() + self.longest
         with self._timed("bad canary"):
-            while newest(self.store).number == begun.number and time.monotonic() < end:
-                self._talk(users, _BATCH)
+            crowd.talk_while(lambda: newest(self.store).number == begun.number and time.monotonic() < end)
         now = newest(self.store)
-        return planted, now if now.number > begun.number else None, self._talks - talked
+        return planted, now if now.number > begun.number else None, crowd.talks - talked
 
-    @contextmanager
-    def _traffic_while_a_canary_runs(self, users: SimulatedUsers) -> Iterator[None]:
-        """Users talk as long as a canary is open; so production has traffic while the loop waits for its judgement."""
-        over, failed = threading.Event(), []
-
-        def talk() -> None:
-            while not over.wait(1.0):
-                if any(route.canary is not None for route in newest(self.store).routes):
-                    try:
-                        self._talk(users, _BATCH)
-                    except Exception as error:
-                        failed.append(error)
-                        return
-
-        thread = threading.Thread(target=talk, name="users", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-        if failed:
-            raise AgentkitError(f"the simulated users could not go on: {failed[0]}")
-
-    def _talk(self, users: SimulatedUsers, trials: int) -> None:
-        self._talks += users.talk(trials, self.seed + self._talks)
-        self.tell(f"{self._talks} conversations of simulated users so far")
+    def _has_canary(self) -> bool:
+        return any(route.canary is not None for route in newest(self.store).routes)
 
     def _users(self, agent: str, url: str) -> SimulatedUsers:
         paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)

@@ -63,6 +63,9 @@ class Certificate:
     """`scenario/variant#step` of the target."""
     target: Compared | None = None
     """None for a job that was stopped."""
+    given_right_history: Compared | None = None
+    """The target by itself, one answer at each held-out moment; None where that was not asked. It is shown and no part
+    of the verdict, since it says nothing of what the agent's own mistakes before the step lead to."""
     end_to_end: Mapping[str, Whole] = field(default_factory=dict)
     """`success`, `compounded`, and of the latter `golden` and `off_path` where both were played."""
     others: tuple[Other, ...] = ()
@@ -89,6 +92,7 @@ class Certificate:
             "sentence": self.sentence,
             "reasons": list(self.reasons),
             "target": self._target(),
+            "given_right_history": self.given_right_history and self.given_right_history.document(),
             "end_to_end": {name: it.document() for name, it in self.end_to_end.items()},
             "others": [it.document() for it in self.others],
             "general": None if self.general is None else self.general.document(),
@@ -118,6 +122,7 @@ def certify(
     warm: Recorded | None = None,
     seeds: Sequence[Trained] = (),
     general: General | None = None,
+    given_right_history: Compared | None = None,
     hashes: Mapping[str, str],
     settings: CertificateSettings | None = None,
     trained: Collection[str] | None = None,
@@ -163,6 +168,7 @@ def certify(
         target,
         steps,
         found,
+        given_right_history,
         whole,
         others,
         general,

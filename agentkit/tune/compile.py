@@ -61,6 +61,9 @@ class CompileSettings(Frozen):
     """Prompts of other steps, which the run did right, at most: they say what a training costs them."""
     held_out: Annotated[int, Field(gt=0)] = 120
     """Conversations that prove the step, over all variants together, each an instance of its own."""
+    moments: Annotated[int, Field(ge=0)] = 100
+    """Of these, so many at most whose step is asked for by itself once the training is over, before whole conversations
+    are played: one answer each, what came before being right."""
     seed: int = 0
 
 
@@ -72,6 +75,8 @@ class Compiled:
     prompts: tuple[Prompt, ...]
     """Training first, then validation, then guards."""
     held_out: tuple[HeldOut, ...]
+    moments: tuple[Prompt, ...]
+    """Where the target's steps are due in conversations that are held out."""
     wordings: tuple[TurnWording, ...]
     values: tuple[Values, ...]
     left_out: Mapping[str, int]
@@ -161,10 +166,11 @@ class _Compiler:
         await self._golden(Split.VALIDATION, settings.validation)
         await self._guards(settings.guards)
         held_out = self._held_out()
+        moments = await self._moments(held_out[: settings.moments])
         wordings, values = tuple(self._wordings.values()), tuple(self._values.values())
         if found := leaks(self._prompts, held_out, self._all, values, wordings):
             raise AgentkitError(f"the splits are not apart, which is a defect here: {'; '.join(found[:_SHOWN])}")
-        return Compiled(self._target, tuple(self._prompts), held_out, wordings, values, dict(self._left_out))
+        return Compiled(self._target, tuple(self._prompts), held_out, moments, wordings, values, dict(self._left_out))
 
     async def close(self) -> None:
         await self._histories.close()
@@ -239,7 +245,11 @@ class _Compiler:
         self._check_wording(loaded, step, instance)
         if split is not Split.TRAIN:
             self._check_values(loaded, instance)
-        history = await self._histories.of(loaded, step.variant, at)
+        return await self._due(step, instance)
+
+    async def _due(self, step: TargetStep, instance: Instance) -> Due:
+        loaded = self._known[step.scenario]
+        history = await self._histories.of(loaded, step.variant, instance.seed)
         if wrong := history.wrong_before(place_of(instance, step.step)[0]):
             raise NoPrompt(wrong)
         return golden_due(loaded, instance, step.step, history.messages)
@@ -273,6 +283,21 @@ class _Compiler:
             else:
                 found.append(HeldOut(scenario=scenario, variant=variant, instance=at))
                 vain[cell] = 0
+        return tuple(found)
+
+    async def _moments(self, held_out: Sequence[HeldOut]) -> tuple[Prompt, ...]:
+        """The target's steps in conversations that are held out; they share nothing with any prompt, as these do."""
+        found: list[Prompt] = []
+        for it in held_out:
+            for step in self._target.steps:
+                if (step.scenario, step.variant) != (it.scenario, it.variant):
+                    continue
+                instance = self._known[it.scenario].draw(it.variant, it.instance)
+                try:
+                    due = await self._due(step, instance)
+                    found.append(await prompt_of(due, self._agent, Split.HELD_OUT, self._settings.seed))
+                except (NoPrompt, NoPlaceError) as reason:
+                    self._left_out[f"held-out moment: {reason}"] += 1
         return tuple(found)
 
     def _check_wording(self, loaded: Loaded, step: TargetStep, instance: Instance) -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit.errors import UsageError
-from agentkit.gate.proportions import mcnemar_exact, tango
 from agentkit.llm import ChatModel, ChatRequest
 from agentkit.records import Message
+from agentkit.tune.paired import Compared, compare_answers, interval_document
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ class General:
     prompts: tuple[str, ...]
     before: tuple[GeneralAnswer, ...]
     after: tuple[GeneralAnswer, ...]
-    estimate: float
-    """Share answered rightly after less before: of these very prompts, so no matter of chance."""
-    low: float
-    """Interval for other prompts of the kind (Tango 1998)."""
-    high: float
-    p_value: float
-    """Of McNemar's exact test."""
+    compared: Compared
+    """Share answered rightly: of these very prompts, so no matter of chance; the interval is for others of the kind."""
+
+    @property
+    def net_loss(self) -> float:
+        """Share answered rightly before less after."""
+        return -(self.compared.difference.estimate or 0.0)
 
     @property
     def lost(self) -> tuple[str, ...]:
@@ -131,11 +131,6 @@ class General:
         """Prompts that are answered rightly after only."""
         return tuple(b.id for b, a in zip(self.before, self.after, strict=True) if a.passed and not b.passed)
 
-    @property
-    def rates(self) -> tuple[float, float]:
-        """Share answered rightly before and after."""
-        return tuple(sum(it.passed for it in side) / len(side) for side in (self.before, self.after))  # type: ignore[return-value]
-
     def document(self) -> dict[str, Any]:
         """Plain JSON, with what was said."""
         said = [
@@ -144,15 +139,9 @@ class General:
         ]
         return {
             "prompts": len(self.prompts),
-            "before": self.rates[0],
-            "after": self.rates[1],
-            "difference": {
-                "estimate": self.estimate,
-                "low": self.low,
-                "high": self.high,
-                "level": 0.95,
-                "p_value": self.p_value,
-            },
+            "before": self.compared.before,
+            "after": self.compared.after,
+            "difference": interval_document(self.compared.difference),
             "lost": list(self.lost),
             "gained": list(self.gained),
             "answers": said,
@@ -174,12 +163,8 @@ def compare_general(
                 f"general prompts {side}: found {len(ids)} answers, expected one to each of the {len(asked)} prompts "
                 f"in their order; they differ in {', '.join(missing[:5])}"
             )
-    worse = sum(b.passed and not a.passed for b, a in zip(before, after, strict=True))
-    better = sum(a.passed and not b.passed for b, a in zip(before, after, strict=True))
-    low, high = tango(worse, better, len(asked))
-    estimate = (better - worse) / len(asked)
-    p_value = float(mcnemar_exact(worse, better))
-    return General(tuple(asked.values()), tuple(before), tuple(after), estimate, float(low), float(high), p_value)
+    compared = compare_answers("general prompts", *([it.passed for it in side] for side in (before, after)))
+    return General(tuple(asked.values()), tuple(before), tuple(after), compared)
 
 
 def _said(answer: GeneralAnswer) -> dict[str, Any]:

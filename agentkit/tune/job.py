@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from typing import Any
 from agentkit.config import Config
 from agentkit.errors import AgentkitError
 from agentkit.grade import load_rubric
-from agentkit.play.session import recorded_settings
 from agentkit.records import Adapter, Job, JobStatus, Run
 from agentkit.scenario import Loaded
 from agentkit.serve import Endpoint, ServedModel, model_endpoint, served_model
@@ -29,6 +28,7 @@ from agentkit.serve.probe import make_probe
 from agentkit.serve.registered import find_adapters
 from agentkit.store import Store
 from agentkit.tracing import attributes
+from agentkit.tune import words
 from agentkit.tune.audit import audit_rewards
 from agentkit.tune.certificate import Promotion, stopped
 from agentkit.tune.compile import compile_prompts, silent_agent
@@ -44,18 +44,17 @@ from agentkit.tune.manifest import PROMPTS, Manifest, manifest_of, read_job, wri
 from agentkit.tune.page import render
 from agentkit.tune.phase import ADAPTER, TOKENS, Phase
 from agentkit.tune.phase_card import phase_card
+from agentkit.tune.plays import Plays
 from agentkit.tune.preferred import against_people, preferred
 from agentkit.tune.preflight import decide, sample
 from agentkit.tune.prompt import Prompt, Split, of_target
-from agentkit.tune.proof import Proof
+from agentkit.tune.proof import Proof, by_itself
 from agentkit.tune.reasons import nothing_better, what_stops
 from agentkit.tune.registry import publish_and_register
-from agentkit.tune.rest import rest_of
-from agentkit.tune.serving import Hall, check_calls, check_parity, play_settings, sample_served, with_adapters
+from agentkit.tune.serving import check_calls, check_parity, sample_served
 from agentkit.tune.settings import JobSettings
-from agentkit.tune.split import HeldOut
 from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
-from agentkit.tune.training import PREFERENCES, plan_phases, render_prompts, train_phase
+from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, train_phase
 
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.html"
@@ -156,7 +155,7 @@ class Work:
         self._played(manifest, adapters)
         if not adapters and not self.files.has(f"after{self.part}.json"):
             with self._server() as served:
-                self._play(served, f"after{self.part}", manifest, ())
+                self._plays.whole(served, f"after{self.part}", manifest, ())
 
     def _compiled(self) -> tuple[Manifest, Sequence[Prompt]]:
         if not self.files.has("manifest.json"):
@@ -182,7 +181,7 @@ class Work:
             base_hash=content_hash(self.base.folder),
             rubric=load_rubric(settings.rubric, Path(settings.rewards)),
         )
-        write_job(self.folder, manifest, compiled.prompts)
+        write_job(self.folder, manifest, compiled.prompts, compiled.moments)
 
     def forecast(self) -> Manifest:
         """The manifest with token counts and the time that it is likely to take, by what training takes here."""
@@ -216,14 +215,19 @@ class Work:
         return None if audit["passed"] else what_stops(audit)
 
     def _begun(self, manifest: Manifest, prompts: Sequence[Prompt]) -> str:
-        """What the model does now: token ids held against the server, samples, the plays before. Gives the method."""
-        done = all(self.files.has(name) for name in ("parity.json", "preflight.json", "before.json"))
-        if not done:
+        """What the model does now: token ids held against the server, samples, the step by itself. Gives the method."""
+        if not self._has_begun(manifest):
             self._set(JobStatus.SAMPLING, "the model as it is now")
             with self._server() as served:
                 self._begin(served, manifest, prompts)
         method = self.files.read("preflight.json")["method"]
         return str(method)
+
+    def _has_begun(self, manifest: Manifest) -> bool:
+        if not (self.files.has("parity.json") and self.files.has("preflight.json")):
+            return False
+        asks = manifest.moments_sha256 and self.files.read("preflight.json")["method"] != "none"
+        return not asks or self.files.has("moments.json")
 
     def _begin(self, served: Endpoint, manifest: Manifest, prompts: Sequence[Prompt]) -> None:
         if not self.files.has("parity.json"):
@@ -234,7 +238,8 @@ class Work:
         if not self.files.has("preflight.json"):
             with self._timed("preflight"):
                 self._decide(served, prompts)
-        self._play(served, "before", manifest, ())
+        if self.files.read("preflight.json")["method"] != "none":
+            self._plays.by_itself(served, "moments", manifest)
 
     def _decide(self, served: Endpoint, prompts: Sequence[Prompt]) -> None:
         settings = self.settings
@@ -255,8 +260,11 @@ class Work:
 
     def _trained(self, method: str, scenarios: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """What came of each phase. `scenarios`: file → hash, for rewards that play on."""
-        results = []
+        results: list[Mapping[str, Any]] = []
         for folder, phase in self._phases(method):
+            if results and results[-1].get("nothing_left"):
+                results.append(pass_over(folder, phase, results[-1]))
+                continue
             phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
             told = self.progress, self.trace.environment, self.settings.processes
             with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.parent.name}/{folder.name}"):
@@ -292,46 +300,32 @@ class Work:
                 make_probe(self.base.folder, adapter, adapter / PROBE, self.folder / PROMPTS)
 
     def _played(self, manifest: Manifest, adapters: Sequence[Adapter]) -> None:
-        """The plays after; those of the warm start alone where there was one."""
+        """The step by itself, which is soon told; then whole conversations after, those of the warm start alone where
+        there was one, and those before."""
         for adapter, name in zip(reversed(adapters), (f"after{self.part}", f"warm{self.part}"), strict=False):
             if self.files.has(f"{name}.json"):
                 continue
             self._set(JobStatus.PROVING, f"playing with {adapter.name}")
             found = find_adapters([adapter.name], Path(self.settings.adapters), self.store)
             with self._server(found) as served:
-                self._play(served, name, manifest, (adapter.name,))
+                if name == f"after{self.part}":
+                    self._plays.by_itself(served, f"moments{self.part}.after", manifest)
+                    self._tell_step(manifest)
+                self._plays.whole(served, name, manifest, (adapter.name,))
+        if not self.files.has("before.json"):
+            self._set(JobStatus.PROVING, "playing with the model as it was")
+            with self._server() as served:
+                self._plays.whole(served, "before", manifest, ())
 
-    def _play(self, served: Endpoint, name: str, manifest: Manifest, adapters: Sequence[str]) -> None:
-        """Whole conversations on held-out instances, and the general prompts; recorded under `name`."""
-        if self.files.has(f"{name}.json"):
-            return
-        told = recorded_settings(self.run)
-        held_out = self._held_out(manifest)
-        agent = "+".join([told.agent, *adapters])
-        settings = play_settings(
-            self.run, agent, with_adapters(told.agent_settings, adapters), held_out, self.settings.concurrency
-        )
-        hall = Hall(
-            self.store,
-            self.scenarios,
-            self.config.model_copy(update={"adapters": self.settings.adapters}),
-            served,
-            traces=self.folder / "traces",
-            concurrency=self.settings.concurrency,
-            tell=self.tell,
-        )
-        begun = self.files.read_if_there(f"{name}.run.json")
+    def _tell_step(self, manifest: Manifest) -> None:
+        """Whether the step got better, before whole conversations are played."""
+        if (found := by_itself(self.files, manifest, self.part)) is not None:
+            self.tell(f"{self.job.id}: {words.by_itself(found)}")
 
-        def opened(run: Run) -> None:
-            self.files.write(f"{name}.run.json", run.id)
-
-        with self._timed("conversations"):
-            run = hall.play(settings, held_out, begun, opened)
-            general = hall.general(settings)
-        self.files.write(f"{name}.json", {"run": run.id, "general": [asdict(it) for it in general]})
-
-    def _held_out(self, manifest: Manifest) -> tuple[HeldOut, ...]:
-        return (*manifest.held_out, *rest_of(manifest, self.scenarios, self.settings.rest))
+    @property
+    def _plays(self) -> Plays:
+        told = self.store, self.scenarios, self.config, self.settings, self.run
+        return Plays(self.files, *told, self.tell, self._timed)
 
     def _certified(
         self, manifest: Manifest, adapters: Sequence[Adapter], results: Results, failed: Sequence[str]
@@ -344,7 +338,7 @@ class Work:
                 self._finish(*proof.certified(manifest, adapter, results))
         document = self.files.read(CERTIFICATE)
         self.store.set_certificate(adapter.name, document)
-        played = (1 + len(adapters)) * len(self._held_out(manifest))
+        played = (1 + len(adapters)) * len(self._plays.held_out(manifest))
         result = {
             "verdict": document["verdict"],
             "adapter": adapter.name,

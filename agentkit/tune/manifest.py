@@ -1,6 +1,7 @@
 """The manifest of a job: what is trained, on what, graded by what, each with its hash.
 
-A job's folder holds `manifest.json` and `prompts.jsonl`. Both are written once; what was changed since is refused.
+A job's folder holds `manifest.json`, `prompts.jsonl` and, of what is held out, `moments.jsonl`. They are written once;
+what was changed since is refused.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from agentkit.tune.target import Target
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
+MOMENTS = "moments.jsonl"
 _VERSIONED = (
     "agentkit-reliability",
     "torch",
@@ -124,6 +126,8 @@ class Manifest(Frozen):
     settings: CompileSettings
     versions: dict[str, str]
     prompts_sha256: str
+    moments_sha256: str = ""
+    """'' where no moment is asked for by itself."""
     forecast: Forecast | None = None
 
     @property
@@ -176,21 +180,26 @@ def manifest_of(
         settings=settings,
         versions=_versions(),
         prompts_sha256=hashlib.sha256(prompt_lines(compiled.prompts)).hexdigest(),
+        moments_sha256=hashlib.sha256(prompt_lines(compiled.moments)).hexdigest() if compiled.moments else "",
     )
 
 
-def write_job(folder: Path, manifest: Manifest, prompts: Sequence[Prompt]) -> None:
-    """Write `prompts.jsonl`, then `manifest.json`, each whole or not at all.
+def write_job(folder: Path, manifest: Manifest, prompts: Sequence[Prompt], moments: Sequence[Prompt] = ()) -> None:
+    """Write `prompts.jsonl` and `moments.jsonl`, then `manifest.json`, each whole or not at all.
 
     Raises:
         UsageError: the prompts are not those of the manifest, or the folder cannot be written.
     """
-    content = prompt_lines(prompts)
-    if (found := hashlib.sha256(content).hexdigest()) != manifest.prompts_sha256:
-        raise UsageError(f"{folder}: the manifest is of other prompts: {manifest.prompts_sha256}, found {found}")
+    contents = {PROMPTS: (prompt_lines(prompts), manifest.prompts_sha256)}
+    if moments or manifest.moments_sha256:
+        contents[MOMENTS] = prompt_lines(moments), manifest.moments_sha256
+    for name, (content, wanted) in contents.items():
+        if (found := hashlib.sha256(content).hexdigest()) != wanted:
+            raise UsageError(f"{folder / name}: the manifest is of other prompts: {wanted}, found {found}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / PROMPTS, content)
+        for name, (content, _) in contents.items():
+            write_whole(folder / name, content)
         write_whole(
             folder / MANIFEST, orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2) + b"\n"
         )
@@ -204,7 +213,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         UsageError: a file is missing, changed, or not what it should be; names the file and the field.
     """
-    path, prompts = folder / MANIFEST, folder / PROMPTS
+    path = folder / MANIFEST
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -213,16 +222,32 @@ def read_manifest(folder: Path) -> Manifest:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise UsageError(f"{path}: {field}: found {str(first['input'])[:80]!r}, expected: {first['msg']}") from None
-    try:
-        found = hashlib.sha256(prompts.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UsageError(f"{prompts}: cannot be read: {error.strerror or error}") from None
-    if found != manifest.prompts_sha256:
-        raise UsageError(
-            f"{prompts}: changed since the job was compiled: its SHA-256 is {found}, "
-            f"and {path.name} says {manifest.prompts_sha256}; compile the job anew"
-        )
+    _check_unchanged(folder / PROMPTS, manifest.prompts_sha256)
     return manifest
+
+
+def read_moments(folder: Path, manifest: Manifest) -> Sequence[Prompt]:
+    """Where the target's steps are due in conversations that are held out; none where the job asks for none by itself.
+
+    Raises:
+        UsageError: the file is missing, changed, or not what it should be.
+    """
+    if not manifest.moments_sha256:
+        return ()
+    _check_unchanged(folder / MOMENTS, manifest.moments_sha256)
+    return read_prompts(folder / MOMENTS)
+
+
+def _check_unchanged(file: Path, wanted: str) -> None:
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror or error}") from None
+    if found != wanted:
+        raise UsageError(
+            f"{file}: changed since the job was compiled: its SHA-256 is {found}, "
+            f"and {MANIFEST} says {wanted}; compile the job anew"
+        )
 
 
 def read_job(folder: Path, split: Split | None = None) -> tuple[Manifest, Sequence[Prompt]]:

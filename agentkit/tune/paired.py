@@ -20,6 +20,7 @@ from agentkit.gate.difference import Difference, difference
 from agentkit.gate.metric import Metric, compounded
 from agentkit.gate.pairs import FIRST_STEP, GRADED_COLUMN, PASSED_COLUMN, Matched, Side, match
 from agentkit.gate.plan import non_inferiority_power
+from agentkit.gate.proportions import mcnemar_exact, tango
 from agentkit.gate.recorded import Recorded
 from agentkit.gate.verdict import steps_gone
 from agentkit.measure.graded import Floats, Ints
@@ -183,6 +184,23 @@ def compare_compounded(name: str, cells: Sequence[Matched], *, seed: int, level:
     effect = max(1.0, (error / found.error) ** 2) if found.error > 0 else pairs / instances
     otherwise = sum(int((cell.base.sums != cell.candidate.sums)[:, FIRST_STEP:].any(axis=1).sum()) for cell in cells)
     return Compared(name, widened, pairs, instances, otherwise, effect)
+
+
+def compare_answers(name: str, before: Sequence[bool], after: Sequence[bool], *, level: float = 0.95) -> Compared:
+    """Right or wrong, one by one: Tango's interval (1998) and McNemar's exact test. Raises UsageError where there are
+    none, or not as many on either side."""
+    n = len(before)
+    if n != len(after) or not n:
+        raise UsageError(f"{name}: found {n} answers before and {len(after)} after, expected as many, and some")
+    worse = sum(b and not a for b, a in zip(before, after, strict=True))
+    better = sum(a and not b for b, a in zip(before, after, strict=True))
+    low, high = (float(end) for end in tango(worse, better, n, level=level))
+    found = Difference(
+        metric=name, kind="steps", base=sum(before) / n, candidate=sum(after) / n, estimate=(better - worse) / n,
+        low=low, high=high, level=level, p_value=float(mcnemar_exact(worse, better)), test="mcnemar_exact",
+        target="fixed_suite", paired=True, units=n, left_out=0, error=None,
+    )  # fmt: skip
+    return Compared(name, found, n, n, worse + better, 1.0)
 
 
 def instance_changes(members: Sequence[Member]) -> dict[tuple[str, int], float]:

@@ -23,12 +23,14 @@ from agentkit.tune.read import Answer, Dialect, read_answer
 
 
 class Split(StrEnum):
-    """What a prompt may be used for. Held-out instances are no prompts: they are played, as whole conversations."""
+    """What a prompt may be used for."""
 
     TRAIN = "train"
     VALIDATION = "validation"
     GUARD = "guard"
     """Another step, which the model does right: shows what a training costs elsewhere."""
+    HELD_OUT = "held_out"
+    """Of a conversation that is held out, in a file of its own, which no training reads."""
 
 
 class Prompt(BaseModel):

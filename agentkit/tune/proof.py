@@ -15,6 +15,8 @@ from agentkit.tune.certificate import Certificate, CertificateSettings, Promotio
 from agentkit.tune.general import GeneralAnswer, compare_general
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.manifest import Manifest, read_job
+from agentkit.tune.paired import Compared
+from agentkit.tune.plays import compare_by_itself
 from agentkit.tune.reasons import nothing_better
 from agentkit.tune.regress import keep, mended
 from agentkit.tune.seeds import Trained
@@ -49,6 +51,7 @@ class Proof:
             warm=None if warm is None else self._recorded(warm["run"]),
             seeds=self._seeds(after["run"], warm),
             general=compare_general(_answers(before), _answers(after)),
+            given_right_history=by_itself(self.files, manifest, self.part),
             hashes={
                 "data": manifest.prompts_sha256,
                 "manifest": manifest.hash,
@@ -102,6 +105,12 @@ class Proof:
     def _recorded(self, run: str) -> Recorded:
         found = self.store.run(run)
         return recorded(found, self.store.grades(found.id))
+
+
+def by_itself(files: JobFolder, manifest: Manifest, part: str) -> Compared | None:
+    """The step given a right history, before and after; None where the job did not ask for it by itself."""
+    before, after = files.read_if_there("moments.json"), files.read_if_there(f"moments{part}.after.json")
+    return before and after and compare_by_itself(_selector(manifest), before, after)
 
 
 def _part(result: Mapping[str, Any]) -> str:

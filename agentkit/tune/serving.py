@@ -131,25 +131,33 @@ def play_settings(run: Run, agent: str, settings: Any, held_out: Sequence[HeldOu
     )
 
 
+async def answer_served(served: Endpoint, prompts: Sequence[Prompt]) -> list[str]:
+    """The served model's answer at each prompt, asked as the agent asks."""
+    return await _answers(served, [prompt.request for prompt in prompts])
+
+
 async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int) -> list[list[str]]:
     """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks.
 
     Without a seed of their own: answered side by side, seeded requests are not the same again either, since what shares
     a batch rounds otherwise. So these answers are a sample; they are kept.
     """
+    texts = await _answers(served, [{**it.request, "temperature": 1.0} for it in prompts for _ in range(n)])
+    return [texts[place * n : (place + 1) * n] for place in range(len(prompts))]
+
+
+async def _answers(served: Endpoint, requests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """As the model wrote them: calls are left in the text."""
     limit = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(client: httpx.AsyncClient, prompt: Prompt) -> str:
+    async def one(client: httpx.AsyncClient, request: Mapping[str, Any]) -> str:
+        written = {"tool_choice": "none"} if "tools" in request else {}  # the tools stand in the prompt all the same
         async with limit:
-            body = {**prompt.request, "temperature": 1.0}
-            if "tools" in body:
-                body["tool_choice"] = "none"  # they stand in the prompt all the same, and the answer is left as written
-            answer = await _post(client, "/v1/chat/completions", body, served)
+            answer = await _post(client, "/v1/chat/completions", {**request, **written}, served)
         return answer["choices"][0]["message"]["content"] or ""
 
     async with _client(served) as client:
-        texts = await asyncio.gather(*(one(client, prompt) for prompt in prompts for _ in range(n)))
-    return [list(texts[place * n : (place + 1) * n]) for place in range(len(prompts))]
+        return list(await asyncio.gather(*(one(client, request) for request in requests)))
 
 
 async def check_parity(served: Endpoint, prompts: Sequence[Prompt], ids: Mapping[str, Sequence[int]]) -> int:

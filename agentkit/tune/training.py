@@ -16,6 +16,7 @@ import orjson
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
 from agentkit.serve.command import precision
+from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
@@ -109,6 +110,24 @@ def train_phase(
     _run("train", folder, listener, environment or {}, processes=processes)
     found: dict[str, Any] = orjson.loads((folder / RESULT).read_bytes())
     return found
+
+
+def pass_over(folder: Path, phase: Phase, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out a phase that has nothing to put right, since the one before it left nothing; its result says so."""
+    start = next(it for it in before["evaluations"] if it["step"] == before["best"])
+    result = {
+        "method": phase.method,
+        "best": 0,
+        "stopped": before["nothing_left"],
+        "nothing_left": before["nothing_left"],
+        "evaluations": [{**start, "step": 0}],
+        "seconds": {},
+        "processes": 0,
+        "versions": before["versions"],
+    }
+    phase.write(folder)
+    write_json(folder / RESULT, result)
+    return result
 
 
 def render_prompts(folder: Path, phase: Phase) -> Mapping[str, Any]:

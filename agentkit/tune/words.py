@@ -27,10 +27,10 @@ def refusals(
         found.append(f"the target got worse: {told(target)}")
     found += [it.judged.reason for it in end_to_end.values() if it.judged and it.judged.outcome is Outcome.FAIL]
     found += [it.judged.reason for it in others if it.outcome is Outcome.FAIL]
-    if general is not None and -general.estimate > settings.general_margin + 1e-12:
+    if general is not None and general.net_loss > settings.general_margin + 1e-12:
         lost = ", ".join(general.lost)
         found.append(
-            f"general prompts {_rates(general)}: a net loss of {points(general.estimate)}, more than the "
+            f"{_sides(general.compared)}: a net loss of {points(general.net_loss)}, more than the "
             f"{points(settings.general_margin)} allowed (lost: {lost})"
         )
     return tuple(found)
@@ -86,6 +86,14 @@ def told(it: Compared) -> str:
     return f"{change(it.difference)} ({interval(it.difference)}; {held})"
 
 
-def _rates(general: General) -> str:
-    before, after = general.rates
-    return f"{percent(before)} → {percent(after)}"
+def by_itself(it: Compared) -> str:
+    """Whether the step got better where what came before is right, in words."""
+    low, high = it.difference.low, it.difference.high
+    said = (
+        "better" if low is not None and low > 0 else "worse" if high is not None and high < 0 else "not shown to differ"
+    )
+    return f"by itself the step is {said}: {told(it)}"
+
+
+def _sides(it: Compared) -> str:
+    return f"{it.name} {percent(it.before or 0.0)} → {percent(it.after or 0.0)}"

@@ -99,6 +99,9 @@ class Evaluation(TrainerCallback):
 
     def __init__(self, model: Any, tokenizer: Any, prompts: Sequence[Prompt], phase: Phase, clock: Clock) -> None:
         self.model, self.tokenizer, self.prompts, self.phase, self.clock = model, tokenizer, prompts, phase, clock
+        self.target = float(os.environ.get("BENCH_TARGET", "inf"))
+        """Share right at which nothing more is to be learned of the time until then."""
+        self.enough = False
         self.found: list[dict[str, Any]] = []
         self.updates: list[float] = []
 
@@ -109,6 +112,7 @@ class Evaluation(TrainerCallback):
         self.updates.append(self.clock.elapsed)
         if state.global_step % self.phase.evaluate_every == 0 or state.global_step == self.phase.steps:
             self.evaluate(state.global_step)
+            control.should_training_stop |= self.enough
 
     def evaluate(self, step: int) -> None:
         generation = self.clock.seconds.get("generation", 0.0)
@@ -117,6 +121,7 @@ class Evaluation(TrainerCallback):
             grades = [asyncio.run(it.grade(text)).status for it, text in zip(self.prompts, texts, strict=True)]
         self.clock.seconds["generation"] = generation  # this one's is evaluation
         passed = grades.count(Status.PASSED)
+        self.enough = passed >= self.target * len(grades)
         self.found.append({"step": step, "passed": passed, "graded": len(grades), "seconds": self.clock.elapsed})
         print(f"after {step}: {passed} of {len(grades)}, {self.clock.elapsed:.0f} s", flush=True)
 

@@ -62,8 +62,9 @@ def prepare(folder: Path, options: argparse.Namespace) -> None:
         phase.write(folder / leg)
 
 
-def measure(leg: str, folder: Path, clock: str) -> dict[str, Any]:
-    """Train to the end in a process of its own; seconds of the whole, by part, and at each evaluation."""
+def measure(leg: str, folder: Path, clock: str, target: float) -> dict[str, Any]:
+    """Train to the end in a process of its own, the plain script until so many prompts are right; seconds of the whole,
+    by part, and at each evaluation."""
     begin, used = time.monotonic(), _cpu()
     with (folder / "log").open("wb") as log:
         subprocess.run(
@@ -71,7 +72,7 @@ def measure(leg: str, folder: Path, clock: str) -> dict[str, Any]:
             check=True,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **_QUIET, **_CLOCKS[clock]},
+            env={**os.environ, **_QUIET, **_CLOCKS[clock], "BENCH_TARGET": str(target)},
             cwd=ROOT,
         )
     wall = time.monotonic() - begin
@@ -147,7 +148,7 @@ def main() -> int:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="tune-trl-"))
     folder.mkdir(parents=True, exist_ok=True)
     prepare(folder, options)
-    legs = {leg: measure(leg, folder / leg, options.clock) for leg in options.legs}
+    legs = {leg: measure(leg, folder / leg, options.clock, options.target) for leg in options.legs}
     ratios: dict[str, float | None] = {}
     if set(legs) == set(LEGS):
         ours, plain = legs["agentkit"], legs["trl"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from agentkit.errors import UsageError
 from agentkit.tune.certificate import CertificateSettings, certify, stopped
 from agentkit.tune.general import GENERAL_PROMPTS, GeneralAnswer, compare_general
 from agentkit.tune.page import render
+from agentkit.tune.paired import compare_answers
 from agentkit.tune.seeds import Trained
 from tests.report.conftest import Open, browser, open_page
 from tests.tune.proof_records import Plays, recorded_plays
@@ -28,8 +30,19 @@ def document(said: str = "Paris", step: str = "say_amount") -> dict:
     seeds = [Trained(s, recorded_plays(f"seed{s}", Plays({"refund": 0.75}, noise=0.2)), warm) for s in (1, 2, 3)]
     answers = [GeneralAnswer(it.id, said, True) for it in GENERAL_PROMPTS]
     general = compare_general(answers, answers)
+    alone = compare_answers("step refund given a right history", [False] * 20, [True] * 15 + [False] * 5)
     hashes = {"data": "ab" * 32, said: said}
-    it = certify("refund", base, tuned, warm=warm, seeds=seeds, general=general, hashes=hashes, notes=[said])
+    it = certify(
+        "refund",
+        base,
+        tuned,
+        warm=warm,
+        seeds=seeds,
+        general=general,
+        given_right_history=alone,
+        hashes=hashes,
+        notes=[said],
+    )
     return json.loads(json.dumps(it.document()))
 
 
@@ -47,6 +60,9 @@ def test_the_page_says_what_the_document_says():
     assert found["sentence"].replace("<", "&lt;") in text
     assert "Reinforcement (tuned less warm start)" in text
     assert "mean of 3 seeds" in text
+    assert re.search(r"given a right history</th>\s*<td class=\"n\">0\s%</td>\s*<td class=\"n\">75\s%", text)
+    del found["given_right_history"]
+    assert "given a right history" not in render(found), "of an earlier version"
     assert all(one["step"] in text for one in found["others"])
     assert text.count('<svg class="interval') >= len(found["others"])
 

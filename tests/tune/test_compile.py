@@ -17,7 +17,7 @@ from agentkit.store import Store
 from agentkit.tune.compile import CompileSettings, silent_agent
 from agentkit.tune.prompt import Split, of_target, prompt_lines
 from agentkit.tune.target import choose_target
-from tests.tune.compiled import REFUND, chat_agent, compiled, suite, target
+from tests.tune.compiled import REFUND, SMALL, chat_agent, compiled, suite, target
 from tests.tune.played import clerk, play
 
 
@@ -63,6 +63,20 @@ async def test_recorded_failures_come_first_and_are_what_the_agent_was_asked(sto
         cash = orjson.dumps({**orjson.loads(prompt.golden), "arguments": {"tender": "cash"}}).decode()
         assert (await prompt.grade(cash)).status is Status.FAILED
         assert prompt.world["refunds"] == []
+
+
+async def test_moments_are_of_the_conversations_that_are_held_out_and_share_nothing_with_the_prompts() -> None:
+    data = await compiled()
+    held_out = [(it.scenario, it.variant, it.instance) for it in data.held_out]
+    assert [(it.scenario, it.variant, it.instance) for it in data.moments] == held_out
+    assert {it.split for it in data.moments} == {Split.HELD_OUT}
+    assert {it.step for it in data.moments} == {"refund"}
+    assert not {it.instance for it in data.moments} & {it.instance for it in data.prompts}
+    fewer = await compiled(settings=SMALL.model_copy(update={"moments": 3}))
+    assert fewer.moments == data.moments[:3]
+    assert fewer.held_out == data.held_out
+    assert fewer.prompts == data.prompts
+    assert {it.variant for it in fewer.moments} == {"golden", "cash_instead"}, "every variant in turn"
 
 
 async def test_a_request_of_a_fresh_instance_is_made_by_the_agent_itself() -> None:

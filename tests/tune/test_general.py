@@ -67,12 +67,13 @@ def answers(passed: str) -> list[GeneralAnswer]:
 
 def test_the_difference_is_paired_and_names_what_was_lost():
     it = compare_general(answers("+" * 10 + "-" * 10), answers("-" * 4 + "+" * 7 + "-" * 9))
-    assert it.estimate == pytest.approx(-3 / 20)
-    assert (it.low, it.high) == pytest.approx(tuple(map(float, tango(4, 1, 20))))
-    assert it.p_value == pytest.approx(0.375)
+    found = it.compared.difference
+    assert found.estimate == pytest.approx(-3 / 20)
+    assert (found.low, found.high) == pytest.approx(tuple(map(float, tango(4, 1, 20))))
+    assert found.p_value == pytest.approx(0.375)
     assert it.lost == ("add", "subtract", "multiply", "compare")
     assert it.gained == (GENERAL_PROMPTS[10].id,)
-    assert it.rates == (0.5, 0.35)
+    assert (it.compared.before, it.compared.after) == (0.5, 0.35)
 
 
 def test_answers_to_other_prompts_cannot_be_compared():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from agentkit.tune.job import Work
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.jobs import expected_seconds, new_job, pace
 from agentkit.tune.phase import Phase
-from agentkit.tune.prompt import Split
+from agentkit.tune.prompt import Prompt, Split
 from agentkit.tune.serving import Hall
 from agentkit.tune.settings import JobSettings
 from tests.tune.compiled import ROOT, chat_agent, compiled, suite
@@ -118,9 +118,16 @@ def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
         answer = (lambda request: clerk(request).replace('"cash"', '"card"')) if tuned else clerk
         yield chat_agent(answer, model="tuned" if tuned else "tiny"), None, Users()
 
+    async def answered(adapters: int, prompts: Sequence[Prompt]) -> list[str]:
+        golden = [prompt.golden or "" for prompt in prompts]
+        return [text if adapters else text.replace('"card"', '"cash"') for text in golden]
+
+    told: list[str] = []
+    job = replace(job, tell=told.append)
     monkeypatch.setattr("agentkit.tune.job.train_phase", train)
     monkeypatch.setattr(Work, "_probe", lambda *_: None)
-    monkeypatch.setattr(Work, "_server", lambda *_: nullcontext())
+    monkeypatch.setattr(Work, "_server", lambda work, adapters=(): nullcontext(len(adapters)))
+    monkeypatch.setattr("agentkit.tune.plays.answer_served", answered)
     monkeypatch.setattr(Hall, "_cast", cast)
     job.files.write("parity.json", {})
     job.files.write("preflight.json", {"method": "sft", "why": "it is told"})
@@ -131,17 +138,24 @@ def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
     [adapter] = store.adapters()
     assert ended.adapter == adapter.name == job.files.read("adapters-1.json")[0]
     assert store.run(job.files.read("after-1.json")["run"]).agent == f"demo+{adapter.name}"
+    assert [it.partition(": ")[2] for it in told if "by itself" in it] == [
+        "by itself the step is better: step refund given a right history 0 % → 100 %, 100 points higher "
+        "(95 % interval: 2 to 100 points higher; 4 held-out instances)"
+    ]
+    assert ended.document["given_right_history"]["pairs"] == 4
     target = ended.document["target"]
     assert (target["before"], target["after"], target["pairs"]) == (0, 1, 4)
     assert ended.document["notes"][0].startswith("sft with training seed 0 came to nothing better")
     assert verify(tmp_path / "adapters" / adapter.name).manifest.seeds["training"] == 1
 
-    told: list[str] = []
+    told.clear()
     with_half = job.settings.model_copy(update={"examples": 2, "concurrency": 3})
-    other = replace(job, job=new_job(store, "refund", with_half), settings=with_half, tell=told.append)
+    other = replace(job, job=new_job(store, "refund", with_half), settings=with_half)
     other.files.write("parity.json", {})
     other.files.write("preflight.json", {"method": "sft"})
-    assert other._begun(*other._compiled()) == "sft"
+    manifest, prompts = other._compiled()
+    assert other._begun(manifest, prompts) == "sft"
+    other._played(manifest, ())
     assert other.files.read("before.json")["run"] == job.files.read("before.json")["run"]
     assert "all 4 conversations were played before" in told[-1]
 

@@ -11,7 +11,17 @@ from agentkit.grade import load_rubric
 from agentkit.tune.compile import Compiled
 from agentkit.tune.curve import nested
 from agentkit.tune.forecast import forecast
-from agentkit.tune.manifest import MANIFEST, PROMPTS, Manifest, manifest_of, read_job, read_manifest, write_job
+from agentkit.tune.manifest import (
+    MANIFEST,
+    MOMENTS,
+    PROMPTS,
+    Manifest,
+    manifest_of,
+    read_job,
+    read_manifest,
+    read_moments,
+    write_job,
+)
 from agentkit.tune.prompt import Split
 from tests.tune.compiled import ROOT, SMALL, a_run, chat_agent, compiled, suite
 
@@ -38,12 +48,13 @@ def manifest(data: Compiled, job: str = "j1", created_at: str = "2026-06-20T10:0
 
 async def test_a_job_that_was_written_is_read_back_as_it_was(data: Compiled, tmp_path: Path) -> None:
     written = manifest(data)
-    write_job(tmp_path / "job", written, data.prompts)
+    write_job(tmp_path / "job", written, data.prompts, data.moments)
     found, prompts = read_job(tmp_path / "job")
     assert found == written
     assert found.hash == written.hash
     assert tuple(prompts) == data.prompts
     assert len(read_job(tmp_path / "job", Split.VALIDATION)[1]) == SMALL.validation
+    assert tuple(read_moments(tmp_path / "job", written)) == data.moments
 
 
 async def test_it_says_what_is_trained_on_what_and_graded_by_what(data: Compiled) -> None:
@@ -74,11 +85,23 @@ async def test_its_hash_is_of_the_data_and_not_of_the_job_or_the_time(data: Comp
 
 
 async def test_prompts_that_were_changed_are_refused(data: Compiled, tmp_path: Path) -> None:
-    write_job(tmp_path, manifest(data), data.prompts)
+    write_job(tmp_path, manifest(data), data.prompts, data.moments)
     path = tmp_path / PROMPTS
     path.write_bytes(path.read_bytes().replace(b"refund_item", b"void_item", 1))
     with pytest.raises(UsageError, match=re.escape(f"{path}: changed since the job was compiled")):
         read_manifest(tmp_path)
+
+
+async def test_moments_that_were_changed_or_are_of_another_job_are_refused(data: Compiled, tmp_path: Path) -> None:
+    found = manifest(data)
+    write_job(tmp_path, found, data.prompts, data.moments)
+    path = tmp_path / MOMENTS
+    path.write_bytes(path.read_bytes().replace(b"refund_item", b"void_item", 1))
+    with pytest.raises(UsageError, match=re.escape(f"{path}: changed since the job was compiled")):
+        read_moments(tmp_path, found)
+    with pytest.raises(UsageError, match=re.escape(f"{MOMENTS}: the manifest is of other prompts")):
+        write_job(tmp_path / "job", found, data.prompts, data.moments[1:])
+    assert read_moments(tmp_path, found.model_copy(update={"moments_sha256": ""})) == ()
 
 
 async def test_prompts_of_another_manifest_are_not_written(data: Compiled, tmp_path: Path) -> None:
@@ -88,7 +111,7 @@ async def test_prompts_of_another_manifest_are_not_written(data: Compiled, tmp_p
 
 
 async def test_a_manifest_that_is_none_is_told_by_file_and_field(data: Compiled, tmp_path: Path) -> None:
-    write_job(tmp_path, manifest(data), data.prompts)
+    write_job(tmp_path, manifest(data), data.prompts, data.moments)
     path = tmp_path / MANIFEST
     changed = orjson.loads(path.read_bytes())
     changed["base"]["hash"] = 5

@@ -78,6 +78,7 @@ def _train(folder: Path, phase: Phase, span: Part | None) -> None:
         "method": phase.method,
         "best": watch.kept.best,
         "stopped": watch.kept.stopped,
+        "nothing_left": watch.nothing_left,
         "evaluations": [asdict(it) for it in watch.kept.evaluations],
         "seconds": seconds,
         "processes": ranks.size,

@@ -25,8 +25,7 @@ class Watch(TrainerCallback):
     """Evaluates at the start, at every few updates and at the end.
 
     The best adapter by the validation prompts stays; of equals the earlier one. Imitation and reinforcement stop where
-    everything is right, reinforcement also where its answers degenerate or where it no longer helps. Where a warm start
-    leaves nothing to be put right, reinforcement does not begin.
+    everything is right, reinforcement also where its answers degenerate or where it no longer helps.
     """
 
     def __init__(self, task: Task, planned: int, rewards: Callable[[], Sequence[float]] = lambda: ()) -> None:
@@ -48,10 +47,6 @@ class Watch(TrainerCallback):
         if self._over(done):
             return
         self._begin(done)
-        if not done and self._task.phase.start is not None and (reason := self._all_right()):
-            self._stop(done, reason)
-            self._write()
-            return
         trainer.train(resume_from_checkpoint=checkpoint)
 
     def _over(self, step: int) -> bool:
@@ -138,20 +133,21 @@ class Watch(TrainerCallback):
         self.kept.stopped = reason
         self._task.progress.tell("stop", step=step, reason=reason)
 
-    def _all_right(self) -> str:
-        """Says so where the validation prompts teach nothing more; of preferences they cannot tell."""
-        last = self.kept.evaluations[-1]
+    @property
+    def nothing_left(self) -> str:
+        """Says so where the best leaves nothing that validation prompts can teach; of preferences they cannot tell."""
+        best = max(self.kept.evaluations, key=lambda it: it.worth(self._task.phase.max_loss))
         learns = self._task.phase.method in ("sft", "grpo")
-        if not (learns and last.graded and last.worth(self._task.phase.max_loss) == (True, 1.0)):
+        if not (learns and best.graded and best.worth(self._task.phase.max_loss) == (True, 1.0)):
             return ""
-        return f"all {last.graded} validation prompts are answered right"
+        return f"all {best.graded} validation prompts are answered right"
 
     def _reason(self) -> str:
         """Why a training is over, in words."""
         evaluations: list[Evaluation] = self.kept.evaluations
         if self._task.phase.method != "grpo":
-            return self._all_right()
-        if found := alarm(evaluations, self._rewards()) or self._all_right():
+            return self.nothing_left
+        if found := alarm(evaluations, self._rewards()) or self.nothing_left:
             return found
         since = [it for it in evaluations if it.step > (self.kept.best or 0)]
         if len(since) >= self._task.phase.patience:

@@ -14,6 +14,9 @@ import pytest
 
 from agentkit.tune.compile import CompileSettings
 from agentkit.tune.counterfactual import Counterfactual, scenario_files
+from agentkit.tune.phase import Phase
+from agentkit.tune.reasons import nothing_better
+from agentkit.tune.training import pass_over
 from tests.tune.compiled import ROOT, compiled, suite
 from tests.tune.spans import spans_in
 from tests.tune.trainer.tiny import (
@@ -199,22 +202,22 @@ def test_a_second_phase_goes_on_with_the_adapter_of_the_first(tiny: Path, tmp_pa
     assert events(second, "step")[0]["kl"] == pytest.approx(0, abs=1e-4), "it has not moved from its own start"
 
 
-def test_where_all_is_right_imitation_ends_and_reinforcement_does_not_begin(tiny: Path, tmp_path: Path) -> None:
+def test_where_all_is_right_imitation_ends_and_leaves_nothing_to_reinforcement(tiny: Path, tmp_path: Path) -> None:
     same = [*map(prompt, range(4)), *(prompt(12 + n, "validation") for n in range(4))]  # asked in the same words
     first = write_phase(tmp_path / "0-sft", tiny, same, method="sft", epochs=90, evaluate_every=9)
     run(first)
     one = result(first)
     assert one["stopped"] == "all 4 validation prompts are answered right"
     assert one["best"] == one["evaluations"][-1]["step"] < 180
-    second = write_grpo(tmp_path / "1-grpo", tiny, start=str(first / "adapter"), prompts=same)
-    run(second)
-    two = result(second)
-    assert (two["best"], two["stopped"], two["rewards"]) == (0, one["stopped"], [])
+    assert one["nothing_left"] == one["stopped"]
+    second = tmp_path / "1-grpo"
+    two = pass_over(second, Phase.read(first).model_copy(update={"method": "grpo"}), one)
+    assert (two["best"], two["stopped"]) == (0, one["stopped"])
     assert [(it["step"], it["passed"]) for it in two["evaluations"]] == [(0, 4)]
-    assert not events(second, "step")
-    assert weights(second).keys() == weights(first).keys()
-    run(second)
+    assert nothing_better([two], 0) == ["grpo did not begin: all 4 validation prompts are answered right"]
     assert result(second) == two
+    run(second)
+    assert result(second) == two, "taken up again, it is done"
 
 
 def test_the_prompts_are_rendered_as_the_tokenizer_has_them(tiny: Path, tmp_path: Path) -> None:

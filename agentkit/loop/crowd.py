@@ -1,0 +1,88 @@
+"""Users who talk side by side, in small groups: where one group's last conversation is over, its next ones begin.
+
+So the servers are kept busy, what users think is known soon, and nobody is waited for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+from agentkit.errors import AgentkitError
+
+_GROUPS = 4
+_TOGETHER = 4
+"""Conversations of each variant that a group has at a time."""
+_TOLD = 20
+"""Conversations between two lines about them."""
+
+
+class Users(Protocol):
+    """Who talk; `agentkit.loop.simulated.SimulatedUsers`."""
+
+    def talk(self, trials: int, seed: int) -> int:
+        """So many conversations of each variant, and what is thought of them; gives how many there were."""
+        ...
+
+
+@dataclass(slots=True)
+class Crowd:
+    """All who talk, and how often they did."""
+
+    users: Users
+    tell: Callable[[str], None]
+    seed: int
+    talks: int = 0
+    """Conversations so far."""
+    _begun: Iterator[int] = field(default_factory=count)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def talk(self, trials: int) -> None:
+        """`trials` conversations of each variant, up to their end."""
+        had = self.users.talk(trials, self.seed + next(self._begun))
+        with self._counting:
+            told, self.talks = self.talks // _TOLD, self.talks + had
+            if self.talks // _TOLD > told:
+                self.tell(f"{self.talks} conversations of simulated users so far")
+
+    def talk_while(self, wanted: Callable[[], bool]) -> None:
+        """Raises AgentkitError where users could not go on."""
+        with self.talking(wanted) as failed:
+            while wanted() and not failed:
+                time.sleep(1.0)
+
+    @contextmanager
+    def talking(self, wanted: Callable[[], bool]) -> Iterator[list[Exception]]:
+        """Groups talk beside what happens inside, at all times at which it is `wanted`. Gives what went wrong so far.
+
+        Raises AgentkitError at the end where users could not go on. Where what happens inside raises, nobody is
+        waited for.
+        """
+        over, failed = threading.Event(), list[Exception]()
+
+        def talk() -> None:
+            while not over.is_set() and not failed:
+                try:
+                    if wanted():
+                        self.talk(_TOGETHER)
+                    else:
+                        over.wait(1.0)
+                except Exception as error:
+                    failed.append(error)
+
+        groups = [threading.Thread(target=talk, name=f"users-{number}", daemon=True) for number in range(_GROUPS)]
+        for group in groups:
+            group.start()
+        try:
+            yield failed
+        finally:
+            over.set()
+        for group in groups:
+            group.join()
+        if failed:
+            raise AgentkitError(f"the simulated users could not go on: {failed[0]}")

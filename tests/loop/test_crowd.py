@@ -1,0 +1,86 @@
+"""Groups of users who talk side by side."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from agentkit.errors import AgentkitError
+from agentkit.loop.crowd import Crowd
+
+
+class Users:
+    """Each group's conversations take as long as `going` is not set; counts who talks at once."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.seeds: list[int] = []
+        self.at_once = 0
+        self.most = 0
+        self.fails_at = fails_at
+        self._lock = threading.Lock()
+
+    def talk(self, trials: int, seed: int) -> int:
+        with self._lock:
+            self.seeds.append(seed)
+            if len(self.seeds) == self.fails_at:
+                raise OSError("the router is gone")
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        time.sleep(0.01)
+        with self._lock:
+            self.at_once -= 1
+        return trials
+
+
+def test_groups_talk_at_once_each_with_a_seed_of_its_own_and_are_counted() -> None:
+    told: list[str] = []
+    users = Users()
+    crowd = Crowd(users, told.append, seed=100)
+    crowd.talk(40)
+    crowd.talk_while(lambda: crowd.talks < 120)
+    assert users.most > 1
+    assert users.seeds[0] == 100
+    assert sorted(users.seeds) == list(range(100, 100 + len(users.seeds)))
+    assert crowd.talks == 40 + 4 * (len(users.seeds) - 1)
+    assert 120 <= crowd.talks < 120 + 4 * 4
+    assert told[0] == "40 conversations of simulated users so far"
+    assert len(told) == crowd.talks // 20 - 1
+
+
+def test_they_talk_while_it_is_wanted_and_all_are_heard_at_the_end() -> None:
+    users = Users()
+    crowd = Crowd(users, lambda _: None, seed=0)
+    with crowd.talking(lambda: False):
+        time.sleep(0.05)
+    assert users.seeds == []
+    with crowd.talking(lambda: True):
+        time.sleep(0.05)
+    assert crowd.talks == 4 * len(users.seeds) > 0
+
+
+def test_what_users_could_not_do_is_an_error_and_ends_the_waiting() -> None:
+    crowd = Crowd(Users(fails_at=3), lambda _: None, seed=0)
+    with pytest.raises(AgentkitError, match="the simulated users could not go on: the router is gone"):
+        crowd.talk_while(lambda: True)
+
+
+def test_where_what_happens_inside_fails_that_is_told_and_nobody_is_waited_for() -> None:
+    class Slow(Users):
+        def talk(self, trials: int, seed: int) -> int:
+            begun.set()
+            end.wait(30)
+            return trials
+
+    begun, end = threading.Event(), threading.Event()
+
+    def interrupted() -> None:
+        with Crowd(Slow(), lambda _: None, seed=0).talking(lambda: True):
+            begun.wait(30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not end.is_set()
+    end.set()
