@@ -15,8 +15,8 @@ from typing import Protocol
 
 from agentkit.errors import AgentkitError
 
-_GROUPS = 4
-_TOGETHER = 4
+_GROUPS = 8
+_TOGETHER = 2
 """Conversations of each variant that a group has at a time."""
 _TOLD = 20
 """Conversations between two lines about them."""

@@ -51,6 +51,7 @@ from agentkit.tune.prompt import Prompt, Split, of_target
 from agentkit.tune.proof import Proof, by_itself
 from agentkit.tune.reasons import nothing_better, what_stops
 from agentkit.tune.registry import publish_and_register
+from agentkit.tune.rollouts import rollout_server
 from agentkit.tune.serving import check_calls, check_parity, sample_served
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
@@ -267,8 +268,10 @@ class Work:
                 continue
             phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
             told = self.progress, self.trace.environment, self.settings.processes
-            with self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.parent.name}/{folder.name}"):
-                results.append(train_phase(folder, phase, *told))
+            server = rollout_server(folder, phase, self.base, self.config.serve.engines, self.tell)
+            stage = self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.parent.name}/{folder.name}")
+            with stage, server as shared:
+                results.append(train_phase(folder, phase, *told, shared))
         return results
 
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:
@@ -320,7 +323,7 @@ class Work:
     def _tell_step(self, manifest: Manifest) -> None:
         """Whether the step got better, before whole conversations are played."""
         if (found := by_itself(self.files, manifest, self.part)) is not None:
-            self.tell(f"{self.job.id}: {words.by_itself(found)}")
+            self._set(JobStatus.PROVING, words.by_itself(found))
 
     @property
     def _plays(self) -> Plays:

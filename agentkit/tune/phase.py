@@ -19,6 +19,10 @@ TRACEPARENT = "TRACEPARENT"
 """Variable of the environment that names the span below which the training program records its own."""
 JOB = "AGENTKIT_JOB"
 """Variable that names the job."""
+ROLLOUT_URL = "AGENTKIT_ROLLOUT_URL"
+"""Variable that names the vLLM server that writes completions; ends in `/v1`."""
+ROLLOUT_KEY = "AGENTKIT_ROLLOUT_KEY"
+"""Variable that holds its key."""
 RENDEZVOUS = "AGENTKIT_RENDEZVOUS"
 """Variable that says where the processes of a training meet, as PyTorch's `init_method`."""
 Method = Literal["sft", "grpo", "dpo", "kto"]
@@ -76,6 +80,8 @@ class Phase(_Settings):
     """How often a group of which every completion is worth the same is replaced by one of another prompt."""
     max_tokens: Positive = 100
     """Of a completion, as served."""
+    generation: Literal["trainer", "vllm"] = "trainer"
+    """Who writes the completions of grpo: the training program, or a vLLM server that the environment names."""
     rollout_tokens: Positive | None = None
     """Of a completion in grpo; None: half as long again as the longest right answer, but no longer than served."""
     frequency_penalty: float = 0.0

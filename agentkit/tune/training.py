@@ -78,6 +78,7 @@ def _phase(
             "batch": settings.grpo_prompts,
             "group": settings.grpo_group,
             "beta": settings.grpo_beta,
+            "generation": settings.generation,
             "rubric": settings.rubric,
             "rewards": settings.rewards,
         }
@@ -97,17 +98,18 @@ def train_phase(
     listener: Listener,
     environment: Mapping[str, str] | None = None,
     processes: int = 1,
+    shared: Mapping[str, str] | None = None,
 ) -> Mapping[str, Any]:
     """Train until it is done, and give what came of it. A phase that is done is not done again.
 
-    `environment`: more variables for the program, such as the span that it records its own below. `processes`: how
-    many train together, each on a GPU of its own where there are any.
+    `processes`: how many train together, each on a GPU of its own where there are any. `shared`: more variables for
+    all of them; `environment`: for the first, such as the span that it records its own below.
 
     Raises:
         AgentkitError: the training failed; with the end of what it said.
     """
     phase.write(folder)
-    _run("train", folder, listener, environment or {}, processes=processes)
+    _run("train", folder, listener, environment or {}, processes=processes, shared=shared or {})
     found: dict[str, Any] = orjson.loads((folder / RESULT).read_bytes())
     return found
 
@@ -145,12 +147,18 @@ def weaken_adapter(folder: Path, goal: float) -> None:
 
 
 def _run(
-    verb: str, folder: Path, listener: Listener, environment: Mapping[str, str], *arguments: str, processes: int = 1
+    verb: str,
+    folder: Path,
+    listener: Listener,
+    environment: Mapping[str, str],
+    *arguments: str,
+    processes: int = 1,
+    shared: Mapping[str, str] | None = None,
 ) -> None:
     progress, logs = folder / "progress.jsonl", [folder / _LOG.format(rank or "") for rank in range(processes)]
     told = progress.stat().st_size if progress.is_file() else 0
     known = {name: value for name, value in os.environ.items() if name != TRACEPARENT}  # not somebody else's span
-    known |= {"HF_HUB_OFFLINE": "1"}
+    known |= {"HF_HUB_OFFLINE": "1", **(shared or {})}
     with tempfile.TemporaryDirectory() as meeting:
         started: list[subprocess.Popen[bytes]] = []
         try:

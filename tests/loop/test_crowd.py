@@ -43,8 +43,8 @@ def test_groups_talk_at_once_each_with_a_seed_of_its_own_and_are_counted() -> No
     assert users.most > 1
     assert users.seeds[0] == 100
     assert sorted(users.seeds) == list(range(100, 100 + len(users.seeds)))
-    assert crowd.talks == 40 + 4 * (len(users.seeds) - 1)
-    assert 120 <= crowd.talks < 120 + 4 * 4
+    assert crowd.talks == 40 + 2 * (len(users.seeds) - 1)
+    assert 120 <= crowd.talks < 120 + 8 * 2
     assert told[0] == "40 conversations of simulated users so far"
     assert len(told) == crowd.talks // 20 - 1
 
@@ -57,7 +57,7 @@ def test_they_talk_while_it_is_wanted_and_all_are_heard_at_the_end() -> None:
     assert users.seeds == []
     with crowd.talking(lambda: True):
         time.sleep(0.05)
-    assert crowd.talks == 4 * len(users.seeds) > 0
+    assert crowd.talks == 2 * len(users.seeds) > 0
 
 
 def test_what_users_could_not_do_is_an_error_and_ends_the_waiting() -> None:

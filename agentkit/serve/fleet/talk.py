@@ -89,6 +89,16 @@ class Talk:
         except (KeyError, IndexError, TypeError, ValueError):
             raise EngineError(f"{self.endpoint.base_url}: gave no log-probability of a token") from None
 
+    async def completions(self, model: str, body: Mapping[str, Any]) -> list[tuple[tuple[int, ...], bool]]:
+        """The token ids of each answer to a request of `/completions`, the token that ends it included, and whether it
+        came to its end."""
+        found = _json(await self._post("/completions", {"model": model, **body, "return_token_ids": True}))
+        try:
+            choices = sorted(found["choices"], key=lambda it: it["index"])
+            return [(tuple(map(int, it["token_ids"])), it["finish_reason"] == "stop") for it in choices]
+        except (KeyError, TypeError, ValueError):
+            raise EngineError(f"{self.endpoint.base_url}: gave no token ids of an answer") from None
+
     async def warm(self, model: str) -> None:
         """Have it write a few tokens, which it then does sooner for others."""
         body = {"model": model, "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0, "ignore_eos": True}

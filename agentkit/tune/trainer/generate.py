@@ -8,17 +8,15 @@ layers do not see all that came before, each completion has a row of its own.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
 import xgrammar
 from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from agentkit.tune.trainer.grammar import Grammars, Schema
 from agentkit.tune.trainer.room import make_room
 
 _READ_TOKENS = 8192
@@ -46,9 +44,13 @@ class Completion:
     free: tuple[bool, ...]
     """Of each token: whether the grammar left a choice."""
     logprobs: tuple[float, ...]
-    """Of each token, under the distribution that it was drawn from."""
+    """Of each token, under the distribution that it was drawn from; none of what a server wrote."""
     finished: bool
     """False where the limit cut it."""
+
+
+Write = Callable[[Sequence[Sequence[int]], Sequence[Schema], int, Decoding, int], list[list[Completion]]]
+"""As `Generator` is called."""
 
 
 class Generator:
@@ -71,21 +73,13 @@ class Generator:
         self._share = share
         self._ends = tuple(ends)
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
-        vocabulary = model.config.get_text_config().vocab_size
-        self._vocabulary = vocabulary
-        info = xgrammar.TokenizerInfo.from_huggingface(
-            tokenizer, vocab_size=vocabulary, stop_token_ids=list(self._ends)
-        )
-        compiler = xgrammar.GrammarCompiler(info, max_threads=2)
-        self._compiled = lru_cache(maxsize=64)(
-            lambda schema: compiler.compile_json_schema(schema, any_whitespace=False)
-        )
+        self.grammars = Grammars(tokenizer, model.config.get_text_config().vocab_size, self._ends)
 
     @torch.no_grad()
     def __call__(
         self,
         prompts: Sequence[Sequence[int]],
-        schemas: Sequence[Mapping[str, Any] | None],
+        schemas: Sequence[Schema],
         samples: int,
         decoding: Decoding,
         seed: int,
@@ -111,7 +105,7 @@ class Generator:
         cache: DynamicCache,
         logits: torch.Tensor,
         seen: torch.Tensor,
-        schemas: Sequence[Mapping[str, Any] | None],
+        schemas: Sequence[Schema],
         samples: int,
         decoding: Decoding,
         draw: torch.Generator,
@@ -123,9 +117,9 @@ class Generator:
             cache.batch_repeat_interleave(samples)
             seen = seen.repeat_interleave(samples, 0)
         make_room(cache, decoding.max_tokens * columns)
-        writers = [_Writer(self._matcher(schema)) for schema in schemas for _ in range(samples)]
+        writers = [_Writer(self.grammars.matcher(schema)) for schema in schemas for _ in range(samples)]
         counts = torch.zeros_like(logits) if decoding.frequency_penalty else None
-        bitmask = xgrammar.allocate_token_bitmask(len(writers), self._vocabulary)
+        bitmask = xgrammar.allocate_token_bitmask(len(writers), self.grammars.vocabulary)
         position = seen.sum(1, keepdim=True)
         rows = len(seen)
         if self._share:
@@ -204,11 +198,6 @@ class Generator:
             else:
                 writer.take(int(chosen[row]), logprobs[row], free[row], self._ends)
         return chosen
-
-    def _matcher(self, schema: Mapping[str, Any] | None) -> xgrammar.GrammarMatcher | None:
-        if schema is None:
-            return None
-        return xgrammar.GrammarMatcher(self._compiled(json.dumps(schema)))
 
 
 class _Writer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from agentkit.grade import Rubric, load_rubric
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments, newest, updates_of
+from agentkit.tune.trainer.generate import Write
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.rollout import SCORE, Rollouts, schedule
+from agentkit.tune.trainer.served import Server
 from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
 
@@ -27,6 +29,11 @@ _LONGER = 1.5
 
 def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     """Train, and say what happened. Raises RewardError where a reward does not do what a reward must."""
+    with _writing(task) as writing:
+        return _train(task, writing)
+
+
+def _train(task: Task, writing: Callable[[int], AbstractContextManager[Write]]) -> tuple[Watch, Mapping[str, Any]]:
     folder, phase, trainee, train, ids = task.folder, task.phase, task.trainee, task.train, task.ids
     assert phase.rubric is not None, "checked when the phase was read"
     rubric = load_rubric(phase.rubric, Path(phase.rewards) if phase.rewards else None)
@@ -34,6 +41,7 @@ def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     rollouts = Rollouts(
         phase=phase.model_copy(update={"rollout_tokens": limit}),
         trainee=trainee,
+        writing=writing,
         prompts={prompt.id: prompt for prompt in train},
         ids=ids,
         rubric=rubric,
@@ -70,6 +78,16 @@ def train_grpo(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     with _playing_on(task, rubric):
         watch.train(trainer)
     return watch, {"rollout_tokens": limit, "groups_replaced": rollouts.replaced, "rewards": rollouts.totals}
+
+
+@contextmanager
+def _writing(task: Task) -> Iterator[Callable[[int], AbstractContextManager[Write]]]:
+    """Who writes completions after so many updates: this program, or a server that the environment names."""
+    if task.phase.generation == "trainer":
+        yield lambda step: task.trainee.as_served()
+        return
+    with Server.of_environment(task.trainee, task.folder, task.ranks) as server:
+        yield server.after
 
 
 def _playing_on(task: Task, rubric: Rubric) -> AbstractContextManager[None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,7 @@ from agentkit.grade.rubric import Rubric
 from agentkit.tune.files import write_whole
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
-from agentkit.tune.trainer.generate import Completion, Decoding
+from agentkit.tune.trainer.generate import Completion, Decoding, Write
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.progress import Progress
 from agentkit.tune.trainer.ranks import ALONE, Ranks
@@ -57,6 +58,8 @@ class Rollouts:
 
     phase: Phase
     trainee: Trainee
+    writing: Callable[[int], AbstractContextManager[Write]]
+    """Updates so far → what writes as the model then does."""
     prompts: Mapping[str, Prompt]
     ids: Mapping[str, Sequence[int]]
     rubric: Rubric
@@ -123,8 +126,8 @@ class Rollouts:
     def _groups(self, names: Sequence[str], step: int, attempt: int) -> list[list[Scored]]:
         prompts = [self.prompts[name] for name in names]
         limit = self.phase.rollout_tokens or self.phase.max_tokens
-        with self.progress.timed("generation"), self.trainee.as_served() as generator:
-            written = generator(
+        with self.progress.timed("generation"), self.writing(step) as write:
+            written = write(
                 [self.ids[name] for name in names],
                 [prompt.schema_ for prompt in prompts],
                 self.phase.group,

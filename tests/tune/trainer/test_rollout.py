@@ -65,6 +65,7 @@ def rollouts(folder: Path, trainee: Scripted, rubric: str = "painting:coloured",
     return Rollouts(
         phase=Phase.model_validate(values | settings),
         trainee=trainee,  # type: ignore[arg-type]
+        writing=lambda step: trainee.as_served(),
         prompts=prompts,
         ids={name: [place] for place, name in enumerate(prompts)},
         rubric=load_rubric(rubric, write_rewards(folder / "rewards", REWARDS)),

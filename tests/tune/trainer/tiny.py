@@ -28,8 +28,8 @@ _PAINT = {
 }
 
 
-def write_model(folder: Path, seed: int = 5) -> Path:
-    """Random weights, large enough that the likeliest token is no matter of rounding."""
+def write_model(folder: Path, seed: int = 5, width: int = 64) -> Path:
+    """Random weights, large enough that the likeliest token is no matter of rounding. vLLM takes a `width` of 128."""
     import torch
     import transformers
 
@@ -37,7 +37,7 @@ def write_model(folder: Path, seed: int = 5) -> Path:
     torch.manual_seed(seed)
     config = transformers.LlamaConfig(
         vocab_size=49152,
-        hidden_size=64,
+        hidden_size=width,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,

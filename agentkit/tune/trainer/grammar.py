@@ -1,0 +1,64 @@
+"""The grammars that answers are held to, as the server compiles them (xgrammar, no white space between JSON tokens)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+import xgrammar
+from transformers import PreTrainedTokenizerBase
+
+from agentkit.errors import UsageError
+
+Schema = Mapping[str, Any] | None
+"""JSON Schema of an answer; None where it is free."""
+
+
+class Grammars:
+    """Of one model. Each schema is compiled once.
+
+    Args:
+        vocabulary: tokens that the model scores.
+        ends: tokens that end an answer.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocabulary: int, ends: Sequence[int]) -> None:
+        self.vocabulary = vocabulary
+        info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary, stop_token_ids=list(ends))
+        compiler = xgrammar.GrammarCompiler(info, max_threads=2)
+        self._compiled = lru_cache(maxsize=64)(
+            lambda schema: compiler.compile_json_schema(schema, any_whitespace=False)
+        )
+
+    def matcher(self, schema: Schema) -> xgrammar.GrammarMatcher | None:
+        """One that has seen nothing yet; None where all may follow."""
+        if schema is None:
+            return None
+        return xgrammar.GrammarMatcher(self._compiled(json.dumps(schema)))
+
+    def free(self, schema: Schema, ids: Sequence[int]) -> tuple[bool, ...]:
+        """Of each token of an answer: whether the grammar left a choice.
+
+        Raises:
+            UsageError: the answer does not follow the grammar.
+        """
+        matcher = self.matcher(schema)
+        if matcher is None:
+            return (True,) * len(ids)
+        bitmask = xgrammar.allocate_token_bitmask(1, self.vocabulary)
+        found = []
+        for token in ids:
+            limited = matcher.fill_next_token_bitmask(bitmask, 0)
+            found.append(not limited or _allowed(bitmask, self.vocabulary) > 1)
+            if not matcher.accept_token(token):
+                raise UsageError(f"token {token} of an answer is none that the grammar allows there; is it held to it?")
+        return tuple(found)
+
+
+def _allowed(bitmask: torch.Tensor, vocabulary: int) -> int:
+    """How many tokens a bitmask (1 × words of 32 bits) leaves."""
+    bits = torch.arange(32, dtype=torch.int32)
+    return int(((bitmask[0, :, None] >> bits) & 1).flatten()[:vocabulary].sum())
