@@ -32,9 +32,9 @@ STRUCTURED_OUTPUTS = {"disable_any_whitespace": True, "backend": "xgrammar"}
 _CPU_ARGUMENTS = ("--distributed-executor-backend", "uni", "--no-enable-chunked-prefill")
 _ONE_WORKER_PROCESS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 _SOON_ASLEEP = {"KMP_BLOCKTIME": "1"}
-"""Milliseconds for which threads of Intel's OpenMP spin before they sleep. With its own 200, servers that compute beside
-each other keep each other from it: 64 requests to two of them took 1.4 times as long. To one alone it makes no
-difference; with 0 those took 1.3 times as long."""
+"""Milliseconds for which threads of Intel's OpenMP spin before they sleep. With its own 200, servers that compute side
+by side keep each other from it: two of them took 1.4 times as long for 64 requests. To one alone it makes no
+difference, where none at all makes it take 1.3 times as long."""
 _TRACING = {"OTEL_SERVICE_NAME": "vllm", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
 
 
