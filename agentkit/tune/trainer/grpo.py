@@ -18,7 +18,6 @@ from agentkit.tune.trainer.checkpoints import arguments, newest, updates_of
 from agentkit.tune.trainer.generate import Write
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.rollout import SCORE, Rollouts, schedule
-from agentkit.tune.trainer.served import Server
 from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
 
@@ -86,6 +85,8 @@ def _writing(task: Task) -> Iterator[Callable[[int], AbstractContextManager[Writ
     if task.phase.generation == "trainer":
         yield lambda step: task.trainee.as_served()
         return
+    from agentkit.tune.trainer.served import Server  # it loads what talks to servers
+
     with Server.of_environment(task.trainee, task.folder, task.ranks) as server:
         yield server.after
 
