@@ -10,6 +10,7 @@ from agentkit.grade.text import shortened
 from agentkit.play.agents.guided import REPLY
 from agentkit.records import Message, ToolCall, ToolSpec
 from agentkit.scenario.detours import with_defaults
+from agentkit.serve.command import SEPARATORS
 from agentkit.tune.read import Dialect
 
 
@@ -22,12 +23,13 @@ def golden_text(move: Message, dialect: Dialect, tools: Mapping[str, ToolSpec]) 
     call = move.tool_calls[0] if move.tool_calls else None
     if dialect == "guided":
         if call is None:
-            return _json({"action": REPLY, "arguments": {"text": move.content}})
+            return _compact({"action": REPLY, "arguments": {"text": move.content}})
         stated = with_defaults(tools.get(call.name), call.arguments or {})
-        return _json({"action": call.name, "arguments": _ordered(call, tools, stated)})
+        return _compact({"action": call.name, "arguments": _ordered(call, tools, stated)})
     if call is None:
         return move.content
-    made = _json({"name": call.name, "arguments": _ordered(call, tools, call.arguments or {})})
+    called = {"name": call.name, "arguments": _ordered(call, tools, call.arguments or {})}
+    made = json.dumps(called, ensure_ascii=False)
     return f"<tool_call>\n{made}\n</tool_call>"
 
 
@@ -56,5 +58,5 @@ def _ordered(call: ToolCall, tools: Mapping[str, ToolSpec], arguments: Mapping[s
     return {name: arguments[name] for name in [*known, *arguments] if name in arguments}
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=SEPARATORS)

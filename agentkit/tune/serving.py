@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,10 @@ from agentkit.tune.split import HeldOut
 
 _AT_ONCE = 16
 """Requests under way."""
+_WRITTEN = 2
+"""Actions of a guided agent that are looked at for how they are written."""
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
+"""In JSON, which may be cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,8 @@ async def check_parity(served: Endpoint, prompts: Sequence[Prompt], ids: Mapping
 
 async def check_calls(served: Endpoint, prompts: Sequence[Prompt]) -> int:
     """Have the server write golden calls, one of each tool, and hold what it takes from the text against what is read
-    here; gives how many were compared. A guided agent's actions are read by the same code there and here.
+    here; gives how many were compared. A guided agent's actions are read by the same code there and here; held against
+    each other is how they are written, since training holds answers to the same grammar.
 
     Raises:
         UsageError: they differ, so that what is rewarded in training would not be what is served.
@@ -195,6 +201,13 @@ async def check_calls(served: Endpoint, prompts: Sequence[Prompt]) -> int:
         for prompt in prompts
         if prompt.dialect == "hermes" and prompt.golden and (calls := prompt.read(prompt.golden).calls)
     }
+    guided = [prompt for prompt in prompts if prompt.dialect == "guided"][:_WRITTEN]
+    for prompt, text in zip(guided, await answer_served(served, guided), strict=True):
+        if any(map(str.isspace, _STRING.sub("", text))):
+            raise UsageError(
+                f"prompt {prompt.id}: the server wrote {text!r}, with white space between its tokens, and training "
+                "writes actions without any: was it started with another --structured-outputs-config?"
+            )
     async with _client(served) as client:
         for prompt, call in golden.values():
             choice = (await _post(client, "/v1/chat/completions", _forced(prompt, call), served))["choices"][0]
@@ -207,7 +220,7 @@ async def check_calls(served: Endpoint, prompts: Sequence[Prompt]) -> int:
                     f"prompt {prompt.id}: of {text!r} the server takes the calls {there}, and {here} is read here: "
                     "calls can be in the tags of --tool-call-parser hermes, or with any model `guided = true`"
                 )
-    return len(golden)
+    return len(golden) + len(guided)
 
 
 def _forced(prompt: Prompt, call: ToolCall) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from xgrammar.contrib.hf import LogitsProcessor as Grammar
 
 from agentkit.grade import load_rubric
 from agentkit.records import Status
+from agentkit.serve.command import SEPARATORS
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt, Split, read_prompts
 
@@ -80,7 +81,9 @@ class Guided:
         )
         compiler = xgrammar.GrammarCompiler(info, max_threads=2)
         schemas = {json.dumps(it.schema_) for it in prompts}
-        self.grammars = {it: compiler.compile_json_schema(it, any_whitespace=False) for it in schemas}
+        self.grammars = {
+            it: compiler.compile_json_schema(it, any_whitespace=False, separators=SEPARATORS) for it in schemas
+        }
 
     def __call__(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **others: Any) -> Any:
         rows = [tuple(row[mask.bool()].tolist()) for row, mask in zip(input_ids, attention_mask, strict=True)]

@@ -55,3 +55,17 @@ async def test_answers_are_sampled_as_they_are_written(embedded: Endpoint, promp
     held = one.model_copy(update={"request": {**one.request, "structured_outputs": {"choice": [one.golden]}}})
     assert await sample_served(embedded, [held], 2) == [[one.golden, one.golden]]
     assert one.read(one.golden or "").calls
+
+
+async def test_guided_actions_are_written_as_training_writes_them(
+    embedded: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guided = [it for it in (await compiled()).prompts if it.dialect == "guided"]
+    assert await check_calls(embedded, guided) == 2
+
+    async def spaced(*_: object) -> list[str]:
+        return ['{"action": "refund_item", "arguments": {"sale_id": "S-1', '{"action":"reply"}']
+
+    monkeypatch.setattr("agentkit.tune.serving.answer_served", spaced)
+    with pytest.raises(UsageError, match="with white space between its tokens, and training writes actions without"):
+        await check_calls(embedded, guided)

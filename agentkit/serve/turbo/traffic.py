@@ -21,6 +21,7 @@ from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories
 from agentkit.records import GOLDEN, Exchange, Message
 from agentkit.scenario import Loaded
+from agentkit.serve.command import SEPARATORS
 from agentkit.store import Store
 
 _PROMPT = ("messages", "tools")
@@ -141,7 +142,8 @@ def _plain(message: Message) -> Mapping[str, Any]:
 
 def _guided(message: Message) -> str:
     call = message.tool_calls[0]
-    return json.dumps({"action": call.name, "arguments": dict(call.arguments or {})}, ensure_ascii=False)
+    action = {"action": call.name, "arguments": dict(call.arguments or {})}
+    return json.dumps(action, ensure_ascii=False, separators=SEPARATORS)
 
 
 def _in_turns(groups: Iterable[Sequence[Loaded]]) -> Iterable[Loaded]:

@@ -12,6 +12,7 @@ import xgrammar
 from transformers import PreTrainedTokenizerBase
 
 from agentkit.errors import UsageError
+from agentkit.serve.command import SEPARATORS
 
 Schema = Mapping[str, Any] | None
 """JSON Schema of an answer; None where it is free."""
@@ -30,7 +31,7 @@ class Grammars:
         info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary, stop_token_ids=list(ends))
         compiler = xgrammar.GrammarCompiler(info, max_threads=2)
         self._compiled = lru_cache(maxsize=64)(
-            lambda schema: compiler.compile_json_schema(schema, any_whitespace=False)
+            lambda schema: compiler.compile_json_schema(schema, any_whitespace=False, separators=SEPARATORS)
         )
 
     def matcher(self, schema: Schema) -> xgrammar.GrammarMatcher | None:

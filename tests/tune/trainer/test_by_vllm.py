@@ -73,7 +73,7 @@ def test_they_are_those_that_the_training_program_writes_after_each_update(
         monkeypatch.setenv(name, value)
     it = trainee(model, tmp_path)
     ids = list(checked_ids([*GUIDED, *FREE], it.tokenizer, 512, 32).values())
-    asked = ids, [schema()] * len(GUIDED) + [None], 2, Decoding(0.0, 24, 0.3), 7
+    asked = ids, [schema()] * len(GUIDED) + [None], 1, Decoding(0.0, 24, 0.3), 7
     said = []
     with Server.of_environment(it, tmp_path, ALONE) as server:
         for step in range(3):

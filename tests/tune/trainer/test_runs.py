@@ -99,7 +99,7 @@ def test_reinforcement_with_an_easy_reward_raises_it(reinforced: Path) -> None:
     for step, mean in enumerate(found["rewards"]):
         assert mean == pytest.approx(fmean(row["total"] for row in written if row["step"] == step))
     for row in written:
-        painted = row["completion"].startswith('{"action": "paint"') and row["completion"].endswith("}}")
+        painted = row["completion"].startswith('{"action":"paint"') and row["completion"].endswith("}}")
         assert row["parts"]["paints"] == painted
         assert ("coloured" in row["parts"]) is painted, "a part that does not apply has no value"
         right = painted and row["parts"]["coloured"] == 1
