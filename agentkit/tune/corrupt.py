@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from agentkit.play.agents.golden import golden_arguments, wrong_arguments, wrong
 from agentkit.play.agents.guided import REPLY
 from agentkit.records import Message, ToolCall
 from agentkit.scenario import Call
-from agentkit.tune.golden import golden_text
+from agentkit.tune.golden import as_written, golden_text
 from agentkit.tune.prompt import Prompt
 
 CHARACTERS_A_TOKEN = 4
@@ -156,5 +155,5 @@ def _call_text(prompt: Prompt, name: str, arguments: dict[str, Any]) -> str:
 def _written(prompt: Prompt, name: str, arguments: dict[str, Any]) -> str:
     """A call as it stands, defaults not filled in."""
     if prompt.dialect == "guided":
-        return json.dumps({"action": name, "arguments": arguments}, ensure_ascii=False)
+        return as_written({"action": name, "arguments": arguments})
     return _call_text(prompt, name, arguments)

@@ -6,7 +6,6 @@ own prompts; of traffic that no prompt was made of, it takes none.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from agentkit.collect.labels.rows import Judgement
 from agentkit.errors import UsageError
 from agentkit.records import Message, ToolSpec
 from agentkit.tune.exchange import Pair, Thumb
-from agentkit.tune.golden import golden_text
+from agentkit.tune.golden import as_written, golden_text
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.read import Dialect
 
@@ -181,6 +180,6 @@ def _key(messages: Any) -> bytes:
 def _as_grammars_write(text: str) -> str:
     """JSON in the spacing in which golden answers are written; people write it in many lines."""
     try:
-        return json.dumps(orjson.loads(text), ensure_ascii=False)
+        return as_written(orjson.loads(text))
     except orjson.JSONDecodeError:
         return text

@@ -23,9 +23,9 @@ def golden_text(move: Message, dialect: Dialect, tools: Mapping[str, ToolSpec]) 
     call = move.tool_calls[0] if move.tool_calls else None
     if dialect == "guided":
         if call is None:
-            return _compact({"action": REPLY, "arguments": {"text": move.content}})
+            return as_written({"action": REPLY, "arguments": {"text": move.content}})
         stated = with_defaults(tools.get(call.name), call.arguments or {})
-        return _compact({"action": call.name, "arguments": _ordered(call, tools, stated)})
+        return as_written({"action": call.name, "arguments": _ordered(call, tools, stated)})
     if call is None:
         return move.content
     called = {"name": call.name, "arguments": _ordered(call, tools, call.arguments or {})}
@@ -58,5 +58,6 @@ def _ordered(call: ToolCall, tools: Mapping[str, ToolSpec], arguments: Mapping[s
     return {name: arguments[name] for name in [*known, *arguments] if name in arguments}
 
 
-def _compact(value: Any) -> str:
+def as_written(value: Any) -> str:
+    """JSON in the spacing in which the server's grammar writes it."""
     return json.dumps(value, ensure_ascii=False, separators=SEPARATORS)
