@@ -76,7 +76,7 @@ async def test_failed_answers_of_a_run_are_rejected_and_golden_ones_chosen(tmp_p
     known = {prompt.id: prompt for prompt in data.prompts}
     assert len(pairs) == 6
     for pair in pairs:
-        assert '"tender": "cash"' in pair.rejected
+        assert '"tender":"cash"' in pair.rejected
         assert pair.chosen == pair.rejected.replace("cash", "card")
         assert (await known[pair.prompt].grade(pair.rejected)).status is Status.FAILED
     thumbs = thumbs_of(pairs)

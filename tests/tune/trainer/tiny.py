@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.serve import embedded_model
+from agentkit.tune.golden import as_written
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt, write_prompts
 from tests.tune.trainer.nursery import Fork, Nursery
@@ -90,7 +91,7 @@ def prompt(number: int, split: str = "train", *, guided: bool = True, golden: bo
     }
     if guided:
         request["response_format"] = {"type": "json_schema", "json_schema": {"name": "action", "schema": schema()}}
-    right = json.dumps({"action": "paint", "arguments": {"colour": colour}})
+    right = as_written({"action": "paint", "arguments": {"colour": colour}})
     return Prompt.model_validate(
         {
             "id": f"shop/paint/golden#paint@{number}",
@@ -219,6 +220,7 @@ def write_grpo(folder: Path, model: Path, source: str = REWARDS, **settings: Any
         "rubric": "painting",
         "rewards": str(write_rewards(folder / "rewards", source)),
         "steps": 8,
+        "seed": 4,
         "group": 4,
         "learning_rate": 0.03,
         "rollout_tokens": 40,
@@ -232,7 +234,7 @@ def write_grpo(folder: Path, model: Path, source: str = REWARDS, **settings: Any
 def write_preferences(file: Path, method: str) -> int:
     """For each training prompt: to paint is liked, to refuse is not. How many rows that makes."""
     lines: list[dict[str, Any]] = []
-    wrong = json.dumps({"action": "reply", "arguments": {"text": "no"}})
+    wrong = as_written({"action": "reply", "arguments": {"text": "no"}})
     for asked in map(prompt, range(6)):
         if method == "dpo":
             lines.append({"prompt": asked.id, "chosen": asked.golden, "rejected": wrong})
