@@ -59,8 +59,7 @@ class JobSettings(CompileSettings):
     preference_beta: Rate = 0.1
     rank: Positive = 16
     generation: Literal["trainer", "vllm"] = "trainer"
-    """Who writes the completions of grpo: the training program, which is faster on a CPU, or a vLLM server that is
-    started for it."""
+    """Who writes the completions of grpo: the training program, or a vLLM server that is started for it."""
     processes: Positive = 1
     """That train together, each on a GPU of its own where there are any; an update is dealt out among them."""
     evaluate_every: Positive = 4

@@ -1,6 +1,6 @@
 """Completions that a vLLM server writes, with the adapter as each update leaves it.
 
-For GPUs, where vLLM writes many long answers far sooner than the training program does. The adapter is loaded while the
+Meant for GPUs and long answers; how much sooner they come was not measured. The adapter is loaded while the
 server runs and applied to requests as they come, not merged and rounded: close to what will be served, not the same.
 """
 
