@@ -99,6 +99,9 @@ class TemplatedUser(Settings):
     kind: Literal["templated"]
     style: Literal["plain", "terse", "chatty", "polite", "formal", "casual"] | None = None
     """Left out, the persona's own `style` decides, and the seed where that says nothing."""
+    leaves: bool = False
+    """Goes once they have what they came for: calls were due, and none is from here on. The turns that are left are
+    not reached."""
 
 
 class LlmUser(Endpoint, Sampling):

@@ -219,5 +219,7 @@ class LoopSettings(Settings):
     """Of the conversations, that the canary answers."""
     show_scenarios: tuple[str, ...] = ()
     """What the simulated users of `agentkit loop show` want; empty: `scenarios`."""
+    show_user: str = "templated"
+    """How they speak: one of the simulated users."""
     canary_hours: Annotated[float, Field(gt=0)] = 72.0
     """Hours after which a canary that is not clean is taken back."""

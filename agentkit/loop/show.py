@@ -142,7 +142,8 @@ class Show:
     def _users(self, agent: str, url: str) -> SimulatedUsers:
         paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)
         runs = Runs(self.store, self.config, paths)
-        return SimulatedUsers(runs, agent, url, wrong=self.config.serve.canary.wrong_labels)
+        loop, wrong = self.config.loop, self.config.serve.canary.wrong_labels
+        return SimulatedUsers(runs, agent, url, wrong=wrong, user=loop.show_user)
 
     def _production(self, agent: str, target: Target, since: str | None = None) -> Production:
         wrong = self.config.serve.canary.wrong_labels

@@ -23,14 +23,15 @@ def judge_trial(
         return Verdict.INVALID, stop, Party.USER, state["reason"]
     if stop is Stop.INVALID:
         return Verdict.INVALID, stop, Party.INFRASTRUCTURE, state["reason"]
-    if stop is not None:
+    if stop not in (None, Stop.USER_LEFT):
         return Verdict.FAILURE, stop, Party.AGENT, state["reason"]
+    stop, reason = (Stop.COMPLETED, "") if stop is None else (stop, state["reason"])
     if any(grade.status is Status.FAILED for grade in outcome):
-        return Verdict.FAILURE, Stop.COMPLETED, Party.AGENT, ""
+        return Verdict.FAILURE, stop, Party.AGENT, reason
     ungraded = next((grade for grade in outcome if grade.status is Status.UNGRADED), None)
     if ungraded is not None:
-        return Verdict.INVALID, Stop.COMPLETED, Party.JUDGE, f"the outcome could not be judged: {ungraded.reason}"
-    return Verdict.SUCCESS, Stop.COMPLETED, None, ""
+        return Verdict.INVALID, stop, Party.JUDGE, f"the outcome could not be judged: {ungraded.reason}"
+    return Verdict.SUCCESS, stop, None, reason
 
 
 def all_steps(instance: Instance, grades: tuple[StepGrade, ...], reason: str) -> tuple[StepGrade, ...]:

@@ -167,7 +167,7 @@ def _tell(stage: Stage, played: _Played, graded: _Graded) -> None:
     stage.span.finish(
         graded.verdict,
         played.messages,
-        None if graded.stop is Stop.COMPLETED else f"agentkit.{graded.stop}",
+        graded.stop.error,
         fault=graded.fault,
         reason=graded.reason,
         grades=len(graded.steps) + len(graded.outcome),

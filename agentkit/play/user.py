@@ -52,6 +52,12 @@ class Cue:
     def last(self) -> bool:
         return self.index + 1 == len(self.instance.turns)
 
+    @property
+    def served(self) -> bool:
+        """Whether calls were due before, and none is from here on: the user has what they came for."""
+        due = [any(step.call is not None for step in turn.steps) for turn in self.instance.turns]
+        return any(due[: self.index]) and not any(due[self.index :])
+
 
 class User(Protocol):
     """A simulated user, shared by all trials of a run."""
@@ -63,6 +69,7 @@ class User(Protocol):
         """The user's message.
 
         Raises:
+            UserLeft: the user goes before the last turn; the conversation is over.
             UserFault: the user said what it may not say, and could not be put right: the trial becomes invalid.
             ProviderError: the user's model failed and outlasted its retries: the trial becomes invalid.
             NotRecorded: only recorded words may be said, and there are none: the run ends.
@@ -75,6 +82,10 @@ class User(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class UserLeft(Exception):
+    """The simulated user has what they came for."""
 
 
 class UserFault(Exception):
@@ -97,6 +108,8 @@ async def speak(user: User, cue: Cue) -> Message:
     """The user's message. Raises UserStopped where it comes to none, NotRecorded and BudgetExhausted."""
     try:
         return await user.say(cue)
+    except UserLeft as error:
+        raise UserStopped(Stop.USER_LEFT, "the user had what they came for, and left") from error
     except UserFault as error:
         raise UserStopped(Stop.USER_ERROR, redact(shortened(str(error), 500))) from error
     except ProviderError as error:

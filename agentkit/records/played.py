@@ -65,7 +65,14 @@ class Stop(StrEnum):
     """The agent under test raised or answered something that is no answer: its own fault, so the trial failed."""
     USER_ERROR = "user_error"
     """The simulated user said what it may not say, and could not be put right: the trial is invalid."""
+    USER_LEFT = "user_left"
+    """The simulated user had what they came for, and left before the last turn: the outcome decides."""
     INVALID = "invalid"
+
+    @property
+    def error(self) -> str | None:
+        """What a trace calls the error that ended it; None where nothing went wrong."""
+        return None if self in (Stop.COMPLETED, Stop.USER_LEFT) else f"agentkit.{self}"
 
 
 class Effect(StrEnum):

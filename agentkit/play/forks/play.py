@@ -27,7 +27,6 @@ from agentkit.records import (
     Message,
     Status,
     StepGrade,
-    Stop,
     Trial,
     TrialId,
     Verdict,
@@ -84,8 +83,7 @@ class Forks:
         for grade in steps:
             if grade.step not in graded:  # the others are on the turn's span
                 stage.span.grade(grade)
-        cut = None if stop is Stop.COMPLETED else f"agentkit.{stop}"
-        stage.span.finish(verdict, state["messages"], cut, fault=fault, reason=reason, grades=len(steps))
+        stage.span.finish(verdict, state["messages"], stop.error, fault=fault, reason=reason, grades=len(steps))
         return Trial(
             id=TrialId(uuid.uuid4().hex[:12]),
             run=setting.run,

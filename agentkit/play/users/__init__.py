@@ -46,7 +46,7 @@ def build_users(
             case config.ScriptedUser():
                 return None
             case config.TemplatedUser():
-                return TemplatedUser(name, told.style)
+                return TemplatedUser(name, told.style, told.leaves)
             case config.LlmUser():
                 return LlmUser(name, chat_model(f"user {name}", told), told, recordings, replay)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit.play.user import Cue
+from agentkit.play.user import Cue, UserLeft
 from agentkit.play.users.paraphrase import reword
 from agentkit.play.users.phrases import PHRASES
 from agentkit.play.users.styles import STYLES, Style, style_of
@@ -25,8 +25,12 @@ class TemplatedUser:
 
     name: str
     style: str | None = None
+    leaves: bool = False
+    """Whether the user goes once they have what they came for."""
 
     async def say(self, cue: Cue) -> Message:
+        if self.leaves and cue.served:
+            raise UserLeft
         instance = cue.instance
         words = reword(
             cue.meaning,
@@ -45,11 +49,13 @@ class TemplatedUser:
 
     def definition(self) -> Mapping[str, Any]:
         words = repr([STYLES, [(phrase.pattern.pattern, phrase.ways) for phrase in PHRASES]])
+        told = {"leaves": True} if self.leaves else {}
         return {
             "kind": "templated",
             "version": VERSION,
             "style": self.style,
             "words": hashlib.sha256(words.encode()).hexdigest()[:16],
+            **told,
         }
 
     async def close(self) -> None:
