@@ -42,7 +42,7 @@ class Completion:
     ids: tuple[int, ...]
     """With the end-of-text token, where it came to one."""
     free: tuple[bool, ...]
-    """Of each token: whether the grammar left a choice."""
+    """Of each token: whether the grammar left a choice of text."""
     logprobs: tuple[float, ...]
     """Of each token, under the distribution that it was drawn from; none of what a server wrote."""
     finished: bool
@@ -117,7 +117,7 @@ class Generator:
             cache.batch_repeat_interleave(samples)
             seen = seen.repeat_interleave(samples, 0)
         make_room(cache, decoding.max_tokens * columns)
-        writers = [_Writer(self.grammars.matcher(schema)) for schema in schemas for _ in range(samples)]
+        writers = [_Writer(self.grammars, schema) for schema in schemas for _ in range(samples)]
         counts = torch.zeros_like(logits) if decoding.frequency_penalty else None
         bitmask = xgrammar.allocate_token_bitmask(len(writers), self.grammars.vocabulary)
         position = seen.sum(1, keepdim=True)
@@ -191,20 +191,21 @@ class Generator:
         )
         chosen = scores.argmax(-1) if decoding.temperature == 0 else _drawn(scores, draw)
         logprobs = scores.gather(1, chosen[:, None])[:, 0].tolist()
-        free = ((scores > float("-inf")).sum(-1) > 1).tolist()
+        several = ((scores > float("-inf")).sum(-1) > 1).tolist()
         for row, writer in enumerate(writers):
             if writer.done:
                 chosen[row] = self._pad
             else:
-                writer.take(int(chosen[row]), logprobs[row], free[row], self._ends)
+                writer.take(int(chosen[row]), logprobs[row], several[row], self._ends)
         return chosen
 
 
 class _Writer:
     """One completion under way."""
 
-    def __init__(self, matcher: xgrammar.GrammarMatcher | None) -> None:
-        self._matcher = matcher
+    def __init__(self, grammars: Grammars, schema: Schema) -> None:
+        self._grammars = grammars
+        self._matcher = grammars.matcher(schema)
         self._ids: list[int] = []
         self._free: list[bool] = []
         self._logprobs: list[float] = []
@@ -216,9 +217,10 @@ class _Writer:
             return False
         return bool(self._matcher.fill_next_token_bitmask(bitmask, row))
 
-    def take(self, token: int, logprob: float, free: bool, ends: Sequence[int]) -> None:
+    def take(self, token: int, logprob: float, several: bool, ends: Sequence[int]) -> None:
+        """`several`: whether other tokens were allowed."""
         self._ids.append(token)
-        self._free.append(free)
+        self._free.append(several and not (self._matcher and self._grammars.forces(self._matcher, token)))
         self._logprobs.append(logprob)
         self.done = token in ends
         if self._matcher is not None and not self._matcher.accept_token(token):

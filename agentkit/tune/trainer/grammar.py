@@ -30,6 +30,7 @@ class Grammars:
         self.vocabulary = vocabulary
         info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary, stop_token_ids=list(ends))
         compiler = xgrammar.GrammarCompiler(info, max_threads=2)
+        self._texts = info.decoded_vocab
         self._compiled = lru_cache(maxsize=64)(
             lambda schema: compiler.compile_json_schema(schema, any_whitespace=False, separators=SEPARATORS)
         )
@@ -41,7 +42,7 @@ class Grammars:
         return xgrammar.GrammarMatcher(self._compiled(json.dumps(schema)))
 
     def free(self, schema: Schema, ids: Sequence[int]) -> tuple[bool, ...]:
-        """Of each token of an answer: whether the grammar left a choice.
+        """Of each token of an answer: whether the grammar left a choice of text.
 
         Raises:
             UsageError: the answer does not follow the grammar.
@@ -53,10 +54,24 @@ class Grammars:
         found = []
         for token in ids:
             limited = matcher.fill_next_token_bitmask(bitmask, 0)
-            found.append(not limited or _allowed(bitmask, self.vocabulary) > 1)
+            several = not limited or _allowed(bitmask, self.vocabulary) > 1
+            found.append(several and not self.forces(matcher, token))
             if not matcher.accept_token(token):
                 raise UsageError(f"token {token} of an answer is none that the grammar allows there; is it held to it?")
         return tuple(found)
+
+    def forces(self, matcher: xgrammar.GrammarMatcher, token: int) -> bool:
+        """Whether the text of this token is the only one that may come next. There are often several ways to cut it
+        into tokens; nothing is said by taking one of them."""
+        return _only(matcher).startswith(self._texts[token])
+
+
+def _only(matcher: xgrammar.GrammarMatcher) -> bytes:
+    """The text that must come next, whatever comes after it; it may end inside a character."""
+    try:
+        return matcher.find_jump_forward_string().encode()
+    except UnicodeDecodeError as error:
+        return bytes(error.object)
 
 
 def _allowed(bitmask: torch.Tensor, vocabulary: int) -> int:

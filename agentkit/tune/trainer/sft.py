@@ -1,4 +1,8 @@
-"""Supervised fine-tuning on golden answers: the warm start."""
+"""Supervised fine-tuning on golden answers: the warm start.
+
+What a grammar forces is written whatever the model thinks of it, so nothing of it is taught: to learn it would move the
+model far, for no answer's sake.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from agentkit.errors import UsageError
+from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.checkpoints import arguments
 from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.task import Task
@@ -16,11 +21,15 @@ from agentkit.tune.trainer.watch import Watch
 
 
 def train_sft(task: Task) -> tuple[Watch, Mapping[str, Any]]:
-    """Train, and say what happened. Raises UsageError where no prompt has a golden answer."""
+    """Train, and say what happened. Raises UsageError where no prompt has a golden answer, or none that says
+    anything, or one that the server could not write."""
     phase, trainee, ids = task.phase, task.trainee, task.ids
-    rows = [_row(ids[prompt.id], prompt.golden, trainee) for prompt in task.train if prompt.golden is not None]
-    if not rows:
+    known = [_row(it, ids[it.id], it.golden, trainee) for it in task.train if it.golden is not None]
+    if not known:
         raise UsageError(f"{phase.prompts}: no training prompt has a golden answer, so there is nothing to imitate")
+    rows = [row for row in known if any(row["completion_mask"])]
+    if not rows:
+        raise UsageError(f"{phase.prompts}: the grammar leaves no choice in any golden answer: nothing can be learned")
     updates = -(-len(rows) // phase.batch) * phase.epochs
     watch = Watch(task, updates)
     trainer = SFTTrainer(
@@ -41,6 +50,10 @@ def train_sft(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     return watch, {"rows": len(rows)}
 
 
-def _row(prompt: Sequence[int], golden: str, trainee: Trainee) -> dict[str, list[int]]:
+def _row(prompt: Prompt, ids: Sequence[int], golden: str, trainee: Trainee) -> dict[str, list[int]]:
     answer = [*trainee.tokenizer(golden, add_special_tokens=False)["input_ids"], trainee.end]
-    return {"input_ids": [*prompt, *answer], "completion_mask": [0] * len(prompt) + [1] * len(answer)}
+    try:
+        free = trainee.generator.grammars.free(prompt.schema_, answer)
+    except UsageError as error:
+        raise UsageError(f"prompt {prompt.id}: the golden answer {golden!r}: {error}") from error
+    return {"input_ids": [*ids, *answer], "completion_mask": [0] * len(ids) + list(map(int, free))}

@@ -20,12 +20,16 @@ from agentkit.tune.trainer.validate import Evaluation, alarm, evaluate, evaluate
 _BEST = "best-{step}"
 """Folder of the best adapter so far, with the updates after which it was."""
 
+_IMITATED = 0.05
+"""Nats a token of a golden answer's choices, below which further updates only move the model."""
+
 
 class Watch(TrainerCallback):
     """Evaluates at the start, at every few updates and at the end.
 
     The best adapter by the validation prompts stays; of equals the earlier one. Imitation and reinforcement stop where
-    everything is right, reinforcement also where its answers degenerate or where it no longer helps.
+    everything is right; imitation also where nothing is left to imitate, reinforcement where its answers degenerate or
+    where it no longer helps.
     """
 
     def __init__(self, task: Task, planned: int, rewards: Callable[[], Sequence[float]] = lambda: ()) -> None:
@@ -100,6 +104,13 @@ class Watch(TrainerCallback):
         done = state.global_step - self.kept.resumed_at
         left = (self._planned - state.global_step) * self._task.progress.elapsed / max(done, 1)
         self._task.progress.tell("step", step=state.global_step, of=self._planned, left=round(left, 1), **logs)
+        if self._task.phase.method == "sft" and logs["loss"] < _IMITATED and not self.kept.stopped:
+            if self.kept.evaluations[-1].step != state.global_step:
+                self._evaluate(state.global_step)
+            reason = f"the golden answers are what the model writes ({logs['loss']:.3f} nats a token): nothing is left"
+            self._stop(state.global_step, f"{reason} to imitate")
+            self._write()
+            control.should_training_stop = control.should_save = True
         moved = [it["kl"] for it in state.log_history if "kl" in it][-2:]
         # The estimate of one update alone can hang on a single token.
         if len(moved) == 2 and min(moved) > self._task.phase.max_kl:

@@ -110,8 +110,8 @@ def test_tokens_that_the_grammar_forces_are_marked_as_not_free(made: Tiny) -> No
     completion = made.write([PROMPTS[0]], [one], 1, decoding(), 0)[0][0]
     assert json.loads(made.tokenizer.decode(completion.ids, skip_special_tokens=True)) == {"a": "b"}
     assert completion.ids[-1] == END
-    assert not completion.free[-1], "after the closing brace only the end may come"
-    assert all(logprob == 0 for logprob, free in zip(completion.logprobs, completion.free, strict=True) if not free)
+    assert not any(completion.free), "there is one text, however it is cut into tokens"
+    assert any(completion.logprobs), "and there are several ways to cut it"
     choice = made.write([PROMPTS[0]], [schema()], 1, decoding(max_tokens=64), 0)[0][0]
     assert 0 < sum(choice.free) < len(choice.free)
 

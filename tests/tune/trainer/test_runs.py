@@ -203,7 +203,8 @@ def test_a_second_phase_goes_on_with_the_adapter_of_the_first(tiny: Path, tmp_pa
 
 
 def test_where_all_is_right_imitation_ends_and_leaves_nothing_to_reinforcement(tiny: Path, tmp_path: Path) -> None:
-    same = [*map(prompt, range(4)), *(prompt(12 + n, "validation") for n in range(4))]  # asked in the same words
+    asked = [*((n, "train") for n in range(4)), *((12 + n, "validation") for n in range(4))]  # in the same words
+    same = [prompt(*it, guided=False) for it in asked]
     first = write_phase(tmp_path / "0-sft", tiny, same, method="sft", epochs=90, evaluate_every=9)
     run(first)
     one = result(first)
