@@ -16,6 +16,7 @@ import xgrammar
 from peft import PeftModel
 from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 
+from agentkit.errors import UsageError
 from agentkit.tune.trainer.grammar import Grammars, Schema
 from agentkit.tune.trainer.room import make_room
 
@@ -75,7 +76,6 @@ class Generator:
         self._pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else ends[0]
         self.grammars = Grammars(tokenizer, model.config.get_text_config().vocab_size, self._ends)
 
-    @torch.no_grad()
     def __call__(
         self,
         prompts: Sequence[Sequence[int]],
@@ -85,6 +85,38 @@ class Generator:
         seed: int,
     ) -> list[list[Completion]]:
         """`samples` completions of each prompt, in order. `schemas`: the JSON Schema that each answer is held to."""
+        return self._written(prompts, lambda place: _Writer(self.grammars, schemas[place]), samples, decoding, seed)
+
+    def dictated(
+        self,
+        prompts: Sequence[Sequence[int]],
+        schemas: Sequence[Schema],
+        texts: Sequence[str],
+        frequency_penalty: float = 0.0,
+    ) -> list[Completion]:
+        """These answers, in the tokens in which the model comes to write them: what the schema forces is cut as the
+        model cuts it, which is seldom as the tokenizer does; what is a choice, into the longest tokens there are.
+
+        Raises:
+            UsageError: an answer does not follow its schema.
+        """
+        decoding = Decoding(0.0, max((len(it.encode()) for it in texts), default=0) + 1, frequency_penalty)
+        end = self._ends[0]
+        told = self._written(
+            prompts, lambda place: _Dictated(self.grammars, schemas[place], texts[place], end), 1, decoding, 0
+        )
+        return [it for (it,) in told]
+
+    @torch.no_grad()
+    def _written(
+        self,
+        prompts: Sequence[Sequence[int]],
+        writer: Callable[[int], _Writer],
+        samples: int,
+        decoding: Decoding,
+        seed: int,
+    ) -> list[list[Completion]]:
+        """`writer`: place of a prompt → what takes down one of its completions."""
         draw = torch.Generator().manual_seed(seed)
         found: list[list[Completion]] = [[] for _ in prompts]
         was_training = self._model.training
@@ -93,7 +125,8 @@ class Generator:
             shared = _shared(prompts) if self._share and prompts else 0
             for batch in _batches(prompts, shared):
                 begin = self._read([prompts[i] for i in batch], shared)
-                rows = self._write(*begin, [schemas[i] for i in batch], samples, decoding, draw)
+                writers = [writer(i) for i in batch for _ in range(samples)]
+                rows = self._write(*begin, writers, samples, decoding, draw)
                 for place, index in enumerate(batch):
                     found[index] = rows[place * samples : (place + 1) * samples]
         finally:
@@ -105,7 +138,7 @@ class Generator:
         cache: DynamicCache,
         logits: torch.Tensor,
         seen: torch.Tensor,
-        schemas: Sequence[Schema],
+        writers: Sequence[_Writer],
         samples: int,
         decoding: Decoding,
         draw: torch.Generator,
@@ -117,7 +150,6 @@ class Generator:
             cache.batch_repeat_interleave(samples)
             seen = seen.repeat_interleave(samples, 0)
         make_room(cache, decoding.max_tokens * columns)
-        writers = [_Writer(self.grammars, schema) for schema in schemas for _ in range(samples)]
         counts = torch.zeros_like(logits) if decoding.frequency_penalty else None
         bitmask = xgrammar.allocate_token_bitmask(len(writers), self.grammars.vocabulary)
         position = seen.sum(1, keepdim=True)
@@ -190,6 +222,8 @@ class Generator:
             logits.log_softmax(-1) if decoding.temperature == 0 else (logits / decoding.temperature).log_softmax(-1)
         )
         chosen = scores.argmax(-1) if decoding.temperature == 0 else _drawn(scores, draw)
+        for row, writer in enumerate(writers):
+            chosen[row] = writer.settled(int(chosen[row]))
         logprobs = scores.gather(1, chosen[:, None])[:, 0].tolist()
         several = ((scores > float("-inf")).sum(-1) > 1).tolist()
         for row, writer in enumerate(writers):
@@ -217,6 +251,10 @@ class _Writer:
             return False
         return bool(self._matcher.fill_next_token_bitmask(bitmask, row))
 
+    def settled(self, token: int) -> int:
+        """What is written where the model would write that token."""
+        return token
+
     def take(self, token: int, logprob: float, several: bool, ends: Sequence[int]) -> None:
         """`several`: whether other tokens were allowed."""
         self._ids.append(token)
@@ -228,6 +266,28 @@ class _Writer:
 
     def completion(self) -> Completion:
         return Completion(tuple(self._ids), tuple(self._free), tuple(self._logprobs), self.done)
+
+
+class _Dictated(_Writer):
+    """An answer that is given. What is forced is written as the model would."""
+
+    def __init__(self, grammars: Grammars, schema: Schema, text: str, end: int) -> None:
+        super().__init__(grammars, schema)
+        self._text = text
+        self._left = text.encode()
+        self._end = end
+
+    def settled(self, token: int) -> int:
+        if self.done or (self._matcher and self._left and self._grammars.forces(self._matcher, token)):
+            return token
+        return self._grammars.longest(self._left) if self._left else self._end
+
+    def take(self, token: int, logprob: float, several: bool, ends: Sequence[int]) -> None:
+        self._left = self._left[len(self._grammars.text(token)) :]
+        try:
+            super().take(token, logprob, several, ends)
+        except RuntimeError as error:
+            raise UsageError(f"the answer {self._text!r} is none that its schema allows") from error
 
 
 def _shared(prompts: Sequence[Sequence[int]]) -> int:

@@ -30,7 +30,10 @@ class Grammars:
         self.vocabulary = vocabulary
         info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary, stop_token_ids=list(ends))
         compiler = xgrammar.GrammarCompiler(info, max_threads=2)
-        self._texts = info.decoded_vocab
+        self._texts: list[bytes] = info.decoded_vocab
+        special = {*tokenizer.all_special_ids, *ends}
+        self._known = {text: token for token, text in enumerate(self._texts) if text and token not in special}
+        self._longest = max(map(len, self._known))
         self._compiled = lru_cache(maxsize=64)(
             lambda schema: compiler.compile_json_schema(schema, any_whitespace=False, separators=SEPARATORS)
         )
@@ -59,6 +62,14 @@ class Grammars:
             if not matcher.accept_token(token):
                 raise UsageError(f"token {token} of an answer is none that the grammar allows there; is it held to it?")
         return tuple(found)
+
+    def text(self, token: int) -> bytes:
+        """What a token stands for; a token may end inside a character."""
+        return self._texts[token]
+
+    def longest(self, text: bytes) -> int:
+        """The longest token that a text begins with."""
+        return next(it for end in range(self._longest, 0, -1) if (it := self._known.get(text[:end])) is not None)
 
     def forces(self, matcher: xgrammar.GrammarMatcher, token: int) -> bool:
         """Whether the text of this token is the only one that may come next. There are often several ways to cut it

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from agentkit.errors import UsageError
+from agentkit.tune.golden import as_written
 from tests.tune.trainer.tiny import COLOURS, schema
 
 pytestmark = pytest.mark.slow
@@ -114,6 +116,35 @@ def test_tokens_that_the_grammar_forces_are_marked_as_not_free(made: Tiny) -> No
     assert any(completion.logprobs), "and there are several ways to cut it"
     choice = made.write([PROMPTS[0]], [schema()], 1, decoding(max_tokens=64), 0)[0][0]
     assert 0 < sum(choice.free) < len(choice.free)
+
+
+def test_of_a_choice_inside_a_character_only_what_differs_is_free(made: Tiny) -> None:
+    ids = [*made.tokenizer('"né"', add_special_tokens=False)["input_ids"], END]
+    assert sum(made.write.grammars.free({"enum": ["né", "nê"]}, ids)) == 1
+    assert not any(made.write.grammars.free({"enum": ["né"]}, ids))
+    with pytest.raises(UsageError, match="none that the grammar allows"):
+        made.write.grammars.free({"enum": ["no"]}, ids)
+
+
+def test_an_answer_is_dictated_in_the_tokens_in_which_the_model_comes_to_write_it(made: Tiny) -> None:
+    answers = [{"action": "paint", "arguments": {"colour": colour}} for colour in COLOURS[: len(PROMPTS)]]
+    texts = [as_written(it) for it in answers]
+    told = made.write.dictated(PROMPTS, [schema()] * len(PROMPTS), texts)
+    for text, it in zip(texts, told, strict=True):
+        assert it.finished
+        assert made.tokenizer.decode(it.ids, skip_special_tokens=True) == text
+        assert it.free == made.write.grammars.free(schema(), it.ids)
+        assert any(it.free)
+    # Of what has no choice in it, the tokens are those that the model writes.
+    one = [{"const": it} for it in answers]
+    own = made.write(PROMPTS, one, 1, decoding(temperature=0.0, max_tokens=200), 0)
+    assert [it.ids for it in made.write.dictated(PROMPTS, one, texts)] == [it.ids for (it,) in own]
+    assert own[0][0].ids != tuple(made.tokenizer(texts[0])["input_ids"]), "which are not the tokenizer's"
+
+
+def test_an_answer_that_its_schema_does_not_allow_is_not_dictated(made: Tiny) -> None:
+    with pytest.raises(UsageError, match=r"the answer '\{\}' is none that its schema allows"):
+        made.write.dictated(PROMPTS[:1], [schema()], ["{}"])
 
 
 def test_the_limit_cuts_and_says_so(made: Tiny) -> None:

@@ -27,6 +27,7 @@ from tests.tune.trainer.tiny import (
     rows,
     run,
     write_grpo,
+    write_model,
     write_phase,
 )
 
@@ -203,22 +204,34 @@ def test_a_second_phase_goes_on_with_the_adapter_of_the_first(tiny: Path, tmp_pa
 
 
 def test_where_all_is_right_imitation_ends_and_leaves_nothing_to_reinforcement(tiny: Path, tmp_path: Path) -> None:
-    asked = [*((n, "train") for n in range(4)), *((12 + n, "validation") for n in range(4))]  # in the same words
-    same = [prompt(*it, guided=False) for it in asked]
+    same = [prompt(0), prompt(12, "validation")]  # asked in the same words
     first = write_phase(tmp_path / "0-sft", tiny, same, method="sft", epochs=90, evaluate_every=9)
     run(first)
     one = result(first)
-    assert one["stopped"] == "all 4 validation prompts are answered right"
+    assert one["stopped"] == "all 1 validation prompts are answered right"
     assert one["best"] == one["evaluations"][-1]["step"] < 180
     assert one["nothing_left"] == one["stopped"]
     second = tmp_path / "1-grpo"
     two = pass_over(second, Phase.read(first).model_copy(update={"method": "grpo"}), one)
     assert (two["best"], two["stopped"]) == (0, one["stopped"])
-    assert [(it["step"], it["passed"]) for it in two["evaluations"]] == [(0, 4)]
-    assert nothing_better([two], 0) == ["grpo did not begin: all 4 validation prompts are answered right"]
+    assert [(it["step"], it["passed"]) for it in two["evaluations"]] == [(0, 1)]
+    assert nothing_better([two], 0) == ["grpo did not begin: all 1 validation prompts are answered right"]
     assert result(second) == two
     run(second)
     assert result(second) == two, "taken up again, it is done"
+
+
+def test_imitation_ends_where_nothing_is_left_to_imitate(tiny: Path, tmp_path: Path) -> None:
+    wide = write_model(tmp_path / "model", width=128)  # so that it can be sure of a token
+    others = [prompt(0), *(prompt(5 + n, "validation") for n in range(4))]
+    folder = write_phase(tmp_path / "sft", wide, others, method="sft", epochs=200, evaluate_every=1000)
+    run(folder)
+    found, steps = result(folder), events(folder, "step")
+    assert found["stopped"].startswith("the golden answers are what the model writes (0.0")
+    assert found["nothing_left"] == "", "prompts that it has not seen are not answered by that"
+    assert len(steps) < steps[-1]["of"]
+    assert [it["loss"] < 0.05 for it in steps] == [False] * (len(steps) - 1) + [True]
+    assert [it["step"] for it in found["evaluations"]] == [0, len(steps)]
 
 
 def test_the_prompts_are_rendered_as_the_tokenizer_has_them(tiny: Path, tmp_path: Path) -> None:
