@@ -68,8 +68,11 @@ class Grammars:
         return self._texts[token]
 
     def longest(self, text: bytes) -> int:
-        """The longest token that a text begins with."""
-        return next(it for end in range(self._longest, 0, -1) if (it := self._known.get(text[:end])) is not None)
+        """The longest token that a text begins with. Raises UsageError where the vocabulary has none."""
+        for end in range(self._longest, 0, -1):
+            if (token := self._known.get(text[:end])) is not None:
+                return token
+        raise UsageError(f"no token of the model begins as {text[:20]!r} does: it cannot be written")
 
     def forces(self, matcher: xgrammar.GrammarMatcher, token: int) -> bool:
         """Whether the text of this token is the only one that may come next. There are often several ways to cut it
