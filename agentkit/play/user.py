@@ -53,7 +53,7 @@ class Cue:
         return self.index + 1 == len(self.instance.turns)
 
     @property
-    def served(self) -> bool:
+    def satisfied(self) -> bool:
         """Whether calls were due before, and none is from here on: the user has what they came for."""
         due = [any(step.call is not None for step in turn.steps) for turn in self.instance.turns]
         return any(due[: self.index]) and not any(due[self.index :])

@@ -29,7 +29,7 @@ class TemplatedUser:
     """Whether the user goes once they have what they came for."""
 
     async def say(self, cue: Cue) -> Message:
-        if self.leaves and cue.served:
+        if self.leaves and cue.satisfied:
             raise UserLeft
         instance = cue.instance
         words = reword(

@@ -222,15 +222,15 @@ class Generator:
             logits.log_softmax(-1) if decoding.temperature == 0 else (logits / decoding.temperature).log_softmax(-1)
         )
         chosen = scores.argmax(-1) if decoding.temperature == 0 else _drawn(scores, draw)
-        for row, writer in enumerate(writers):
-            chosen[row] = writer.settled(int(chosen[row]))
+        tokens = [writer.settled(token) for writer, token in zip(writers, chosen.tolist(), strict=True)]
+        chosen = torch.tensor(tokens)
         logprobs = scores.gather(1, chosen[:, None])[:, 0].tolist()
         several = ((scores > float("-inf")).sum(-1) > 1).tolist()
         for row, writer in enumerate(writers):
             if writer.done:
                 chosen[row] = self._pad
             else:
-                writer.take(int(chosen[row]), logprobs[row], several[row], self._ends)
+                writer.take(tokens[row], logprobs[row], several[row], self._ends)
         return chosen
 
 
