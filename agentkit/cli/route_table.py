@@ -119,7 +119,12 @@ def _judgement(it: Judgement) -> Text:
 
 
 def _figures(it: CriterionFigures) -> str:
-    good = {"feedback": "judged good", "errors": "answered", "latency": "quick enough"}[it.name]
+    good = {
+        "feedback": "judged good",
+        "step": f"{inert(it.of)} judged good",
+        "errors": "answered",
+        "latency": "quick enough",
+    }[it.name]
     limit = "" if it.limit is None else f" ({it.limit:.3g} s)"
     sides = " beside ".join(f"{percent(side.rate)} of {side.known}" for side in (it.canary, it.live))
     if it.difference is None:

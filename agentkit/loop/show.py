@@ -94,18 +94,20 @@ class Show:
     longest: float = 1_500.0
     """Seconds that users go on talking to a canary."""
     _seconds: dict[str, float] = field(default_factory=dict)
+    _url: str = ""
+    """Of the router."""
 
     def go(self) -> Shown:
         """Play it all; raises AgentkitError where a part of it fails."""
         turn = Turn.open(self.store, self._config(), tell=self.tell)
         os.environ[KEY] = self._key()
         os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
-        with self._serving() as url:
-            crowd = Crowd(self._users(turn.agent, url), self.tell, self.seed)
+        with self._serving():
+            crowd = Crowd(self._users(turn.agent), self.tell, self.seed)
             with self._timed("traffic before"):
                 crowd.talk(self.trials)
             before = self._production(turn.agent, Target(TargetKind.BASE))
-            with self._timed("turn"), crowd.talking(self._has_canary):
+            with self._timed("turn"), crowd.talking(self._canary_answers):
                 decision = turn.go(STAGES)
             if decision.outcome != "promoted":
                 return Shown(decision, before, None, None, None, 0, self._seconds)
@@ -132,18 +134,29 @@ class Show:
         )
         talked, end = crowd.talks, time.monotonic() + self.longest
         with self._timed("bad canary"):
+            self._wait_for(begun)
             crowd.talk_while(lambda: newest(self.store).number == begun.number and time.monotonic() < end)
         now = newest(self.store)
         return planted, now if now.number > begun.number else None, crowd.talks - talked
 
-    def _has_canary(self) -> bool:
-        return any(route.canary is not None for route in newest(self.store).routes)
+    def _canary_answers(self) -> bool:
+        """Whether who begins to talk now may meet a canary; while its server starts there is nothing to compare."""
+        now = newest(self.store)
+        return any(route.canary is not None for route in now.routes) and _begun(self._url) == now.number
 
-    def _users(self, agent: str, url: str) -> SimulatedUsers:
+    def _wait_for(self, revision: Revision) -> None:
+        """Until it answers those who begin to talk."""
+        end = time.monotonic() + _START
+        while _begun(self._url) < revision.number:
+            if time.monotonic() > end:
+                raise EngineError(f"revision {revision.number} has not begun after {_START:.0f} s: {revision.why}")
+            time.sleep(0.5)
+
+    def _users(self, agent: str) -> SimulatedUsers:
         paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)
         runs = Runs(self.store, self.config, paths)
         loop, wrong = self.config.loop, self.config.serve.canary.wrong_labels
-        return SimulatedUsers(runs, agent, url, wrong=wrong, user=loop.show_user)
+        return SimulatedUsers(runs, agent, f"{self._url}/v1", wrong=wrong, user=loop.show_user)
 
     def _production(self, agent: str, target: Target, since: str | None = None) -> Production:
         wrong = self.config.serve.canary.wrong_labels
@@ -169,16 +182,17 @@ class Show:
             self._seconds[part] = round(time.monotonic() - begin, 1)
 
     @contextmanager
-    def _serving(self) -> Iterator[str]:
-        """`agentkit serve` as a user starts it, on a free port of this machine; gives its address."""
+    def _serving(self) -> Iterator[None]:
+        """`agentkit serve` as a user starts it, on a free port of this machine."""
         port = _free_port()
         words = ["serve", "--port", str(port), "--store", self.store_url]
         program = [sys.executable, "-P", "-c", "from agentkit.cli import main; main()", *words]
+        self._url = f"http://127.0.0.1:{port}"
         process = ServerProcess(program, {name: it for name, it in os.environ.items() if name != _THREADS})
         try:
             with self._timed("serving begins"):
-                _wait(f"http://127.0.0.1:{port}/readyz", process)
-            yield f"http://127.0.0.1:{port}/v1"
+                _wait(f"{self._url}/readyz", process)
+            yield
         finally:
             process.stop()
 
@@ -195,6 +209,14 @@ def _wait(url: str, process: ServerProcess) -> None:
             pass
         time.sleep(0.5)
     raise EngineError(process.explain(f"agentkit serve was not ready after {_START:.0f} s"))
+
+
+def _begun(url: str) -> int:
+    """The revision that new conversations get; 0 where the router does not say."""
+    try:
+        return int(httpx.get(f"{url}/readyz", timeout=30.0, trust_env=False).json()["revision"])
+    except httpx.TransportError:
+        return 0
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from agentkit.records.adapters import (
     Job,
     JobId,
     JobStatus,
+    step_name,
 )
 from agentkit.records.conversation import (
     Message,
@@ -105,4 +106,5 @@ __all__ = [
     "TurnId",
     "Usage",
     "Verdict",
+    "step_name",
 ]

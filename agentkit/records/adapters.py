@@ -30,7 +30,7 @@ class Adapter:
 
     name: AdapterName
     step: str
-    """Id of the step that it is to repair."""
+    """Selector of the step that it is to repair: `refund`, `shop/refund/golden#refund`, `skill:refund`."""
     scenarios: tuple[str, ...]
     """Ids of the scenarios that it was trained for."""
     base: str
@@ -54,6 +54,16 @@ class Adapter:
     state: AdapterState = AdapterState.CANDIDATE
     certificate: Mapping[str, Any] | None = None
     """What measuring it before and after said, plain JSON; None before it was proved."""
+
+    @property
+    def step_name(self) -> str:
+        """The step as feedback names it: `refund`."""
+        return step_name(self.step)
+
+
+def step_name(selector: str) -> str:
+    """The step's own name in a selector: `refund` of `shop/refund/golden#refund` and of `skill:refund`."""
+    return selector.rpartition("#")[2].rpartition(":")[2]
 
 
 class JobStatus(StrEnum):

@@ -94,9 +94,9 @@ async def served(config: Config, store: Store, options: Options, tell: Tell) -> 
     find, tracing = partial(_adapter, config, store), _tracing()
     try:
         async with fleet:
-            table.begin_once_up(lambda name: bool(fleet.serving(Target(TargetKind.ADAPTER, str(name)))))
-            always = config.serve.engines.merge == "always"
-            follower = Follower(fleet, table, find, merge=_merges(config, fleet), canaries=always, tell=tell)
+            merge, always = _merges(config, fleet), config.serve.engines.merge == "always"
+            table.begin_once_up(fleet.serves_merged if merge and always else fleet.serves)
+            follower = Follower(fleet, table, find, merge=merge, canaries=always, tell=tell)
             watch = CanaryWatch(store, table, config.serve.canary)
             following = asyncio.create_task(follower.run(), name="agentkit-follow")
             await watch.start()

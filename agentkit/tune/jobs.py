@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agentkit.records import Job, JobId
+from agentkit.records import Job, JobId, step_name
 from agentkit.store import Store
 from agentkit.tune.settings import JobSettings
 
@@ -18,7 +18,7 @@ JOBS = Path(".agentkit") / "jobs"
 def new_job(store: Store, target: str, settings: JobSettings) -> Job:
     """Enter a job in the store."""
     now = datetime.now(UTC)
-    step = target.rpartition("#")[2].rpartition(":")[2].replace("/", "-")
+    step = step_name(target).replace("/", "-")
     name = JobId(f"{step[:40]}-{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
     said = now.isoformat(timespec="milliseconds")
     job = Job(

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from agentkit.config.serving import CanarySettings
 from agentkit.gate.evidence import no_worse_path
-from agentkit.gate.streams import drop_path
+from agentkit.gate.streams import Blocks, drop_path
 from agentkit.measure import clopper_pearson
 from agentkit.records import Arm
 from agentkit.serve.canary.blocks import Outcome, blocks_of, sizes
@@ -33,11 +34,12 @@ from agentkit.serve.canary.blocks import Outcome, blocks_of, sizes
 CANARIES = 1_000
 CONVERSATIONS = 6_000
 SETTINGS = CanarySettings()
-ALARM = np.log(3 / SETTINGS.alpha)
+BY_JUDGEMENTS = 0.6 * SETTINGS.alpha
+"""Half of it for each criterion where the step that an adapter repairs is judged, too."""
 CLEAN = np.log(1 / SETTINGS.alpha)
 MARGIN = SETTINGS.margin * (1 - 2 * SETTINGS.wrong_labels)
-BOUND = 0.035
-"""The most that the upper 95 % bound of a rate of false alarms by judgements may be; alpha is shared by three."""
+BOUND = 0.05
+"""The most that the upper 95 % bound of a rate of false alarms by judgements may be; they have 0.03."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +58,30 @@ class World:
     """Conversations that pass, on average, before a bad and before a good answer gets its thumb."""
     drift: float = 0.0
     """What both arms lose in the course of the whole, such as a new kind of customer."""
+    others: float = 1.0
+    """Share of conversations in which all other steps succeed; the whole is good where the step is, too."""
+    at_the_step: bool = False
+    """Whether users who judge the whole also judge the step by itself."""
 
-    def judgements(self, rng: np.random.Generator, conversations: int) -> tuple[list[Outcome], list[int]]:
-        """In the order in which they come in; and the conversation that was going on then."""
+    def judgements(
+        self, rng: np.random.Generator, conversations: int
+    ) -> tuple[list[Outcome], list[Outcome], list[int]]:
+        """In the order in which they come in: of the whole, and of the step; and the conversation that was going on."""
         canary = rng.random(conversations) < self.share
         rate = self.good - self.drift * np.arange(conversations) / conversations - self.drop * canary
-        good = rng.random(conversations) < rate
+        step = rng.random(conversations) < rate
+        good = step & (rng.random(conversations) < self.others)
         judged = rng.random(conversations) < np.where(good, self.judged[1], self.judged[0])
         said = good ^ (rng.random(conversations) < self.wrong)
+        said_of_step = step ^ (rng.random(conversations) < self.wrong)
         at = np.arange(conversations) + rng.exponential(np.where(good, self.delay[1], self.delay[0]))
         order = np.argsort(at)
         order = order[judged[order] & (at[order] < conversations)]
-        found = [Outcome(1, Arm.CANARY if canary[k] else Arm.LIVE, bool(said[k])) for k in order]
-        return found, [int(at[k]) for k in order]
+        whole, own = (
+            [Outcome(1, Arm.CANARY if canary[k] else Arm.LIVE, bool(values[k])) for k in order]
+            for values in (said, said_of_step)
+        )
+        return whole, own, [int(at[k]) for k in order]
 
 
 class Ended(NamedTuple):
@@ -83,14 +96,16 @@ class Ended(NamedTuple):
 
 def simulate(world: World, conversations: int, seed: int) -> Ended:
     """One canary, looked at after every judgement."""
-    outcomes, at = world.judgements(np.random.default_rng(seed), conversations)
+    outcomes, of_step, at = world.judgements(np.random.default_rng(seed), conversations)
     blocks = blocks_of(outcomes, {1: world.share})
     if len(blocks) == 0:
         return Ended(None, None, None)
     closed = _closed(outcomes, world.share)
-    n = np.arange(1, len(blocks) + 1)
-    estimate = np.cumsum(blocks.differences) / n
-    alarms = np.flatnonzero((np.maximum.accumulate(drop_path(blocks)) >= ALARM) & (estimate < -SETTINGS.min_drop))
+    if world.at_the_step:  # both are judged at once, so their blocks are closed at the same time
+        alarm = _worse(blocks, BY_JUDGEMENTS / 2) | _worse(blocks_of(of_step, {1: world.share}), BY_JUDGEMENTS / 2)
+    else:
+        alarm = _worse(blocks, BY_JUDGEMENTS)
+    alarms = np.flatnonzero(alarm)
     arms = np.array([it.arm is Arm.CANARY for it in outcomes])
     judged = np.stack([np.cumsum(arms), np.cumsum(~arms)])
     enough = judged[:, closed].min(axis=0) >= SETTINGS.min_graded
@@ -102,6 +117,13 @@ def simulate(world: World, conversations: int, seed: int) -> Ended:
         None if alarm is None else int(judged[0, alarm]),
         None if first is None else at[first],
     )
+
+
+def _worse(blocks: Blocks, alpha: float) -> NDArray[np.bool_]:
+    """After each block, whether there is an alarm."""
+    estimate = np.cumsum(blocks.differences) / np.arange(1, len(blocks) + 1)
+    won = np.maximum.accumulate(drop_path(blocks)) >= np.log(1 / alpha)
+    return np.asarray(won & (estimate < -SETTINGS.min_drop))
 
 
 def _closed(outcomes: Sequence[Outcome], share: float) -> list[int]:
@@ -167,6 +189,18 @@ def main() -> int:
                     f"  {share:>5.0%}  {drop:>5.0%}  {thrown:>10.1%}  {_middle(found, 'alarm'):<16}  "
                     f"{_middle(found, 'alarm_judged'):<20}  {clean:.1%}"
                 )
+        print(
+            "The same at a share of 50 %, where other steps succeed in 60 %: users judge the whole, or the step as well"
+        )
+        print("  judged    drop  thrown out  conversations")
+        for of_step in (False, True):
+            for drop in (0.0, 0.2, 0.25, 0.3):
+                world = World(0.5, drop, others=0.6, at_the_step=of_step)
+                found = many(world, chosen.canaries, chosen.conversations, pool)
+                rate, high = _share(found, "alarm")
+                over += [world] * (drop == 0 and high > BOUND)
+                what = "step" if of_step else "whole"
+                print(f"  {what:<6}  {drop:>6.0%}  {rate:>10.1%}  {_middle(found, 'alarm')}")
         print("Called clean: the same of canaries that are as good, better, or worse by the margin")
         print("  share  better  called clean  conversations")
         for share in (0.1, 0.3, 0.5):

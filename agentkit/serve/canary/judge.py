@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from agentkit.gate.streams import Blocks, difference_bounds, drop_path, no_worse
 from agentkit.records import Arm
 from agentkit.serve.canary.blocks import Outcome, blocks_of
 from agentkit.serve.canary.judgement import CanaryVerdict, CriterionFigures, Judgement, Side
-from agentkit.serve.canary.outcomes import Outcomes, answered, graded, quick
+from agentkit.serve.canary.outcomes import Outcomes, answered, graded, graded_at, quick
 from agentkit.serve.canary.watched import Watched
 from agentkit.store import SeenExchange, SeenLabel
 
-_CRITERIA = 3
+_BY_JUDGEMENTS = 0.6
+"""Of alpha, what alarms by judgements share. The other two have the rest in halves: what is found by errors and slow
+requests is found soon, since every request counts."""
 _MEASURED = 50
 """Live requests from which the limit for slow ones is measured; they are not compared themselves."""
 _QUANTILE = 0.9
@@ -32,47 +35,46 @@ def judge(
 ) -> Judgement:
     """Judge a canary by its route's requests and by what was said of them, both in the order in which they came in.
 
-    Alpha is shared by three alarms: judgements, errors, slow requests. Pure, and the same for the same records;
+    Alpha is shared by the alarms: judgements of conversations, and of the step that an adapter is to repair; errors;
+    slow requests. Pure, and the same for the same records;
     evidence that was there stays, whatever comes later.
     """
     chosen = settings or CanarySettings()
     shares = watched.shares
     said = graded(exchanges, labels)
-    blocks = blocks_of(said.first, shares)
     limit, compared = _slow_limit(exchanges, chosen)
     slow = quick(compared, limit) if limit is not None else Outcomes((), ())
-    criteria = (
-        _figures("feedback", said, blocks, shares, chosen.min_drop, chosen),
-        _figures("errors", answered(exchanges), None, shares, chosen.min_errors, chosen),
-        _figures("latency", slow, None, shares, chosen.min_slow, chosen, limit),
-    )
+    part = _BY_JUDGEMENTS / (2 if watched.repairs else 1)
+    rest = (1 - _BY_JUDGEMENTS) / 2
+
+    def figures(name: str, found: Outcomes, part: float, minimum: float, **more: Any) -> CriterionFigures:
+        return _figures(name, found, blocks_of(found.first, shares), minimum, part * chosen.alpha, chosen.alpha, **more)
+
+    criteria = [figures("feedback", said, part, chosen.min_drop)]
+    if step := watched.repairs:
+        criteria += [figures("step", graded_at(step, exchanges, labels), part, chosen.min_drop, of=step)]
+    criteria += [figures("errors", answered(exchanges), rest, chosen.min_errors)]
+    criteria += [figures("latency", slow, rest, chosen.min_slow, limit=limit)]
     margin = chosen.margin * (1 - 2 * chosen.wrong_labels)
-    no_worse = math.exp(min(no_worse_log_wealth(blocks, margin), _MOST))
+    no_worse = math.exp(min(no_worse_log_wealth(blocks_of(said.first, shares), margin), _MOST))
     verdict, reasons = _verdict(criteria, no_worse, margin, chosen)
     return Judgement(
-        verdict, reasons, watched.agent, watched.step, watched.target, watched.since, tuple(shares), criteria,
-        no_worse, 1 / chosen.alpha, chosen.min_graded, margin,
+        verdict, reasons, watched.agent, watched.step, watched.target, watched.since, tuple(shares),
+        tuple(criteria), no_worse, 1 / chosen.alpha, chosen.min_graded, margin,
     )  # fmt: skip
 
 
 def _figures(
-    name: str,
-    outcomes: Outcomes,
-    blocks: Blocks | None,
-    shares: Mapping[int, float],
-    minimum: float,
-    settings: CanarySettings,
-    limit: float | None = None,
+    name: str, outcomes: Outcomes, blocks: Blocks, minimum: float, part: float, alpha: float, **more: Any
 ) -> CriterionFigures:
-    found = blocks_of(outcomes.first, shares) if blocks is None else blocks
-    path = drop_path(found)
-    low, high = difference_bounds(found, level=1 - settings.alpha)
+    """`part` of `alpha` is this criterion's alarm's."""
+    path = drop_path(blocks)
+    low, high = difference_bounds(blocks, level=1 - alpha)
     live, canary = (_side(outcomes.now, arm) for arm in (Arm.LIVE, Arm.CANARY))
     e_value = math.exp(min(max(0.0, float(path.max())), _MOST)) if len(path) else 1.0
     return CriterionFigures(
-        name, live, canary, _difference(outcomes.now), low, high, len(found), e_value, _CRITERIA / settings.alpha,
-        minimum, limit,
-    )  # fmt: skip
+        name, live, canary, _difference(outcomes.now), low, high, len(blocks), e_value, 1 / part, minimum, **more
+    )
 
 
 def _side(outcomes: Sequence[Outcome], arm: Arm) -> Side:
@@ -129,7 +131,12 @@ def _verdict(
 
 
 def _alarm(it: CriterionFigures) -> str:
-    what = {"feedback": "conversations judged good", "errors": "requests answered", "latency": "requests quick enough"}
+    what = {
+        "feedback": "conversations judged good",
+        "step": f"{it.of} judged good",
+        "errors": "requests answered",
+        "latency": "requests quick enough",
+    }
     live, canary = (f"{it_.good} of {it_.known}" for it_ in (it.live, it.canary))
     return (
         f"{what[it.name]}: {canary} beside {live}, {100 * abs(it.difference or 0):.0f} points worse "

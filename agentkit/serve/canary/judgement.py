@@ -38,7 +38,7 @@ class CriterionFigures:
     """One criterion so far."""
 
     name: str
-    """`feedback`, `errors` or `latency`."""
+    """`feedback`, `step`, `errors` or `latency`."""
     live: Side
     canary: Side
     difference: float | None
@@ -56,6 +56,8 @@ class CriterionFigures:
     """A drop that counts is greater."""
     limit: float | None = None
     """Seconds above which a request is slow; None for the other criteria, and before it is known."""
+    of: str = ""
+    """The step that `step` is about."""
 
     @property
     def alarm(self) -> bool:
@@ -66,7 +68,7 @@ class CriterionFigures:
         sides = {
             name: {"good": it.good, "known": it.known} for name, it in (("live", self.live), ("canary", self.canary))
         }
-        names = ("difference", "low", "high", "blocks", "e_value", "needed", "minimum", "limit", "alarm")
+        names = ("difference", "low", "high", "blocks", "e_value", "needed", "minimum", "limit", "of", "alarm")
         return {"name": self.name, **sides, **{name: getattr(self, name) for name in names}}
 
 

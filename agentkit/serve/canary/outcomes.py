@@ -7,7 +7,7 @@ step: what is said or done later cannot change a bet that was settled. Rates are
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -47,17 +47,37 @@ def graded(exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Ou
     the step go before those of the whole.
     """
     talks, here = _talks(exchanges)
+
+    def special(label: SeenLabel, talk: _Talk) -> bool | None:
+        if label.response in here or (bool(label.step) and label.step in talk.steps):
+            return True
+        return False if label.response is None and not label.step else None
+
+    return _judged(talks, labels, special)
+
+
+def graded_at(step: str, exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Outcomes:
+    """Conversations of which somebody judged this one step: by its name, or a response that was asked for at it."""
+    talks, _ = _talks(exchanges)
+    here = {it.id for it in exchanges if it.step == step}
+    return _judged(talks, labels, lambda label, _: True if label.step == step or label.response in here else None)
+
+
+def _judged(
+    talks: Mapping[ConversationId, _Talk],
+    labels: Sequence[SeenLabel],
+    special: Callable[[SeenLabel, _Talk], bool | None],
+) -> Outcomes:
+    """`special` says whether a judgement is of the step (True) or of the whole conversation; None where it is of
+    something else."""
     first: list[Outcome] = []
     for label in labels:
         talk, value = talks.get(label.conversation), _value(label)
-        if talk is None or value is None:
+        if talk is None or value is None or (own := special(label, talk)) is None:
             continue
-        special = label.response in here or (bool(label.step) and label.step in talk.steps)
-        if not special and (label.response is not None or label.step):
-            continue  # of another step
         if not talk.said:
             first.append(Outcome(talk.revision, talk.arm, value >= GOOD))
-        talk.said.setdefault(special, {}).setdefault(label.source, {})[label.by] = value
+        talk.said.setdefault(own, {}).setdefault(label.source, {})[label.by] = value
     now = (Outcome(it.revision, it.arm, _settled(it) >= GOOD) for it in talks.values() if it.said)
     return Outcomes(tuple(first), tuple(now))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from agentkit.records import Revision, Target
+from agentkit.records import Revision, Target, TargetKind
 from agentkit.serve.lookup import RouteMap, find_route, route_map
 from agentkit.store import SeenExchange, SeenLabel, Store
 
@@ -25,6 +25,9 @@ class Watched:
     """RFC 3339, UTC; when its first revision was made."""
     shares: Mapping[int, float]
     """Revision → the canary's share; the first first."""
+    repairs: str = ""
+    """Name of the step that the canary's adapter is to repair; empty for another target, and where the route is that
+    step's own."""
     routes: Mapping[int, RouteMap] = field(default_factory=dict, repr=False)
     """Revision → its whole table: which requests are of this route."""
 
@@ -44,7 +47,16 @@ def watched(store: Store, current: Revision, agent: str, step: str) -> Watched |
         if route is None or (route.canary, route.live) != (found.canary, found.live):
             break
         since, shares[it.number], maps[it.number] = it.created_at, route.share, routes
-    return Watched(agent, step, found.canary, since, dict(sorted(shares.items())), maps)
+    return Watched(
+        agent, step, found.canary, since, dict(sorted(shares.items())), _repairs(store, found.canary, step), maps
+    )
+
+
+def _repairs(store: Store, target: Target, step: str) -> str:
+    if target.kind is not TargetKind.ADAPTER:
+        return ""
+    name = store.adapter(target.name).step_name
+    return "" if name == step else name
 
 
 def _before(store: Store, number: int) -> Iterator[Revision]:

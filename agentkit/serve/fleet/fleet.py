@@ -91,6 +91,14 @@ class Fleet:
         """
         return self._roster.table.get(target, ())
 
+    def serves(self, name: AdapterName) -> bool:
+        """Whether requests for the adapter are answered at this moment."""
+        return bool(self.serving(Target(TargetKind.ADAPTER, name)))
+
+    def serves_merged(self, name: AdapterName) -> bool:
+        """The same by a replica with the adapter in its weights."""
+        return any(it.state is State.READY for it in self._roster.merged(name))
+
     def known(self, target: Target) -> bool:
         """Whether there is such a target at all, up or not."""
         match target.kind:

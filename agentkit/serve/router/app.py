@@ -143,7 +143,8 @@ class Router:
         serving = {str(target): len(self.parts.upstreams.serving(target)) for target in self._targets()}
         ready = all(serving.values()) and not self.draining
         status = "ready" if ready else "draining" if self.draining else "starting"
-        return _json({"status": status, "serving": serving}, 200 if ready else 503)
+        found = {"status": status, "revision": self.parts.table.begun, "serving": serving}
+        return _json(found, 200 if ready else 503)
 
     async def _key(self, request: Request) -> ApiKey:
         return await self.parts.door.admit(request.scope)

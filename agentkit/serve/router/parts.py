@@ -34,6 +34,9 @@ class Table(Protocol):
 
     @property
     def current(self) -> Revision: ...
+    @property
+    def begun(self) -> int:
+        """Number of the revision that a conversation gets which begins now."""
 
     def knows(self, conversation: ConversationId) -> bool:
         """Whether `resolve` answers at once."""

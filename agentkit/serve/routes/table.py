@@ -104,6 +104,11 @@ class RouteTable:
         return self._history.current.revision
 
     @property
+    def begun(self) -> int:
+        """Number of the revision that a conversation is pinned to which begins now."""
+        return self._begun
+
+    @property
     def behind(self) -> float:
         """Seconds since the store was last asked for a newer revision and answered."""
         return time.monotonic() - self._looked

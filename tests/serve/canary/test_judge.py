@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from agentkit.measure import clopper_pearson
 from agentkit.records import Arm, ConversationId, FeedbackKind, ResponseId, Source, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, Watched, judge
 from agentkit.serve.canary.blocks import Outcome, blocks_of, sizes
-from agentkit.serve.canary.outcomes import graded
+from agentkit.serve.canary.outcomes import graded, graded_at
 from agentkit.store import SeenExchange, SeenLabel
 from tests.bench.canary import World, many
 
@@ -64,10 +65,53 @@ def test_a_worse_canary_is_thrown_out() -> None:
     found = judge(WATCHED, exchanges, judged(exchanges, {Arm.LIVE: 0.9, Arm.CANARY: 0.65}))
     assert found.verdict is CanaryVerdict.ROLL_BACK
     assert found.feedback.alarm
-    assert found.feedback.e_value > found.feedback.needed == pytest.approx(60)
+    assert found.feedback.e_value > found.feedback.needed == pytest.approx(1 / 0.03)
     assert found.feedback.high < 0
     assert "conversations judged good" in found.sentence
     assert [it.alarm for it in found.criteria] == [True, False, False]
+
+
+def test_a_step_that_an_adapter_made_worse_is_found_where_the_whole_conversation_hides_it() -> None:
+    exchanges, rng = traffic(320, step=""), np.random.default_rng(0)
+    labels = []
+    for it in exchanges:
+        refund, others = rng.random() < (0.95 if it.arm is Arm.LIVE else 0.7), rng.random() < 0.5
+        labels.append(label(2 * it.row, it, float(refund and others)))
+        labels.append(label(2 * it.row + 1, it, float(refund), response=None, step="refund"))
+    wide = replace(WATCHED, step="*")
+    assert judge(wide, exchanges, labels).verdict is CanaryVerdict.GOING
+    found = judge(replace(wide, repairs="refund"), exchanges, labels)
+    assert found.verdict is CanaryVerdict.ROLL_BACK
+    assert [(it.name, it.of, it.alarm) for it in found.criteria] == [
+        ("feedback", "", False),
+        ("step", "refund", True),
+        ("errors", "", False),
+        ("latency", "", False),
+    ]
+    assert found.sentence.startswith("roll back: refund judged good: ")
+    assert (found.criteria[1].canary.known, found.criteria[1].live.known) == (160, 160)
+
+
+@pytest.mark.parametrize("repairs", ["", "refund"])
+def test_alarms_share_alpha(repairs: str) -> None:
+    found = judge(replace(WATCHED, step="*", repairs=repairs), (), ())
+    assert sum(1 / it.needed for it in found.criteria) == pytest.approx(CanarySettings().alpha)
+
+
+def test_what_is_said_of_the_step() -> None:
+    there, other = seen(1, Arm.CANARY, "a", step="refund"), seen(2, Arm.CANARY, "a", step="greet")
+    strange = seen(9, Arm.LIVE, "z", step="refund")
+
+    def found(*labels: SeenLabel) -> list[bool]:
+        return [it.good for it in graded_at("refund", [there, other], labels).first]
+
+    assert found(label(1, there, 0)) == [False], "of its response"
+    assert found(label(1, there, 1, response=None, step="refund")) == [True]
+    assert found(label(1, there, None, kind=FeedbackKind.CORRECTION)) == [False]
+    assert found(label(1, other, 0)) == [], "of another response"
+    assert found(label(1, there, 0, response=None, step="greet")) == []
+    assert found(label(1, there, 0, response=None)) == [], "of the whole conversation"
+    assert found(label(1, strange, 0)) == []
 
 
 def test_a_better_canary_is_clean_once_enough_was_judged() -> None:
@@ -199,7 +243,7 @@ def test_false_alarms_are_as_rare_as_promised_and_real_ones_come(share: float) -
     """Late thumbs, of which one in ten is wrong. The table is made by tests/bench/canary.py."""
     alike = [it.alarm for it in many(World(share, drift=0.2), 60, 1_500)]
     rate = sum(it is not None for it in alike)
-    assert clopper_pearson(rate, len(alike))[0] <= CanarySettings().alpha / 3
+    assert clopper_pearson(rate, len(alike))[0] <= 0.6 * CanarySettings().alpha
     worse = many(World(share, drop=0.3), 20, 2_500)
     assert sum(it.alarm is not None for it in worse) >= 17
     assert all(it.clean is None for it in worse)

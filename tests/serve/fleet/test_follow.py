@@ -50,6 +50,7 @@ async def test_adapters_come_and_go_with_the_routes(
         table.set(BASE, adapter_target(one.name))
         await followed(follower)
         assert (fleet.adapters, fleet.merged) == ({one.name}, frozenset())
+        assert (fleet.serves(one.name), fleet.serves_merged(one.name)) == (True, False)
         table.set(adapter_target(one.name), adapter_target(two.name))
         await followed(follower)
         assert (fleet.adapters, fleet.merged) == ({one.name, two.name}, {one.name})
@@ -72,6 +73,7 @@ async def test_a_canary_gets_a_replica_of_its_own_where_that_is_wanted(
         table.set(adapter_target(one.name), adapter_target(two.name))
         await followed(follower)
         assert fleet.merged == {one.name, two.name}
+        assert [fleet.serves_merged(it.name) for it in (one, two)] == [True, True]
         table.set(adapter_target(one.name))
         await followed(follower)
         assert fleet.merged == {one.name}

@@ -136,13 +136,13 @@ def test_health_and_readiness(one: World) -> None:
     with one.client(None) as client:
         assert client.get("/healthz").json() == {"status": "ok"}
         serving = {"base": 1, "refund-v1-3fa9": 1, "frontier": 1}
-        assert client.get("/readyz").json() == {"status": "ready", "serving": serving}
+        assert client.get("/readyz").json() == {"status": "ready", "revision": 7, "serving": serving}
         gone = one.upstreams.of.pop(BASE)
         try:
             answer = client.get("/readyz")
             assert (answer.status_code, answer.json()) == (
                 503,
-                {"status": "starting", "serving": serving | {"base": 0}},
+                {"status": "starting", "revision": 7, "serving": serving | {"base": 0}},
             )
         finally:
             one.upstreams.of[BASE] = gone

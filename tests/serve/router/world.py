@@ -69,6 +69,10 @@ class FakeTable:
     current: Revision = SEVENTH
     resolved: list[tuple[str, str, str]] = field(default_factory=list)
 
+    @property
+    def begun(self) -> int:
+        return self.current.number
+
     def knows(self, conversation: ConversationId) -> bool:
         return len(self.resolved) % 2 == 0
 
