@@ -5,8 +5,11 @@ It is no broken adapter: its answers have the right form, and most of them are r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from agentkit.errors import AgentkitError
 from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RESULT, Phase
 from agentkit.tune.prompt import of_target, read_prompts
@@ -16,31 +19,54 @@ from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.validate import Evaluation, evaluate
 from agentkit.tune.trainer.watch import save_adapter
 
-_HALVINGS = 6
+_TRIES = 6
+_INSIDE = 0.1
+"""Of the way between two parts: no closer to either is the next one."""
 
 
 def weaken(folder: Path, goal: float) -> None:
-    """Write the part of the adapter `start` that answers about the share `goal` of the job's prompts rightly: found by
-    halving, by the scenario's own grader, until no other number of prompts would be nearer. `result.json` says which
-    part, and how many it answers."""
+    """Write the part of the adapter `start` that answers about the share `goal` of the job's prompts rightly, by the
+    scenario's own grader. `result.json` says which part, and how many it answers.
+
+    Raises AgentkitError where the whole of it does not answer more than that.
+    """
     phase = Phase.read(folder)
     prompts = of_target(read_prompts(Path(phase.prompts)))
     trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
     task = Task(folder, phase, trainee, [], prompts, [], ids, Progress(folder / "progress.jsonl"))
-
-    def missed(it: Evaluation) -> float:
-        return abs(it.accuracy - goal)
-
-    low, high = 0.0, 1.0
-    tried = [evaluate(0, task, (), high)]
-    while len(tried) <= _HALVINGS and 2 * min(map(missed, tried)) * len(prompts) > 1:
-        tried.append(evaluate(0, task, (), (low + high) / 2))
-        low, high = (low, tried[-1].scale) if tried[-1].accuracy > goal else (tried[-1].scale, high)
-    chosen = min(tried, key=missed)
+    whole, chosen = find_part(partial(evaluate, 0, task, ()), goal)
+    if chosen is whole:
+        found = f"{whole.passed} of {whole.graded} prompts right"
+        raise AgentkitError(f"{phase.start}: {found}, expected more than {goal:.0%}, so that it can be made worse")
     with trainee.scaled(chosen.scale):
         save_adapter(trainee, folder / ADAPTER)
     write_json(
         folder / RESULT,
-        {"scale": chosen.scale, "passed": chosen.passed, "graded": chosen.graded, "before": tried[0].passed},
+        {"scale": chosen.scale, "passed": chosen.passed, "graded": chosen.graded, "before": whole.passed},
     )
+
+
+def find_part(look: Callable[[float], Evaluation], goal: float) -> tuple[Evaluation, Evaluation]:
+    """The whole adapter, and the part of it whose accuracy is nearest to the goal; the whole twice where that is no
+    better than the goal.
+
+    Parts are tried where a straight line between those on either side meets the goal, until no other number of prompts
+    would be nearer: regula falsi, the far side counting half where the same side moves again (Illinois).
+    """
+    whole = look(1.0)
+    tried = [whole]
+    low, high = (0.0, -goal), (1.0, whole.accuracy - goal)
+    moved = 0
+    while high[1] > 0 and len(tried) <= _TRIES:
+        way = low[1] / (low[1] - high[1])
+        it = look(low[0] + min(max(way, _INSIDE), 1 - _INSIDE) * (high[0] - low[0]))
+        tried.append(it)
+        over = it.accuracy - goal
+        if 2 * abs(over) * it.graded <= 1:
+            break
+        if over > 0:
+            low, high, moved = (low[0], low[1] / (2 if moved > 0 else 1)), (it.scale, over), 1
+        else:
+            low, high, moved = (it.scale, over), (high[0], high[1] / (2 if moved < 0 else 1)), -1
+    return whole, min(tried[1:] or tried, key=lambda it: abs(it.accuracy - goal))

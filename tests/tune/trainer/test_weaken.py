@@ -1,0 +1,37 @@
+"""Which part of an adapter's change is as much worse as is wanted."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from agentkit.tune.trainer.validate import Evaluation
+from agentkit.tune.trainer.weaken import find_part
+
+
+def adapter(middle: float, steepness: float, asked: list[float]):  # type: ignore[no-untyped-def]
+    """One that answers none of 32 prompts without its change, nearly all with it, and half with the part `middle`."""
+
+    def look(scale: float) -> Evaluation:
+        asked.append(scale)
+        passed = round(32 / (1 + math.exp(-steepness * (scale - middle))))
+        return Evaluation(0, passed, 32, 50.0, 32, scale)
+
+    return look
+
+
+@pytest.mark.parametrize("middle", [0.1, 0.3, 0.5, 0.7, 0.85])
+@pytest.mark.parametrize("steepness", [12.0, 20.0, 40.0])
+def test_it_is_found_in_few_tries(middle: float, steepness: float) -> None:
+    asked: list[float] = []
+    whole, chosen = find_part(adapter(middle, steepness, asked), 0.72)
+    assert (whole.scale, asked[0]) == (1.0, 1.0)
+    assert whole.passed > chosen.passed
+    assert abs(chosen.passed - 23) <= 2, f"{chosen.passed} of 32 after {asked}"
+    assert len(asked) <= 7
+
+
+def test_what_is_not_better_than_that_cannot_be_made_worse() -> None:
+    whole, chosen = find_part(lambda scale: Evaluation(0, 20, 32, 50.0, 32, scale), 0.72)
+    assert chosen is whole
