@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from agentkit.config.serving import CanarySettings
-from agentkit.gate.streams import Blocks, difference_bounds, drop_path, no_worse_log_wealth
+from agentkit.gate.streams import difference_bounds, drop_path, no_worse_log_wealth
 from agentkit.records import Arm
 from agentkit.serve.canary.blocks import Outcome, blocks_of
 from agentkit.serve.canary.judgement import CanaryVerdict, CriterionFigures, Judgement, Side
@@ -36,8 +36,7 @@ def judge(
     """Judge a canary by its route's requests and by what was said of them, both in the order in which they came in.
 
     Alpha is shared by the alarms: judgements of conversations, and of the step that an adapter is to repair; errors;
-    slow requests. Pure, and the same for the same records;
-    evidence that was there stays, whatever comes later.
+    slow requests. Pure, and the same for the same records; evidence that was there stays, whatever comes later.
     """
     chosen = settings or CanarySettings()
     shares = watched.shares
@@ -46,10 +45,7 @@ def judge(
     slow = quick(compared, limit) if limit is not None else Outcomes((), ())
     part = _BY_JUDGEMENTS / (2 if watched.repairs else 1)
     rest = (1 - _BY_JUDGEMENTS) / 2
-
-    def figures(name: str, found: Outcomes, part: float, minimum: float, **more: Any) -> CriterionFigures:
-        return _figures(name, found, blocks_of(found.first, shares), minimum, part * chosen.alpha, chosen.alpha, **more)
-
+    figures = partial(_figures, shares=shares, alpha=chosen.alpha)
     criteria = [figures("feedback", said, part, chosen.min_drop)]
     if step := watched.repairs:
         criteria += [figures("step", graded_at(step, exchanges, labels), part, chosen.min_drop, of=step)]
@@ -65,16 +61,26 @@ def judge(
 
 
 def _figures(
-    name: str, outcomes: Outcomes, blocks: Blocks, minimum: float, part: float, alpha: float, **more: Any
+    name: str,
+    outcomes: Outcomes,
+    part: float,
+    minimum: float,
+    *,
+    shares: Mapping[int, float],
+    alpha: float,
+    of: str = "",
+    limit: float | None = None,
 ) -> CriterionFigures:
-    """`part` of `alpha` is this criterion's alarm's."""
+    """`part`: of alpha, what this criterion's alarm has."""
+    blocks = blocks_of(outcomes.first, shares)
     path = drop_path(blocks)
     low, high = difference_bounds(blocks, level=1 - alpha)
     live, canary = (_side(outcomes.now, arm) for arm in (Arm.LIVE, Arm.CANARY))
     e_value = math.exp(min(max(0.0, float(path.max())), _MOST)) if len(path) else 1.0
     return CriterionFigures(
-        name, live, canary, _difference(outcomes.now), low, high, len(blocks), e_value, 1 / part, minimum, **more
-    )
+        name, live, canary, _difference(outcomes.now), low, high, len(blocks), e_value, 1 / (part * alpha), minimum,
+        limit, of,
+    )  # fmt: skip
 
 
 def _side(outcomes: Sequence[Outcome], arm: Arm) -> Side:
