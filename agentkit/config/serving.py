@@ -35,7 +35,7 @@ class EngineOptions(Settings):
     merge: Literal["auto", "never", "always"] = "auto"
     """Whether what is promoted gets a replica with the adapter in its weights. `auto`: where vLLM's CPU build is used,
     on which an adapter that is applied to each request costs several times the time. `always`: canaries, too, which
-    takes a replica for each."""
+    takes a replica for each; a canary begins once that is up."""
     turbo: Literal["auto", "on", "off"] = "off"
     """Speculation by look-up; `auto`: `agentkit serve` measures whether it pays on recorded traffic. `on`: also where
     an agent is played against a server of this machine."""

@@ -156,7 +156,7 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
             return turn.decide("canary", "thrown out", why, {**begun.evidence, "revision": current.number})
         evidence = {**begun.evidence, "judgement": judgement.document()}
         if judgement.verdict is CanaryVerdict.CLEAN:
-            return turn.decide("canary", "clean", judgement.sentence, evidence)
+            return turn.decide("canary", "clean", judgement.reasons[0], evidence)
         if turn.clock() > end:
             why = f"not clean after {turn.config.loop.canary_hours:g} hours: {judgement.sentence}"
             end_canary(turn.store, turn.agent, ANY, by=_BY, why=why, target=target)

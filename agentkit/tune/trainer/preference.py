@@ -1,18 +1,32 @@
-"""Training on preferences: DPO on pairs of a better and a worse answer, KTO on answers with a thumb up or down."""
+"""Training on preferences: DPO on pairs of a better and a worse answer, KTO on answers with a thumb up or down.
+
+What a grammar forces was nobody's choice, so no answer is better or worse for it: it is left out of both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import or_
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
+from agentkit.errors import UsageError
 from agentkit.tune.trainer.checkpoints import arguments
+from agentkit.tune.trainer.grammar import Grammars, Schema
 from agentkit.tune.trainer.preference_rows import read_preferences
 from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
+
+_ANSWERS = {"dpo": ("chosen_ids", "rejected_ids"), "kto": ("completion_ids",)}
+_MASKS = {
+    "completion_mask": ("chosen_ids", "rejected_ids", "completion_ids"),
+    "KL_completion_mask": ("KL_completion_ids",),
+}
+"""Mask → the answers whose rows it has, one field after the other."""
 
 
 def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
@@ -45,5 +59,50 @@ def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         trainer = DPOTrainer(args=DPOConfig(**told), **shared)
     else:
         trainer = KTOTrainer(args=KTOConfig(**told), **shared)
+    schemas = {prompt.id: prompt.schema_ for prompt in task.train}
+    answers = [
+        (schemas[row["prompt"]], made[name])
+        for row, made in zip(rows, trainer.train_dataset, strict=True)
+        for name in _ANSWERS[phase.method]
+    ]
+    trainer.data_collator = OpenText(trainer.data_collator, trainee.generator.grammars, answers)
+    if not trainer.data_collator.any_open:
+        raise UsageError(f"{phase.preferences}: the grammar leaves no choice in any answer: nothing can be learned")
     watch.train(trainer)
     return watch, {"rows": len(rows)}
+
+
+class OpenText:
+    """A collator of TRL's, less the tokens that the grammar forces.
+
+    Args:
+        answers: all that it will meet, each with its schema and in token ids. One that does not follow its schema, as
+            a person may have written it, counts whole.
+    """
+
+    def __init__(self, collate: Any, grammars: Grammars, answers: Iterable[tuple[Schema, Sequence[int]]]) -> None:
+        self._collate = collate
+        self._open: dict[tuple[int, ...], tuple[bool, ...]] = {}
+        for schema, ids in answers:
+            found, known = _open(grammars, schema, ids), self._open.get(tuple(ids))
+            self._open[tuple(ids)] = found if known is None else tuple(map(or_, found, known))
+
+    @property
+    def any_open(self) -> bool:
+        return any(map(any, self._open.values()))
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = self._collate(rows)
+        for mask, names in _MASKS.items():
+            places = [(row["prompt_ids"], row[name]) for name in names for row in rows if name in row]
+            for line, (prompt, answer) in enumerate(places):
+                kept = torch.tensor(self._open[tuple(answer)], dtype=found[mask].dtype)
+                found[mask][line, len(prompt) : len(prompt) + len(answer)] *= kept
+        return found
+
+
+def _open(grammars: Grammars, schema: Schema, ids: Sequence[int]) -> tuple[bool, ...]:
+    try:
+        return grammars.free(schema, ids)
+    except UsageError:
+        return (True,) * len(ids)
