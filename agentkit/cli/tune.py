@@ -172,7 +172,7 @@ def _progress(line: Mapping[str, Any]) -> None:
 
 def _dry(work: Work, json_file: str | None) -> int:
     """Everything but the training."""
-    from agentkit.records import JobStatus
+    from agentkit.records import JobStatus, step_name
     from agentkit.tune.prove import plan_proof
 
     manifest = work.forecast()
@@ -182,7 +182,7 @@ def _dry(work: Work, json_file: str | None) -> int:
         if it.variant not in variants.setdefault(it.scenario, []):
             variants[it.scenario].append(it.variant)
     cells = sum(map(len, variants.values()))
-    step = next(iter(manifest.target.steps)).rpartition("#")[2]
+    step = step_name(next(iter(manifest.target.steps)))
     plan = plan_proof(
         [known[name] for name in variants], step, max(1, len(manifest.held_out) // cells), variants=variants
     )

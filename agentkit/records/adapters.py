@@ -96,7 +96,7 @@ class Job:
 
     id: JobId
     step: str
-    """Id of the step that it is to repair."""
+    """Selector of the step that it is to repair."""
     folder: str
     """Where its files are, as the project's configuration writes it."""
     created_at: str

@@ -18,7 +18,7 @@ class ModelCard:
     """What is known of an adapter when it is published."""
 
     step: str
-    """Id of the step that it is to repair."""
+    """Selector of the step that it is to repair."""
     base: str
     """Name of the model whose weights it changes."""
     base_hash: str

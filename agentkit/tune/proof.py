@@ -8,7 +8,7 @@ from typing import Any
 
 from agentkit.gate import Recorded
 from agentkit.gate.rows import recorded
-from agentkit.records import Adapter
+from agentkit.records import Adapter, step_name
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 from agentkit.tune.certificate import Certificate, CertificateSettings, Promotion, certify
@@ -125,7 +125,7 @@ def _part(result: Mapping[str, Any]) -> str:
 def _selector(manifest: Manifest) -> str:
     """The target as the gate's selectors name it."""
     target = manifest.target
-    return next(iter(target.steps)).rpartition("#")[2] if target.selector == "worst" else target.selector
+    return step_name(next(iter(target.steps))) if target.selector == "worst" else target.selector
 
 
 def _answers(side: Mapping[str, Any]) -> list[GeneralAnswer]:

@@ -26,8 +26,8 @@ class Watched:
     shares: Mapping[int, float]
     """Revision → the canary's share; the first first."""
     repairs: str = ""
-    """Name of the step that the canary's adapter is to repair; empty for another target, and where the route is that
-    step's own."""
+    """Name of the step that the canary's adapter is to repair; empty for another target, where the adapter is for
+    several steps (a tag, a pattern), and where the route is that step's own."""
     routes: Mapping[int, RouteMap] = field(default_factory=dict, repr=False)
     """Revision → its whole table: which requests are of this route."""
 
@@ -55,8 +55,9 @@ def watched(store: Store, current: Revision, agent: str, step: str) -> Watched |
 def _repairs(store: Store, target: Target, step: str) -> str:
     if target.kind is not TargetKind.ADAPTER:
         return ""
-    name = store.adapter(target.name).step_name
-    return "" if name == step else name
+    adapter = store.adapter(target.name)
+    several = adapter.step.startswith("tag:") or "*" in adapter.step
+    return "" if several or adapter.step_name == step else adapter.step_name
 
 
 def _before(store: Store, number: int) -> Iterator[Revision]:

@@ -21,7 +21,6 @@ from agentkit.tune.trainer.preference_rows import read_preferences
 from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
 
-_ANSWERS = {"dpo": ("chosen_ids", "rejected_ids"), "kto": ("completion_ids",)}
 _MASKS = {
     "completion_mask": ("chosen_ids", "rejected_ids", "completion_ids"),
     "KL_completion_mask": ("KL_completion_ids",),
@@ -63,7 +62,8 @@ def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     answers = [
         (schemas[row["prompt"]], made[name])
         for row, made in zip(rows, trainer.train_dataset, strict=True)
-        for name in _ANSWERS[phase.method]
+        for name in _MASKS["completion_mask"]
+        if name in made
     ]
     trainer.data_collator = OpenText(trainer.data_collator, trainee.generator.grammars, answers)
     if not trainer.data_collator.any_open:

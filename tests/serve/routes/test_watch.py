@@ -9,12 +9,13 @@ import pytest
 
 from agentkit.config.serving import CanarySettings
 from agentkit.errors import StoreError
-from agentkit.records import AdapterState, Arm, ConversationId, Route
-from agentkit.serve.canary import CanaryVerdict
+from agentkit.records import AdapterState, Arm, ConversationId, Route, Target, TargetKind
+from agentkit.serve.canary import CanaryVerdict, watched
 from agentkit.serve.routes import CanaryWatch, Refused, RouteTable, newest, promote, set_canary, set_live
 from agentkit.store import Store
 from tests.serve.canary.traffic import add_labels, play, thumb
 from tests.serve.routes.conftest import BASE, CLOUD, A, B, state
+from tests.store.records import make_adapter
 
 SAID = {"by": "cli", "why": "because"}
 WORSE = {"live": 0.9, "canary": 0.65}
@@ -67,6 +68,25 @@ def test_what_people_say_of_the_step_that_an_adapter_repairs_counts_by_itself(st
     )
     (made,) = CanaryWatch(store, table).look_once()
     assert made.why.startswith("refund-v1-3fa9 is worse than base: refund judged good: ")
+
+
+@pytest.mark.parametrize(
+    ("step", "counted"),
+    [
+        ("refund", "refund"),
+        ("shop/refund/golden#refund", "refund"),
+        ("skill:refund", "refund"),
+        ("tag:x", ""),
+        ("re*", ""),
+    ],
+)
+def test_the_step_counts_by_itself_where_the_adapter_is_for_one(store: Store, step: str, counted: str) -> None:
+    adapter = make_adapter("refund-v3-1234", step=step, hash="66" * 32, manifest_hash="77" * 32)
+    store.add_adapter(adapter)
+    set_canary(store, "till", "*", Target(TargetKind.ADAPTER, adapter.name), 0.5, **SAID)
+    found = watched(store, newest(store), "till", "*")
+    assert found is not None
+    assert found.repairs == counted
 
 
 def test_what_was_thrown_out_does_not_come_back_unforced(store: Store, table: RouteTable) -> None:
