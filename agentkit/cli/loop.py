@@ -145,19 +145,15 @@ def _show(found: list[Decision]) -> None:
 
 
 def _showing(found: Shown) -> None:
-    """Before and after by what production says, and what became of the planted adapter."""
+    """Production by what users said of each version, and what became of the planted adapter."""
     click.echo(f"\n{found.decision.outcome}: {found.decision.why}")
-    click.echo("\nwhat users said, corrected for wrong thumbs    before               after")
-    after = found.after
-    for step in found.before.steps:
-        later = after.step(step.step) if after else None
-        click.echo(f"  {step.step:<44} {_rate(step):<20} {_rate(later)}")
-    click.echo(f"  {'compounded':<44} {_compounded(found.before):<20} {_compounded(after)}")
+    columns = {"before": found.before, "after": found.after, "planted": found.worse}
+    click.echo(f"\n{'what users said, corrected for wrong thumbs':<46} " + " ".join(f"{it:<20}" for it in columns))
+    rows = [(step.step, [_rate(it and it.step(step.step)) for it in columns.values()]) for step in found.before.steps]
+    for name, cells in [*rows, ("compounded", list(map(_compounded, columns.values())))]:
+        click.echo(f"  {name:<44} " + " ".join(f"{it:<20}" for it in cells).rstrip())
     if found.planted is not None:
-        click.echo(
-            f"\nplanted {found.planted.adapter.name}: {found.planted.passed} of {found.planted.graded} of the job's "
-            f"prompts right, where the promoted one has {found.planted.before}"
-        )
+        click.echo(f"\nplanted {found.planted}")
         if found.thrown_out is not None:
             click.echo(
                 f"thrown out by {found.thrown_out.by} in revision {found.thrown_out.number}, after "

@@ -12,7 +12,7 @@ from agentkit.serve.adapter_folder import PROBE
 from agentkit.serve.probe import make_probe
 from agentkit.store import Store
 from agentkit.tune.card import ModelCard
-from agentkit.tune.manifest import PROMPTS, read_manifest
+from agentkit.tune.manifest import MOMENTS, PROMPTS, read_manifest
 from agentkit.tune.phase import ADAPTER, RESULT, Phase
 from agentkit.tune.registry import publish_and_register
 from agentkit.tune.training import weaken_adapter
@@ -29,20 +29,25 @@ class Planted:
     before: int
     """Of the good one."""
     graded: int
-    """Prompts of the job that were asked."""
+    """Held-out moments of the job that were asked."""
+
+    def __str__(self) -> str:
+        right = f"right at {self.passed} of {self.graded} held-out moments"
+        return f"{self.adapter.name}: {right}, where the promoted one is at {self.before}"
 
 
 def plant(store: Store, job_folder: Path, good: Adapter, folder: Path, adapters: Path, drop: float) -> Planted:
-    """Publish a part of a good adapter's change that answers a share `drop` fewer of the job's prompts rightly.
+    """Publish a part of a good adapter's change that is right at a share `drop` fewer of the job's held-out moments:
+    what it was trained on it would go on answering.
 
     Raises:
         AgentkitError: the program that looks for it failed.
     """
     phase = Phase.read(max((job_folder / "train").iterdir())).model_copy(
-        update={"start": str(Path(good.path).absolute())}
+        update={"start": str(Path(good.path).absolute()), "prompts": str((job_folder / MOMENTS).absolute())}
     )
     phase.write(folder)
-    weaken_adapter(folder, 1 - drop)
+    weaken_adapter(folder, drop)
     found = orjson.loads((folder / RESULT).read_bytes())
     make_probe(Path(phase.model), folder / ADAPTER, folder / ADAPTER / PROBE, job_folder / PROMPTS)
     manifest = read_manifest(job_folder)

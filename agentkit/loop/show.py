@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from agentkit.config import Config
-from agentkit.errors import EngineError
+from agentkit.errors import EngineError, UsageError
 from agentkit.loop.crowd import Crowd
 from agentkit.loop.planted import Planted, plant
 from agentkit.loop.play import Runs
@@ -50,6 +50,8 @@ class Shown:
     before: Production
     after: Production | None
     planted: Planted | None
+    worse: Production | None
+    """Of the planted adapter."""
     thrown_out: Revision | None
     """The revision in which the canary's watch took the planted adapter back."""
     conversations_until: int
@@ -69,6 +71,7 @@ class Shown:
                 "adapter": self.planted.adapter.name,
                 "right": [self.planted.passed, self.planted.graded],
                 "right_before": [self.planted.before, self.planted.graded],
+                "production": self.worse and self.worse.document(),
             },
             "thrown_out": thrown and {"revision": thrown.number, "by": thrown.by, "why": thrown.why},
             "conversations_until_thrown_out": self.conversations_until,
@@ -89,8 +92,8 @@ class Show:
     share: float
     """Of the conversations that a canary answers, here where nobody can wait for days."""
     seed: int = 0
-    drop: float = 0.28
-    """How much worse the planted adapter is at its step, on the job's prompts."""
+    drop: float = 0.25
+    """How much worse the planted adapter is at its step, in conversations that nobody trained on."""
     longest: float = 1_500.0
     """Seconds that users go on talking to a canary."""
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -98,7 +101,10 @@ class Show:
     """Of the router."""
 
     def go(self) -> Shown:
-        """Play it all; raises AgentkitError where a part of it fails."""
+        """Play it all; raises AgentkitError where a part of it fails, UsageError where nothing could be planted."""
+        if self.config.loop.tune.get("moments") == 0:
+            why = "the planted adapter is chosen by them"
+            raise UsageError(f"[tool.agentkit.loop.tune] moments: found 0, expected some: {why}")
         turn = Turn.open(self.store, self._config(), tell=self.tell)
         os.environ[KEY] = self._key()
         os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
@@ -110,13 +116,14 @@ class Show:
             with self._timed("turn"), crowd.talking(self._canary_answers):
                 decision = turn.go(STAGES)
             if decision.outcome != "promoted":
-                return Shown(decision, before, None, None, None, 0, self._seconds)
+                return Shown(decision, before, None, None, None, None, 0, self._seconds)
             live = Target(TargetKind.ADAPTER, decision.evidence["adapter"])
             with self._timed("traffic after"):
                 crowd.talk(self.trials)
             after = self._production(turn.agent, live, since=newest(self.store).created_at)
             planted, thrown, talks = self._plant(turn, crowd)
-        return Shown(decision, before, after, planted, thrown, talks, self._seconds)
+            worse = self._production(turn.agent, Target(TargetKind.ADAPTER, str(planted.adapter.name)))
+        return Shown(decision, before, after, planted, worse, thrown, talks, self._seconds)
 
     def _plant(self, turn: Turn, crowd: Crowd) -> tuple[Planted, Revision | None, int]:
         evidence = turn.decided["tune"].evidence
@@ -124,10 +131,7 @@ class Show:
         with self._timed("planting"):
             folder = _PLANTED / good.name
             planted = plant(self.store, Path(job.folder), good, folder, Path(self.config.adapters), self.drop)
-        self.tell(
-            f"planted {planted.adapter.name}: {planted.passed} of {planted.graded} of the job's prompts right, "
-            f"{planted.before} with {good.name}"
-        )
+        self.tell(f"planted {planted}")
         target = Target(TargetKind.ADAPTER, str(planted.adapter.name))
         begun = set_canary(
             self.store, turn.agent, ANY, target, self.share, by="show", why="a worse adapter, planted to be found"

@@ -140,10 +140,10 @@ def render_prompts(folder: Path, phase: Phase) -> Mapping[str, Any]:
     return found
 
 
-def weaken_adapter(folder: Path, goal: float) -> None:
-    """Leave a part of the adapter that `phase.json` starts from in `folder`, which answers about the share `goal` of
-    the prompts rightly. Raises as `train_phase`."""
-    _run("weaken", folder, lambda _: None, {}, str(goal))
+def weaken_adapter(folder: Path, drop: float) -> None:
+    """Leave a part of the adapter that `phase.json` starts from in `folder`, which answers about a share `drop` fewer
+    of the prompts rightly. Raises as `train_phase`."""
+    _run("weaken", folder, lambda _: None, {}, str(drop))
 
 
 def _run(

@@ -155,12 +155,12 @@ def main(arguments: list[str]) -> int:
             work = train
         case ["render", folder]:
             work = render
-        case ["weaken", folder, goal]:
+        case ["weaken", folder, drop]:
             from agentkit.tune.trainer.weaken import weaken
 
-            work = partial(weaken, goal=float(goal))
+            work = partial(weaken, drop=float(drop))
         case _:
-            print("usage: python -m agentkit.tune.trainer train|render FOLDER, or weaken FOLDER GOAL", file=sys.stderr)
+            print("usage: python -m agentkit.tune.trainer train|render FOLDER, or weaken FOLDER DROP", file=sys.stderr)
             return ExitCode.USAGE
     try:
         work(Path(folder))
