@@ -85,9 +85,22 @@ def approve(why: str, decline: bool, store: str | None) -> int:
     from agentkit.loop.turn import approve as decided
 
     with open_store(store) as opened:
-        by = os.environ.get("USER") or os.environ.get("LOGNAME") or "somebody"
-        it = decided(opened, by=by, agreed=not decline, why=why)
+        it = decided(opened, by=_person(), agreed=not decline, why=why)
     click.echo(f"{it.evidence['adapter']} {it.outcome}; go on with: agentkit loop --once")
+    return ExitCode.PASS
+
+
+@command.command("abandon")
+@click.option("--why", required=True, help="Kept with the decision.")
+@store_option
+def abandon(why: str, store: str | None) -> int:
+    """End the turn that is under way, whatever it waits for; a canary of it is taken back."""
+    from agentkit.loop.alone import alone
+    from agentkit.loop.stages import abandon as ended
+
+    with open_store(store) as opened, alone():
+        it = ended(opened, by=_person(), why=why)
+    click.echo(f"{it.turn} ended at the stage {it.stage}; the next one begins with: agentkit loop --once")
     return ExitCode.PASS
 
 
@@ -115,6 +128,10 @@ def show(trials: int, share: float, seed: int, store: str | None, json_file: str
         _showing(found)
     good = found.decision.outcome == "promoted" and found.thrown_out is not None
     return ExitCode.PASS if good else ExitCode.FAIL
+
+
+def _person() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "somebody"
 
 
 def _tell(line: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from agentkit.config import ChatAgent, Config
 from agentkit.errors import UsageError, near_match
 from agentkit.loop.production import Production, StepRate
+from agentkit.records import ANY, Revision, Target, TargetKind
+from agentkit.serve.lookup import find_route, route_map
 
 
 def chosen_agent(config: Config) -> str:
@@ -40,10 +42,37 @@ def _named(config: Config) -> str:
     return name
 
 
+def answering(revision: Revision, agent: str) -> Target:
+    """What answers an agent's conversations, whichever step they are at.
+
+    Raises:
+        UsageError: different targets answer its steps, or an upstream does, whose weights are not here.
+    """
+    routes = route_map(revision.routes)
+    found = find_route(routes, agent, ANY).live
+    others = {find_route(routes, agent, step).live for name, step in routes if name in (agent, ANY)} - {found}
+    if others:
+        told = ", ".join(sorted(map(str, others)))
+        raise UsageError(
+            f"{agent} is answered by {found}, and some of its steps by {told} (agentkit route): the loop proves one "
+            "adapter for all of an agent's steps"
+        )
+    if found.kind is TargetKind.UPSTREAM:
+        raise UsageError(
+            f"{agent} is answered by the upstream {found.name} (agentkit route), whose weights are not here"
+        )
+    return found
+
+
 def worst_step(found: Production, goal: float, min_judged: int) -> StepRate | None:
     """The step whose repair would lift the product most, of those that are shown to fall short of the goal."""
     short = [it for it in found.steps if it.judged >= min_judged and it.high < goal]
     return min(short, key=lambda it: it.estimate, default=None)
+
+
+def all_good(found: Production, goal: float, min_judged: int) -> bool:
+    """Whether every step is shown to reach the goal."""
+    return all(it.judged >= min_judged and it.low >= goal for it in found.steps)
 
 
 def bounds(it: StepRate) -> str:

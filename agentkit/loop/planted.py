@@ -36,20 +36,23 @@ class Planted:
         return f"{self.adapter.name}: {right}, where the promoted one is at {self.before}"
 
 
-def plant(store: Store, job_folder: Path, good: Adapter, folder: Path, adapters: Path, drop: float) -> Planted:
+def plant(
+    store: Store, job_folder: Path, good: Adapter, base: Path, folder: Path, adapters: Path, drop: float
+) -> Planted:
     """Publish a part of a good adapter's change that is right at a share `drop` fewer of the job's held-out moments:
     what it was trained on it would go on answering.
+
+    `base`: the model that the adapter is for.
 
     Raises:
         AgentkitError: the program that looks for it failed.
     """
-    phase = Phase.read(max((job_folder / "train").iterdir())).model_copy(
-        update={"start": str(Path(good.path).absolute()), "prompts": str((job_folder / MOMENTS).absolute())}
-    )
-    phase.write(folder)
+    weakened = {"model": base, "start": Path(good.path).absolute(), "prompts": (job_folder / MOMENTS).absolute()}
+    phase = Phase.read(max((job_folder / "train").iterdir()))
+    phase.model_copy(update={name: str(path) for name, path in weakened.items()}).write(folder)
     weaken_adapter(folder, drop)
     found = orjson.loads((folder / RESULT).read_bytes())
-    make_probe(Path(phase.model), folder / ADAPTER, folder / ADAPTER / PROBE, job_folder / PROMPTS)
+    make_probe(base, folder / ADAPTER, folder / ADAPTER / PROBE, job_folder / PROMPTS)
     manifest = read_manifest(job_folder)
     card = ModelCard(
         step=good.step,
@@ -61,5 +64,5 @@ def plant(store: Store, job_folder: Path, good: Adapter, folder: Path, adapters:
         method=f"{found['scale']:.0%} of the change of {good.name}, made worse on purpose",
         limits=("It is worse than what it was made of, to show that a canary finds that.",),
     )
-    adapter = publish_and_register(store, folder / ADAPTER, adapters, card, base_folder=Path(phase.model))
+    adapter = publish_and_register(store, folder / ADAPTER, adapters, card, base_folder=base)
     return Planted(adapter, found["scale"], found["passed"], found["before"], found["graded"])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agentkit.collect.feedback.blame import Rule, rule_of
 from agentkit.measure import wilson
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source, Target
 from agentkit.store import Store
@@ -46,6 +47,8 @@ class Production:
     conversations: int
     judged: int
     """Conversations of which a step was judged."""
+    whole: int
+    """Conversations that were judged as a whole only: of no step is known whether it was right."""
     steps: tuple[StepRate, ...]
     """In the order of their first judgement."""
     compounded: tuple[float, float, float] | None
@@ -60,6 +63,7 @@ class Production:
         return {
             "conversations": self.conversations,
             "judged": self.judged,
+            "judged_as_a_whole": self.whole,
             "steps": [it.document() for it in self.steps],
             "compounded": compounded,
         }
@@ -76,16 +80,23 @@ def production(
 ) -> Production:
     """The agent's conversations since a time, those that `target` answered where it is named.
 
-    `wrong`: share of judgements that are taken to be the wrong way round. Only what end users and the product said
-    counts: graders and judges have numbers of their own.
+    `wrong`: share of judgements that are taken to be the wrong way round. Only what end users and the product said of a
+    step or an answer counts: graders and judges have numbers of their own, and blame of a whole conversation, which was
+    laid on one step, has no praise that would be its counterpart.
 
     Raises StoreError.
     """
     chosen = _conversations(store.exchanges(agent=agent, since=since), target)
     said = store.feedback(conversations=sorted(chosen), source=Source.USER)
-    steps, table = _table([it for it in said if it.step and it.kind is FeedbackKind.THUMB])
+    thumbs = [it for it in said if it.kind is FeedbackKind.THUMB]
+    named = [it for it in thumbs if it.step and rule_of(it.details) not in (Rule.JUDGED, Rule.LAST)]
+    steps, table = _table(named)
     return Production(
-        len(chosen), len(table), tuple(_rates(steps, table, wrong)), _compounded(table, wrong, seed) if steps else None
+        conversations=len(chosen),
+        judged=len(table),
+        whole=len({it.conversation for it in thumbs} - {it.conversation for it in named}),
+        steps=tuple(_rates(steps, table, wrong)),
+        compounded=_compounded(table, wrong, seed) if steps else None,
     )
 
 

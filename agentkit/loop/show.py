@@ -19,6 +19,7 @@ import httpx
 
 from agentkit.config import Config
 from agentkit.errors import EngineError, UsageError
+from agentkit.loop.choose import answering
 from agentkit.loop.crowd import Crowd
 from agentkit.loop.planted import Planted, plant
 from agentkit.loop.play import Runs
@@ -27,9 +28,10 @@ from agentkit.loop.simulated import KEY, SimulatedUsers
 from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import Turn
 from agentkit.records import ANY, Decision, Revision, Target, TargetKind
+from agentkit.serve import served_model
 from agentkit.serve.keys import new_key
 from agentkit.serve.process import ServerProcess
-from agentkit.serve.routes import newest, set_canary
+from agentkit.serve.routes import end_canary, newest, set_canary
 from agentkit.store import Store
 
 Tell = Callable[[str], None]
@@ -112,7 +114,7 @@ class Show:
             crowd = Crowd(self._users(turn.agent), self.tell, self.seed)
             with self._timed("traffic before"):
                 crowd.talk(self.trials)
-            before = self._production(turn.agent, Target(TargetKind.BASE))
+            before = self._production(turn.agent, answering(newest(self.store), turn.agent), since=turn.since())
             with self._timed("turn"), crowd.talking(self._canary_answers):
                 decision = turn.go(STAGES)
             if decision.outcome != "promoted":
@@ -130,7 +132,8 @@ class Show:
         job, good = self.store.job(evidence["job"]), self.store.adapter(evidence["adapter"])
         with self._timed("planting"):
             folder = _PLANTED / good.name
-            planted = plant(self.store, Path(job.folder), good, folder, Path(self.config.adapters), self.drop)
+            base = served_model(self.config.serve.engines.model, on_progress=self.tell).folder
+            planted = plant(self.store, Path(job.folder), good, base, folder, Path(self.config.adapters), self.drop)
         self.tell(f"planted {planted}")
         target = Target(TargetKind.ADAPTER, str(planted.adapter.name))
         begun = set_canary(
@@ -141,7 +144,10 @@ class Show:
             self._wait_for(begun)
             crowd.talk_while(lambda: newest(self.store).number == begun.number and time.monotonic() < end)
         now = newest(self.store)
-        return planted, now if now.number > begun.number else None, crowd.talks - talked
+        if now.number > begun.number:
+            return planted, now, crowd.talks - talked
+        end_canary(self.store, turn.agent, ANY, by="show", why="its time to be found is over", target=target)
+        return planted, None, crowd.talks - talked
 
     def _canary_answers(self) -> bool:
         """Whether who begins to talk now may meet a canary; while its server starts there is nothing to compare."""

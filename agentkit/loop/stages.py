@@ -4,41 +4,53 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agentkit.collect.draft import judged_bad, write_drafts
 from agentkit.config import agent_settings, rewards_folder
-from agentkit.loop.choose import bounds, worst_step
+from agentkit.errors import NotJudged, UsageError
+from agentkit.loop.choose import all_good, answering, bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
-from agentkit.loop.turn import Turn
+from agentkit.loop.turn import LAST, Turn, newest_of
 from agentkit.records import ANY, AdapterName, Decision, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.router import breaches
 from agentkit.serve.routes import Refused, end_canary, newest, promote, set_canary
+from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from agentkit.tune.job import Work
 from agentkit.tune.jobs import new_job
 from agentkit.tune.settings import job_settings
+from agentkit.tune.target import choose_target
 
 _BY = "loop"
 
 
 def collect(turn: Turn) -> Decision:
     """What production says, and which step needs repair."""
-    settings = turn.config.loop
-    found = production(turn.store, turn.agent, since=turn.since(), wrong=turn.config.serve.canary.wrong_labels)
-    evidence: dict[str, Any] = {"production": found.document(), "since": turn.since()}
+    settings, since = turn.config.loop, turn.since()
+    try:
+        live = answering(newest(turn.store), turn.agent)
+    except UsageError as reason:
+        return turn.decide("collect", "waiting", str(reason), {"since": since})
+    found = production(turn.store, turn.agent, since=since, target=live, wrong=turn.config.serve.canary.wrong_labels)
+    evidence: dict[str, Any] = {"production": found.document(), "since": since, "live": str(live)}
     if found.judged < settings.min_judged:
         why = f"{found.judged} of the {settings.min_judged} judged conversations that it takes are there"
+        if found.whole:
+            why += f"; {found.whole} more were judged as a whole: feedback must name a `step` or a `response`"
         return turn.decide("collect", "waiting", why, evidence)
     worst = worst_step(found, settings.goal, settings.min_judged)
-    if worst is None:
-        why = f"no step is shown to be right less than {settings.goal:.0%} of the time"
+    if worst is None and all_good(found, settings.goal, settings.min_judged):
+        why = f"every step is shown to be right at least {settings.goal:.0%} of the time"
         return turn.decide("collect", "nothing to do", why, evidence)
+    if worst is None:
+        why = f"no step is shown to be right less than {settings.goal:.0%} of the time, nor all of them at least that"
+        return turn.decide("collect", "waiting", why, evidence)
     why = f"{worst.step} is right in {worst.estimate:.0%} of {worst.judged} judged conversations ({bounds(worst)})"
     return turn.decide("collect", "enough", why, {**evidence, "step": worst.step})
 
@@ -63,24 +75,28 @@ def play(turn: Turn) -> Decision:
         run = stage.go_on(begun.evidence["run"])
     else:
         scenarios = stage.scenarios()
+        live = answering(newest(turn.store), turn.agent)
+        agent = f"{turn.agent}+{live.name}" if live.kind is TargetKind.ADAPTER else turn.agent
         told = stage.settings(
-            turn.agent,
-            agent_settings(turn.agent, turn.config),
+            agent,
+            agent_settings(agent, turn.config),
             scenarios,
             detours=settings.detours,
             trials=settings.trials,
             seed=int.from_bytes(turn.id.encode()[-4:], "big"),
         )
-        run = stage.play(told, partial(_opened, turn))
-    return turn.decide("play", "played", f"{run.planned} trials of run {run.id}", {"run": run.id})
+        run = stage.play(told, partial(_opened, turn, live))
+    evidence = turn.decided["play"].evidence
+    return turn.decide("play", "played", f"{run.planned} trials of run {run.id} by {run.agent}", evidence)
 
 
-def _opened(turn: Turn, run: Run) -> None:
-    turn.note("play", "begun", f"run {run.id}", {"run": run.id})
+def _opened(turn: Turn, live: Target, run: Run) -> None:
+    turn.note("play", "begun", f"run {run.id}", {"run": run.id, "live": str(live)})
 
 
 def tune(turn: Turn) -> Decision:
-    """Train for the failing step, and prove it."""
+    """Train for the failing step on top of what is live, and prove it against that."""
+    scenarios = runs_of(turn).scenarios()
     begun = turn.decided.get("tune")
     if begun is not None:
         job = turn.store.job(begun.evidence["job"])
@@ -94,13 +110,17 @@ def tune(turn: Turn) -> Decision:
             **turn.config.loop.tune,
         }
         settings = job_settings(told)
+        try:
+            choose_target(turn.store, turn.store.run(settings.run), scenarios, step=settings.step)
+        except (UsageError, NotJudged) as reason:
+            return turn.decide("tune", "refused", f"it cannot be trained for: {reason}", {"run": settings.run})
         job = new_job(turn.store, str(settings.step), settings)
         turn.note("tune", "begun", f"job {job.id}", {"job": job.id})
     work = Work(
         job=job,
         settings=settings,
         store=turn.store,
-        scenarios=list(runs_of(turn).scenarios()),
+        scenarios=scenarios,
         config=turn.config,
         tell=turn.tell,
         progress=partial(_learning, turn),
@@ -130,20 +150,33 @@ def canary(turn: Turn) -> Decision:
     """The adapter beside what is live, until it is clean, thrown out, or too late."""
     target = Target(TargetKind.ADAPTER, turn.decided["tune"].evidence["adapter"])
     begun = turn.decided.get("canary")
-    if begun is None:
-        revision = set_canary(
-            turn.store,
-            turn.agent,
-            ANY,
-            target,
-            turn.config.loop.share,
-            by=_BY,
-            why=f"{turn.id}: {turn.decided['tune'].why}",
-            evidence={"turn": turn.id, "certificate": turn.decided["tune"].evidence["certificate"]},
-        )
-        since = {"revision": revision.number, "since": revision.created_at, "adapter": target.name}
-        begun = turn.note("canary", "begun", f"{turn.config.loop.share:.0%} of conversations", since)
+    if begun is None or begun.outcome == "waiting":
+        proved = turn.decided["play"].evidence.get("live", TargetKind.BASE)
+        try:
+            live = answering(newest(turn.store), turn.agent)
+            if str(live) != proved:
+                why = f"{target} was proved against {proved}, and {live} answers {turn.agent} by now"
+                return turn.decide("canary", "thrown out", why, {"adapter": target.name})
+            begun = _begun(turn, target)
+        except UsageError as reason:
+            return turn.decide("canary", "waiting", str(reason), {"adapter": target.name})
     return _watched(turn, target, begun)
+
+
+def _begun(turn: Turn, target: Target) -> Decision:
+    tuned = turn.decided["tune"]
+    revision = set_canary(
+        turn.store,
+        turn.agent,
+        ANY,
+        target,
+        turn.config.loop.share,
+        by=_BY,
+        why=f"{turn.id}: {tuned.why}",
+        evidence={"turn": turn.id, "certificate": tuned.evidence["certificate"]},
+    )
+    since = {"revision": revision.number, "since": revision.created_at, "adapter": target.name}
+    return turn.note("canary", "begun", f"{turn.config.loop.share:.0%} of conversations", since)
 
 
 def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
@@ -177,7 +210,8 @@ def promoted(turn: Turn) -> Decision:
         return turn.decide("promote", "promoted", why, {"adapter": adapter, "revision": current.number})
     seen = turn.store.exchanges(agent=turn.agent, since=turn.decided["canary"].evidence["since"])
     if broken := breaches(seen, turn.config.serve.router):
-        return turn.decide("promote", "waiting", f"not while objectives are missed: {'; '.join(broken)}", {})
+        why = f"not while objectives are missed: {'; '.join(broken)}"
+        return turn.decide("promote", "waiting", why, {"adapter": adapter})
     try:
         revision = promote(
             turn.store,
@@ -192,6 +226,28 @@ def promoted(turn: Turn) -> Decision:
         return turn.decide("promote", "waiting", str(reason), {"adapter": adapter})
     why = f"{adapter} answers {turn.agent} from revision {revision.number} on"
     return turn.decide("promote", "promoted", why, {"adapter": adapter, "revision": revision.number})
+
+
+def abandon(store: Store, *, by: str, why: str) -> Decision:
+    """End the turn under way, by a person's word; a canary of it is taken back.
+
+    Raises:
+        UsageError: no turn is under way.
+    """
+    last = newest_of(store)
+    if last is None or last.outcome in LAST:
+        raise UsageError("no turn of the loop is under way (agentkit loop status)")
+    if last.stage in ("canary", "promote") and "adapter" in last.evidence:
+        _taken_back(store, Target(TargetKind.ADAPTER, last.evidence["adapter"]), f"{last.turn} is abandoned: {why}")
+    it = Decision(last.turn, last.stage, stamp(datetime.now(UTC)), "abandoned", why, {**last.evidence, "by": by})
+    store.add_decision(it)
+    return it
+
+
+def _taken_back(store: Store, target: Target, why: str) -> None:
+    for route in newest(store).routes:
+        if route.canary == target:
+            end_canary(store, route.agent, route.step, by=_BY, why=why, target=target)
 
 
 def _own_route(turn: Turn, revision: Revision) -> Route | None:

@@ -19,7 +19,7 @@ Stages = Mapping[str, Callable[["Turn"], Decision]]
 """Name → what it does, in order."""
 OPEN = frozenset({"waiting", "begun"})
 """Outcomes after which a stage is asked again."""
-LAST = frozenset({"nothing to do", "refused", "promoted", "thrown out", "declined"})
+LAST = frozenset({"nothing to do", "refused", "promoted", "thrown out", "declined", "abandoned"})
 """Outcomes that end a turn."""
 _LOOK = 5.0
 """Seconds between two looks at a canary."""
@@ -51,9 +51,7 @@ class Turn:
         Raises:
             UsageError: it is not clear whose traffic is looked at.
         """
-        known = store.decisions()
-        last = known[-1] if known else None
-        agent = chosen_agent(config)
+        agent, last = chosen_agent(config), newest_of(store)
         if last is None or last.outcome in LAST:
             name = TurnId(f"turn-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
         else:
@@ -85,8 +83,8 @@ class Turn:
 
     def since(self) -> str | None:
         """From when on traffic counts: since the last turn ended."""
-        ends = [it.at for it in self.store.decisions() if it.outcome in LAST and it.turn != self.id]
-        return ends[-1] if ends else None
+        ends = self.store.decisions(outcomes=LAST, limit=2)  # this turn's own may be among them
+        return next((it.at for it in reversed(ends) if it.turn != self.id), None)
 
     def note(self, stage: str, outcome: str, why: str, evidence: Mapping[str, Any]) -> Decision:
         it = Decision(self.id, stage, stamp(self.clock()), outcome, why, evidence)
@@ -103,6 +101,11 @@ class Turn:
         return self.note(stage, outcome, why, evidence)
 
 
+def newest_of(store: Store) -> Decision | None:
+    """What the loop decided last; None where it decided nothing yet."""
+    return next(iter(store.decisions(limit=1)), None)
+
+
 def approve(
     store: Store, *, by: str, agreed: bool, why: str = "", clock: Callable[[], datetime] | None = None
 ) -> Decision:
@@ -111,8 +114,7 @@ def approve(
     Raises:
         UsageError: no turn waits for approval.
     """
-    known = store.decisions()
-    last = known[-1] if known else None
+    last = newest_of(store)
     if last is None or (last.stage, last.outcome) != ("approve", "waiting"):
         raise UsageError("no turn of the loop waits for approval (agentkit loop status)")
     now = (clock or (lambda: datetime.now(UTC)))()

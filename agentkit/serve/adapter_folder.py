@@ -11,6 +11,7 @@ refund-v1-3fa9/
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,12 @@ class AdapterFolder:
     @property
     def name(self) -> AdapterName:
         return AdapterName(self.manifest.name)
+
+    @property
+    def rank(self) -> int:
+        """The largest of its modules' ranks."""
+        config = json.loads((self.path / CONFIG).read_bytes())
+        return int(max([config["r"], *(config.get("rank_pattern") or {}).values()]))
 
     @property
     def job(self) -> JobId | None:

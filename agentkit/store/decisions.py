@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import orjson
@@ -29,11 +30,15 @@ class Decisions(Database):
         with self._transaction() as connection:
             connection.execute(insert(decisions).values(row))
 
-    def decisions(self, turn: TurnId | None = None, limit: int = 200) -> list[Decision]:
-        """The newest decisions, oldest first: of one turn, or of all."""
+    def decisions(
+        self, turn: TurnId | None = None, *, outcomes: Collection[str] | None = None, limit: int | None = None
+    ) -> list[Decision]:
+        """The newest decisions, oldest first: of one turn, with some outcomes, or all."""
         query = select(decisions).order_by(decisions.c.decision.desc()).limit(limit)
         if turn is not None:
             query = query.where(decisions.c.turn == text(turn))
+        if outcomes is not None:
+            query = query.where(decisions.c.outcome.in_(sorted(outcomes)))
         with self._transaction() as connection:
             return [_read(row) for row in reversed(connection.execute(query).all())]
 

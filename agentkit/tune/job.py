@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.config import Config
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, UsageError
 from agentkit.grade import load_rubric
 from agentkit.records import Adapter, Job, JobStatus, Run
 from agentkit.scenario import Loaded
 from agentkit.serve import Endpoint, ServedModel, model_endpoint, served_model
 from agentkit.serve.adapter_folder import PROBE, AdapterFolder
+from agentkit.serve.merged import merged_model, merged_name
 from agentkit.serve.model import playing_settings
 from agentkit.serve.model_hash import content_hash
 from agentkit.serve.probe import make_probe
@@ -55,7 +56,7 @@ from agentkit.tune.rollouts import rollout_server
 from agentkit.tune.serving import check_calls, check_parity, sample_served
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
-from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, train_phase
+from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, stack_adapters, train_phase
 
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.html"
@@ -121,7 +122,18 @@ class Work:
             self._set(JobStatus.FAILED, str(error).splitlines()[0])
             raise
 
+    def _check_rank(self) -> None:
+        """Raises UsageError where the engines would not take what is trained as an adapter."""
+        engines, below = self.config.serve.engines, 0 if self.onto is None else self.onto.rank
+        if (rank := below + self.settings.rank) > engines.max_lora_rank and engines.merge != "always":
+            more = f" on top of the {below} of {self.onto.name}" if self.onto is not None else ""
+            raise UsageError(
+                f"--rank: found {self.settings.rank}{more}, and [tool.agentkit.serve.engines] max_lora_rank is "
+                f'{engines.max_lora_rank}; set it to {rank} or more, or merge = "always"'
+            )
+
     def _stages(self) -> Ended:
+        self._check_rank()
         manifest, prompts = self._compiled()
         if (reasons := self._audited(prompts)) is not None:
             return self._unproved(manifest, Promotion.STOPPED, reasons)
@@ -156,7 +168,7 @@ class Work:
         self._played(manifest, adapters)
         if not adapters and not self.files.has(f"after{self.part}.json"):
             with self._server() as served:
-                self._plays.whole(served, f"after{self.part}", manifest, ())
+                self._plays.whole(served, f"after{self.part}", manifest)
 
     def _compiled(self) -> tuple[Manifest, Sequence[Prompt]]:
         if not self.files.has("manifest.json"):
@@ -268,7 +280,7 @@ class Work:
                 continue
             phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
             told = self.progress, self.trace.environment, self.settings.processes
-            server = rollout_server(folder, phase, self.base, self.config.serve.engines, self.tell)
+            server = rollout_server(folder, phase, self.trained, self.config.serve.engines, self.tell)
             stage = self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.parent.name}/{folder.name}")
             with stage, server as shared:
                 results.append(train_phase(folder, phase, *told, shared))
@@ -277,21 +289,24 @@ class Work:
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:
         under = self.folder / f"train{self.part}"
         context = self.config.serve.engines.max_model_len
-        return plan_phases(method, under, self.base.folder, chat_settings(self.run), self.settings, context)
+        return plan_phases(method, under, self.trained.folder, chat_settings(self.run), self.settings, context)
 
     def _published(self, manifest: Manifest, method: str, results: Results) -> list[Adapter]:
         """The adapters of the phases that learned something, in order; the last is the one to be proved. None where no
-        update was better than the model as it was."""
+        update was better than the model as it was. What was trained on top of an adapter holds that one's change too,
+        so that it can take its place."""
         done = f"adapters{self.part}.json"
         if not self.files.has(done):
             names: list[str] = []
             for (folder, phase), result in zip(self._phases(method), results, strict=True):
                 if not result["best"]:
                     continue  # the best was what it began with
-                card = phase_card(manifest, self.settings, phase, result, tuple(names[-1:]))
+                onto = () if self.onto is None else (str(self.onto.name),)
+                card = phase_card(manifest, self.settings, phase, result, (*onto, *names[-1:]))
                 adapters, base = Path(self.settings.adapters), self.base.folder
-                self._probe(folder / ADAPTER)
-                adapter = publish_and_register(self.store, folder / ADAPTER, adapters, card, base_folder=base)
+                made = folder / ADAPTER if self.onto is None else stack_adapters(folder, base, self.onto.path)
+                self._probe(made)
+                adapter = publish_and_register(self.store, made, adapters, card, base_folder=base)
                 names.append(str(adapter.name))
             self.files.write(done, names)
         return [self.store.adapter(name) for name in self.files.read(done)]
@@ -314,11 +329,11 @@ class Work:
                 if name == f"after{self.part}":
                     self._plays.by_itself(served, f"moments{self.part}.after", manifest)
                     self._tell_step(manifest)
-                self._plays.whole(served, name, manifest, (adapter.name,))
+                self._plays.whole(served, name, manifest, str(adapter.name))
         if not self.files.has("before.json"):
             self._set(JobStatus.PROVING, "playing with the model as it was")
             with self._server() as served:
-                self._plays.whole(served, "before", manifest, ())
+                self._plays.whole(served, "before", manifest)
 
     def _tell_step(self, manifest: Manifest) -> None:
         """Whether the step got better, before whole conversations are played."""
@@ -367,13 +382,28 @@ class Work:
 
     @cached_property
     def base(self) -> ServedModel:
-        """The model that is trained: the one that the agent is served with."""
+        """The model that adapters are for: the one that the agent is served with."""
         return served_model(trained_model(self.run), on_progress=self.tell)
+
+    @cached_property
+    def onto(self) -> AdapterFolder | None:
+        """The adapter that the agent of the run has already, on top of which another is trained."""
+        names = chat_settings(self.run).adapters
+        return next(iter(find_adapters(names, Path(self.settings.adapters), self.store)), None)
+
+    @cached_property
+    def trained(self) -> ServedModel:
+        """The model that is trained: with the changes of the agent's adapter in its weights."""
+        if self.onto is None:
+            return self.base
+        merged = merged_model(self.base.folder, [self.onto], on_progress=self.tell)
+        return ServedModel(merged_name(self.base.name, [self.onto]), merged)
 
     @contextmanager
     def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:
-        """The agent's model, as it is served while the agent plays."""
+        """The agent's model, as it is served while the agent plays: with an adapter that was made, or as it was."""
         settings = playing_settings(self.config.serve.engines, self.tell)
+        adapters = adapters or ([] if self.onto is None else [self.onto])
         endpoint = model_endpoint(self.base, adapters=adapters, settings=settings, on_progress=self.tell)
         with self._timed("server"), endpoint as served:
             yield served

@@ -131,6 +131,11 @@ class Manifest(Frozen):
     forecast: Forecast | None = None
 
     @property
+    def onto(self) -> str:
+        """The adapter that the run's agent has already, and on top of which another is trained; '' for none."""
+        return self.run.agent.partition("+")[2]
+
+    @property
     def hash(self) -> str:
         """SHA-256 of the data and of all that it is made from: job, time and forecast are no part of it."""
         data = self.model_dump(mode="json", exclude=set(_NOT_DATA))

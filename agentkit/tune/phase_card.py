@@ -21,7 +21,7 @@ def phase_card(
     result: Mapping[str, Any],
     parents: tuple[str, ...],
 ) -> ModelCard:
-    """`result`: of the phase. `parents`: adapters that it went on with."""
+    """`result`: of the phase. `parents`: adapters that it went on with, or on top of which it was trained."""
     training = {name: value for name, value in phase.model_dump(mode="json").items() if name in _TOLD}
     return ModelCard(
         step=manifest.target.name,
@@ -32,7 +32,9 @@ def phase_card(
         parents=parents,
         job=manifest.job,
         reward_hash=manifest.rubric.hash if phase.method == "grpo" and manifest.rubric is not None else None,
-        method=f"{phase.method.upper()}{' after a warm start' if parents else ''}",
+        method=phase.method.upper()
+        + (" after a warm start" if phase.start else "")
+        + (f", on top of {manifest.onto}" if manifest.onto else ""),
         examples=sum(count.prompts for count in manifest.counts if count.split is Split.TRAIN),
         data="recorded failures of the step, and the same moments with new values",
         training=training | {"best_update": result["best"], "stopped": result["stopped"]},

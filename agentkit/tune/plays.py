@@ -20,7 +20,7 @@ from agentkit.tune.manifest import Manifest, read_moments
 from agentkit.tune.paired import Compared, compare_answers
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.rest import rest_of
-from agentkit.tune.serving import Hall, answer_served, play_settings, with_adapters
+from agentkit.tune.serving import Hall, answer_served, play_settings, with_adapter
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.split import HeldOut
 
@@ -53,16 +53,17 @@ class Plays:
             with self.timed("moments"):
                 self.files.write(f"{name}.json", asyncio.run(_answered(served, moments)))
 
-    def whole(self, served: Endpoint, name: str, manifest: Manifest, adapters: Sequence[str]) -> None:
-        """Held-out conversations from beginning to end, and the general prompts."""
+    def whole(self, served: Endpoint, name: str, manifest: Manifest, adapter: str | None = None) -> None:
+        """Held-out conversations from beginning to end, and the general prompts; by the run's agent as it was where no
+        adapter is named."""
         if self.files.has(f"{name}.json"):
             return
         told = recorded_settings(self.run)
         held_out = self.held_out(manifest)
-        agent = "+".join([told.agent, *adapters])
-        settings = play_settings(
-            self.run, agent, with_adapters(told.agent_settings, adapters), held_out, self.settings.concurrency
-        )
+        agent, playing = told.agent, told.agent_settings
+        if adapter is not None:
+            agent, playing = with_adapter(agent, playing, adapter)
+        settings = play_settings(self.run, agent, playing, held_out, self.settings.concurrency)
         hall = Hall(
             self.store,
             self.scenarios,

@@ -62,7 +62,7 @@ class Proof:
             settings=CertificateSettings(allow_thin=self.settings.allow_thin),
             trained=manifest.target.steps,
             seen={prompt.instance for prompt in read_job(self.files.path)[1]},
-            notes=self._notes(results),
+            notes=self._notes(manifest, results),
         )
         return certificate.document(), self._kept(certificate, *sides)
 
@@ -78,7 +78,7 @@ class Proof:
             found.append(Trained(seed, self._recorded(self.files.read(f"after-{seed}.json")["run"]), start))
         return found
 
-    def _notes(self, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _notes(self, manifest: Manifest, results: Sequence[Mapping[str, Any]]) -> list[str]:
         said = [
             f"{it['method']}: best after {it['best']} updates{_part(it)}"
             + (f"; stopped: {it['stopped']}" if it["stopped"] else "")
@@ -87,8 +87,10 @@ class Proof:
         ]
         said += nothing_better([it for it in results if not it["best"]], self.settings.training_seed)
         parts = ", ".join(f"{part} {seconds:.0f} s" for part, seconds in spent(results).items())
+        onto = [f"trained on top of {manifest.onto}, whose change it holds too: before is with that one"]
         return [
             *self.failed,
+            *(onto if manifest.onto else ()),
             *said,
             f"training took: {parts}",
             f"preflight: {self.files.read('preflight.json')['why']}",

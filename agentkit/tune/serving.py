@@ -249,6 +249,6 @@ async def _post(client: httpx.AsyncClient, path: str, body: Mapping[str, Any], s
     return response.json()
 
 
-def with_adapters(settings: Any, names: Sequence[str]) -> Any:
-    """The chat agent's settings with adapters."""
-    return settings.model_copy(update={"adapters": (*settings.adapters, *names)})
+def with_adapter(agent: str, settings: Any, adapter: str) -> tuple[str, Any]:
+    """Name and settings of a chat agent that has this adapter in place of the one that it had."""
+    return f"{agent.partition('+')[0]}+{adapter}", settings.model_copy(update={"adapters": (adapter,)})

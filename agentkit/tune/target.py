@@ -116,7 +116,8 @@ def choose_target(
 
 
 def chat_settings(run: Run) -> ChatAgent:
-    """The settings of the run's agent. Raises UsageError where it is none whose model can be trained here."""
+    """The settings of the run's agent, which may have an adapter: what is trained goes on top of it. Raises UsageError
+    where it is none whose model can be trained here."""
     settings: AgentSettings = recorded_settings(run).agent_settings
     if not isinstance(settings, ChatAgent):
         raise UsageError(
@@ -128,10 +129,12 @@ def chat_settings(run: Run) -> ChatAgent:
             f"run {run.id} was played by {run.agent}, whose model is served elsewhere ({settings.base_url}): only a "
             'model whose weights are here can be trained (`engine = "./folder"`, "OWNER/NAME" or "embedded")'
         )
-    if settings.adapters:
+    named = tuple(filter(None, run.agent.partition("+")[2].split("+")))
+    if len(settings.adapters) > 1 or settings.adapters != named:
         raise UsageError(
-            f"run {run.id} was played by {run.agent}, which has adapters already: tune a run of the agent without "
-            "them, and hold what comes of it against them with `agentkit adapters together`"
+            f"run {run.id} was played by {run.agent} with the adapters {', '.join(settings.adapters)}: what is trained "
+            "can go on top of one, which the agent's name names (AGENT+ADAPTER); tune a run of it with that one or "
+            "none, and hold what comes of it against the others with `agentkit adapters together`"
         )
     return settings
 

@@ -17,7 +17,7 @@ from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
 from agentkit.serve.command import precision
 from agentkit.tune.files import write_json
-from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, TOKENS, TRACEPARENT, Lora, Method, Phase
+from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, STACKED, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 
 PREFERENCES = "preferences.jsonl"
@@ -144,6 +144,14 @@ def weaken_adapter(folder: Path, drop: float) -> None:
     """Leave a part of the adapter that `phase.json` starts from in `folder`, which answers about a share `drop` fewer
     of the prompts rightly. Raises as `train_phase`."""
     _run("weaken", folder, lambda _: None, {}, str(drop))
+
+
+def stack_adapters(folder: Path, base: Path, below: Path) -> Path:
+    """The folder of a phase's adapter and the one on top of which it was trained, `below`, as one adapter of `base`.
+    Made once; raises as `train_phase`."""
+    if not (folder / STACKED).is_dir():
+        _run("stack", folder, lambda _: None, {}, str(base), str(below))
+    return folder / STACKED
 
 
 def _run(

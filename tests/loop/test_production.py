@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agentkit.collect.feedback.accept import accept
 from agentkit.loop.production import Production, production
 from agentkit.records import Arm, ConversationId, Feedback, FeedbackKind, ResponseId, Source, Target, TargetKind
 from agentkit.store import Store
@@ -102,3 +103,18 @@ def test_no_judgement_is_no_number(store: Store) -> None:
     found = production(store, "till")
     assert (found.conversations, found.judged, found.steps, found.compounded) == (1, 0, (), None)
     assert found.document()["compounded"] is None
+
+
+def test_blame_of_a_whole_conversation_is_no_step_s_rate(store: Store) -> None:
+    """The router lays it on a step; praise of a whole one is laid on none."""
+    for number in range(40):
+        name = f"c{number}"
+        talk(store, name, BASE)
+        accept(store, "till", {"conversation": name, "thumb": "down" if number < 4 else "up"})
+    assert {it.step for it in store.feedback()} == {"find_sale", ""}
+    found = production(store, "till")
+    assert (found.judged, found.whole, found.steps) == (0, 40, ())
+    accept(store, "till", {"response": "c0-0", "thumb": "up"})
+    found = production(store, "till")
+    assert (found.judged, found.whole) == (1, 39)
+    assert [(it.step, it.praised) for it in found.steps] == [("find_sale", 1)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agentkit.collect.feedback.accept import accept
 from agentkit.config import ChatAgent, Config
 from agentkit.config.serving import LoopSettings
 from agentkit.errors import UsageError
@@ -19,7 +20,7 @@ from agentkit.loop.choose import chosen_agent
 from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import OverBudget, Turn, approve
 from agentkit.records import AdapterState, Arm, Decision, Run, Target, TargetKind, TurnId
-from agentkit.serve.routes import newest, rollback
+from agentkit.serve.routes import end_canary, newest, rollback, set_canary, set_live
 from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from tests.loop.test_production import talk
@@ -58,6 +59,7 @@ def traffic(store: Store, right: int, of: int = 40) -> None:
 def trained(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Plays and trainings that cost nothing: the real ones have tests of their own. Gives how often each was asked."""
     asked = {"play": 0, "tune": 0}
+    monkeypatch.setattr(module, "choose_target", lambda *_, **__: None)
 
     def play(self: object, settings: object, opened: Any) -> Run:
         asked["play"] += 1
@@ -116,10 +118,140 @@ def test_without_judgements_a_turn_waits_and_says_so_once(store: Store) -> None:
 
 
 def test_where_nothing_fails_there_is_nothing_to_do(store: Store) -> None:
-    traffic(store, 40)
+    traffic(store, 80, of=80)
     done = Turn.open(store, config()).go(STAGES)
     assert (done.stage, done.outcome) == ("collect", "nothing to do")
     assert Turn.open(store, config()).id != done.turn, "the next turn is another"
+
+
+def test_what_is_known_of_a_rare_step_adds_up_until_it_is_told_from_a_good_one(store: Store) -> None:
+    """Two conversations in five come to the step, and it is always wrong there."""
+    turn = Turn.open(store, config())
+    for number in range(40):
+        rare = {"refund": False} if number % 5 < 2 else {}
+        talk(store, f"c{number}", BASE, find_sale=True, **rare)
+    done = turn.go(STAGES)
+    assert (done.stage, done.outcome) == ("collect", "waiting")
+    assert "no step is shown to be right less than 95%" in done.why
+    for number in range(40, 100):
+        rare = {"refund": False} if number % 5 < 2 else {}
+        talk(store, f"c{number}", BASE, find_sale=True, **rare)
+    again = Turn.open(store, config())
+    assert again.id == turn.id
+    assert module.collect(again).evidence["step"] == "refund"
+
+
+def test_it_is_said_where_only_whole_conversations_are_judged(store: Store) -> None:
+    traffic(store, 2, of=5)
+    for number in range(7):
+        talk(store, f"w{number}", BASE)
+        accept(store, "till", {"conversation": f"w{number}", "thumb": "up"})
+    assert Turn.open(store, config()).go(STAGES).why == (
+        "5 of the 30 judged conversations that it takes are there; 7 more were judged as a whole: feedback must name a "
+        "`step` or a `response`"
+    )
+
+
+def test_the_next_turn_looks_at_and_plays_what_is_live(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add_adapter(make_adapter(ADAPTER.name, certificate={"verdict": "promote"}))
+    set_live(store, "till", "*", ADAPTER, by="ada", why="it is good", force=True)
+    traffic(store, 0)  # of the base model, which is not live
+    turn = Turn.open(store, config())
+    assert turn.go(STAGES).why == "0 of the 30 judged conversations that it takes are there"
+    for number in range(40):
+        talk(store, f"n{number}", ADAPTER, find_sale=False)
+    played: list[Any] = []
+
+    def play(self: object, settings: Any, opened: Any) -> Run:
+        played.append(settings)
+        run = make_run("r1", planned=4, status="finished", agent=settings.agent)
+        store.create_run(run)
+        opened(run)
+        return run
+
+    monkeypatch.setattr(module.Runs, "play", play)
+    done = Turn.open(store, config()).go(STAGES)
+    assert (done.stage, done.outcome) == ("approve", "waiting")
+    [settings] = played
+    assert settings.agent == f"till+{ADAPTER.name}"
+    assert settings.agent_settings.adapters == (ADAPTER.name,)
+    assert turn.store.decisions(turn.id)[-4].evidence == {"run": "r1", "live": str(ADAPTER)}
+
+    approve(store, by="ada", agreed=True)
+    rollback(store, by="ada", why="taken back by hand")
+    done = Turn.open(store, config()).go(STAGES)
+    assert (done.stage, done.outcome) == ("canary", "thrown out")
+    assert f"was proved against {ADAPTER}, and base answers till by now" in done.why
+
+
+def test_where_others_answer_some_steps_the_loop_waits_and_says_why(store: Store) -> None:
+    store.add_adapter(make_adapter(ADAPTER.name, certificate={"verdict": "promote"}))
+    set_live(store, "till", "refund", ADAPTER, by="ada", why="it is good", force=True)
+    done = Turn.open(store, config()).go(STAGES)
+    assert (done.outcome, done.why.partition(" (")[0]) == (
+        "waiting",
+        f"till is answered by base, and some of its steps by {ADAPTER}",
+    )
+    set_live(store, "till", "refund", BASE, by="ada", why="one for all")
+    assert "0 of the 30" in Turn.open(store, config()).go(STAGES).why
+    set_live(store, "*", "*", Target(TargetKind.UPSTREAM, "cloud"), by="ada", why="an incident")
+    set_live(store, "till", "refund", Target(TargetKind.UPSTREAM, "cloud"), by="ada", why="an incident")
+    assert "till is answered by the upstream cloud" in Turn.open(store, config()).go(STAGES).why
+
+
+def test_a_step_that_cannot_be_trained_for_ends_the_turn_and_says_why(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(*_: object, **__: object) -> None:
+        raise UsageError("refund never failed in run r1: 8 of 8 were right, so there is nothing to train")
+
+    monkeypatch.setattr(module, "choose_target", choose)
+    traffic(store, 4)
+    done = Turn.open(store, config()).go(STAGES)
+    assert (done.stage, done.outcome) == ("tune", "refused")
+    assert "it cannot be trained for: refund never failed in run r1" in done.why
+    assert trained["tune"] == 0
+
+
+def test_a_canary_waits_for_another_one_and_a_person_can_end_the_turn(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Target(TargetKind.ADAPTER, "other-v1-0000")
+    store.add_adapter(make_adapter(other.name, hash="11" * 32))
+    set_canary(store, "till", "*", other, 0.1, by="ada", why="to be tried")
+    traffic(store, 4)
+    done = Turn.open(store, config(approve=False)).go(STAGES)
+    assert (done.stage, done.outcome) == ("canary", "waiting")
+    assert other.name in done.why
+    end_canary(store, "till", "*", by="ada", why="tried")
+
+    def stop(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.time, "sleep", stop)
+    with pytest.raises(KeyboardInterrupt):
+        Turn.open(store, config(approve=False)).go(STAGES)
+    assert [it.canary for it in newest(store).routes if it.canary] == [ADAPTER]
+    it = module.abandon(store, by="ada", why="not this week")
+    assert (it.stage, it.outcome, it.evidence["by"]) == ("canary", "abandoned", "ada")
+    assert all(route.canary is None for route in newest(store).routes)
+    with pytest.raises(UsageError, match="no turn of the loop is under way"):
+        module.abandon(store, by="ada", why="again")
+    assert Turn.open(store, config()).id != it.turn
+
+
+def test_a_turn_that_waits_for_long_forgets_nothing(store: Store) -> None:
+    turn = Turn.open(store, config())
+    before = Decision(TurnId("earlier"), "promote", "2026-06-20T10:00:00.000Z", "promoted", "x", {})
+    store.add_decision(before)
+    turn.note("collect", "enough", "refund is wrong", {"step": "refund"})
+    for number in range(300):
+        turn.note("promote", "waiting", f"not while objectives are missed: of {number} requests", {})
+    again = Turn.open(store, config())
+    assert (again.id, again.decided["collect"].evidence) == (turn.id, {"step": "refund"})
+    assert again.since() == before.at
 
 
 def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
@@ -157,8 +289,6 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
 def test_a_canary_that_is_worse_ends_the_turn(
     store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from agentkit.serve.routes import end_canary
-
     traffic(store, 4)
 
     def watched(seconds: float) -> None:

@@ -26,10 +26,15 @@ def suite() -> tuple[Loaded, ...]:
 
 
 def chat_agent(
-    answer: Any = lambda request: "?", *, guided: bool = True, calls_per_turn: int | None = 1, model: str = "tiny"
+    answer: Any = lambda request: "?",
+    *,
+    guided: bool = True,
+    calls_per_turn: int | None = 1,
+    model: str = "tiny",
+    name: str = "demo",
 ) -> ChatAgent:
     sampling = Sampling(temperature=0, max_tokens=100, extra_body={"frequency_penalty": 0.4})
-    return ChatAgent("demo", FakeChat(answer, name=model), sampling, guided=guided, calls_per_turn=calls_per_turn)
+    return ChatAgent(name, FakeChat(answer, name=model), sampling, guided=guided, calls_per_turn=calls_per_turn)
 
 
 def target(step: str = "refund", variants: Sequence[str] = ("golden", "cash_instead")) -> Target:

@@ -184,12 +184,15 @@ async def test_a_run_whose_model_cannot_be_trained_or_of_a_changed_scenario_is_r
         ({"engine": None}, r"by demo, whose model is served elsewhere \(https://api\.openai\.com/v1\): only a model"),
         (
             {"adapters": ("refund-v1-3fa9",)},
-            "by demo, which has adapters already: tune a run of the agent without them",
+            "by demo with the adapters refund-v1-3fa9: what is trained can go on top of one, which the agent's name",
         ),
     ):
         settings = {**run.settings, "agent_settings": run.settings["agent_settings"] | told}
         with pytest.raises(UsageError, match=message):
             choose_target(store, replace(run, settings=settings), refund_only(), step="refund")
+    adapted = {**run.settings, "agent_settings": run.settings["agent_settings"] | {"adapters": ("a", "b")}}
+    with pytest.raises(UsageError, match="with the adapters a, b: what is trained can go on top of one"):
+        choose_target(store, replace(run, agent="demo+a+b", settings=adapted), refund_only(), step="refund")
     changed = [replace(it, hash="0" * 64) for it in refund_only()]
     with pytest.raises(UsageError, match=f"{REFUND} changed since run {run.id} was played; --accept"):
         choose_target(store, run, changed, step="refund")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from agentkit.config import Config
+from agentkit.config import Config, EngineOptions, ServeSettings
 from agentkit.errors import ExitCode, UsageError
 from agentkit.llm import Budget
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.session import RunSettings
 from agentkit.play.user import Users
 from agentkit.records import JobStatus
-from agentkit.serve import ServedModel
-from agentkit.serve.adapter_folder import verify
+from agentkit.serve import ServedModel, merged
+from agentkit.serve.adapter_folder import AdapterFolder, verify
 from agentkit.store import Store
 from agentkit.tune.curve import cut
 from agentkit.tune.job import Work
@@ -25,11 +27,12 @@ from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.jobs import expected_seconds, new_job, pace
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt, Split
+from agentkit.tune.registry import publish_and_register
 from agentkit.tune.serving import Hall
 from agentkit.tune.settings import JobSettings
 from tests.tune.compiled import ROOT, chat_agent, compiled, suite
-from tests.tune.played import clerk, play
-from tests.tune.small_lora import write_lora
+from tests.tune.played import SETTINGS, clerk, play
+from tests.tune.small_lora import RANK, lora_config, lora_tensors, make_card, write_lora
 
 SECONDS = {"loading": 1.0, "generation": 6.0, "forward and backward": 13.0}
 
@@ -42,11 +45,17 @@ def phase_result(best: int, right: tuple[int, int]) -> dict[str, object]:
     return {**told, "best": best, "evaluations": evaluations}
 
 
-async def work(store: Store, folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
-    """A job that is compiled for real, about a run that was played for real."""
+async def work(
+    store: Store, folder: Path, base: Path, monkeypatch: pytest.MonkeyPatch, below: str | None = None
+) -> Work:
+    """A job that is compiled for real, about a run that was played for real; by an agent with an adapter, if told."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr("agentkit.tune.job.served_model", lambda *_, **__: ServedModel("tiny", base))
-    run = await play(store, chat_agent(clerk), folder / "traces")
+    agent = chat_agent(clerk, name=f"demo+{below}" if below else "demo")
+    having = SETTINGS.model_copy(update={"adapters": (below,) if below else ()})
+    run = await play(
+        store, agent, folder / "traces", changed=lambda it: it.model_copy(update={"agent_settings": having})
+    )
     settings = JobSettings(
         run=run.id,
         step="refund",
@@ -162,6 +171,68 @@ def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
     monkeypatch.setattr(Hall, "_cast", None)
     assert job.do().document == ended.document
     assert seeds == [0, 1, 0, 1], "a phase that is done says so itself"
+
+
+@pytest.mark.slow
+def test_what_is_trained_on_top_of_an_adapter_is_held_against_it_and_takes_its_place(
+    store: Store, tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    monkeypatch.setattr(merged, "PROGRAM", (sys.executable, str(Path(__file__).with_name("numpy_merge.py"))))
+    below = publish_and_register(store, write_lora(tmp_path / "below", 3), tmp_path / "adapters", make_card(base))
+    job = asyncio.run(work(store, tmp_path, base, monkeypatch, below=str(below.name)))
+    job = replace(job, settings=job.settings.model_copy(update={"rest": 0, "rank": RANK, "moments": 0}))
+    models, served, stacked = [], [], []
+
+    def train(folder: Path, phase: Phase, *_: object) -> dict[str, object]:
+        models.append(Path(phase.model))
+        write_lora(folder / "adapter", 4)
+        return phase_result(4, (3, 8))
+
+    def stack(folder: Path, model: Path, onto: Path) -> Path:
+        stacked.append((model, onto))
+        chance = np.random.default_rng(7)
+        wide = {name: np.tile(it, (2, 1) if "lora_A" in name else (1, 2)) for name, it in lora_tensors(4).items()}
+        noise = {name: (it * chance.normal(1, 0.1, it.shape)).astype(np.float32) for name, it in wide.items()}
+        return write_lora(folder / "stacked", config=lora_config(r=2 * RANK), tensors=noise)
+
+    @contextmanager
+    def endpoint(model: ServedModel, *, adapters: Sequence[AdapterFolder], **_: object) -> Iterator[list[str]]:
+        served.append([str(it.name) for it in adapters])
+        yield served[-1]
+
+    @contextmanager
+    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, Users]]:
+        yield chat_agent(clerk, model=settings.agent.partition("+")[2], name=settings.agent), None, Users()
+
+    monkeypatch.setattr("agentkit.tune.job.train_phase", train)
+    monkeypatch.setattr("agentkit.tune.job.stack_adapters", stack)
+    monkeypatch.setattr("agentkit.tune.job.model_endpoint", endpoint)
+    monkeypatch.setattr("agentkit.tune.job.merged_model", merged.merged_model)
+    monkeypatch.setattr(Work, "_probe", lambda *_: None)
+    monkeypatch.setattr(Hall, "_cast", cast)
+    job.files.write("parity.json", {})
+    job.files.write("preflight.json", {"method": "sft", "why": "it is told"})
+
+    narrow = replace(job, config=Config(serve=ServeSettings(engines=EngineOptions(max_lora_rank=1))))
+    with pytest.raises(
+        UsageError, match=rf"--rank: found 2 on top of the 2 of {below.name}, and .* max_lora_rank is 1"
+    ):
+        narrow.do()
+    ended = job.do()
+
+    [made] = [it for it in store.adapters() if it.name != below.name]
+    assert ended.adapter == made.name
+    assert models == [merged.merged_model(base, [verify(Path(below.path))])]
+    assert stacked == [(base, Path(below.path))]
+    assert served == [[made.name], [below.name]], "after, then before"
+    assert made.parents == (below.name,)
+    assert made.card["method"] == f"SFT, on top of {below.name}"
+    assert made.base_hash == below.base_hash, "it is an adapter of the same model"
+    sides = {name: store.run(job.files.read(name)["run"]).agent for name in ("before.json", "after.json")}
+    assert sides == {"before.json": f"demo+{below.name}", "after.json": f"demo+{made.name}"}
+    assert ended.document["notes"][0].startswith(f"trained on top of {below.name}, whose change it holds too")
 
 
 def test_where_seeds_are_compared_none_is_tried_again() -> None:

@@ -159,8 +159,16 @@ def main(arguments: list[str]) -> int:
             from agentkit.tune.trainer.weaken import weaken
 
             work = partial(weaken, drop=float(drop))
+        case ["stack", folder, base, below]:
+            from agentkit.tune.trainer.stack import stack
+
+            work = partial(stack, base=Path(base), below=Path(below))
         case _:
-            print("usage: python -m agentkit.tune.trainer train|render FOLDER, or weaken FOLDER DROP", file=sys.stderr)
+            print(
+                "usage: python -m agentkit.tune.trainer train|render FOLDER, weaken FOLDER DROP, "
+                "or stack FOLDER BASE ADAPTER",
+                file=sys.stderr,
+            )
             return ExitCode.USAGE
     try:
         work(Path(folder))
