@@ -81,6 +81,16 @@ _PATTERNS = tuple(
 """Hints, pattern, replacement. A text that holds none of the hints, in any case, is not searched at all."""
 
 
+_SECRET_FIELD = re.compile(rf"(?i)(?:{_NAME}|authorization|client[_-]?secret)\Z")
+
+
+@lru_cache(maxsize=1024)
+def is_secret_field(name: str) -> bool:
+    """Whether `redact` takes out what a text says is so named: `password`, `accessToken`. It knows fewer names than
+    `is_secret_name`, which is asked of settings: in data, a `token` or a `key` is often a word or a column."""
+    return _SECRET_FIELD.search(name) is not None
+
+
 @lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a setting, header or variable so named is secret: `SOME_API_KEY`, `X-Api-Key`, `dbPassword`."""

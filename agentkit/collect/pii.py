@@ -30,7 +30,8 @@ class Found:
 
 Search = Callable[[str], Iterable[Found]]
 
-_AT = re.compile(r"(?:@|%40)((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24})(?![\w-])")
+_AT = re.compile(r"(?:@|%40)((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}(?:[A-Za-z]{2,24}|[^\W\d_]{2,24}))")
+"""What follows is no part of an address: in many scripts words run on."""
 _LOCAL = re.compile(r"[\w.!#$%'*+^`{|}~-]+\Z")
 _LONGEST_LOCAL = 64
 
@@ -43,7 +44,7 @@ _ISSUERS = re.compile(
 )
 _GROUPINGS = re.compile(r"(?:4 ){3}4(?: [1-3])?|4 6 [45]|\d+")
 
-_PHONE = re.compile(r"(?<![\w+])[+(\uff0b\uff08]{0,2}\d[\d \u00a0().\-/\u2010-\u2015]{4,24}\d(?!\w)")
+_PHONE = re.compile(r"(?<![A-Za-z\d+])[+(\uff0b\uff08]{0,2}\d[\d \u00a0().\-/\u2010-\u2015]{4,24}\d(?![A-Za-z\d])")
 _MANY = 100
 """Candidates for phone numbers in one text that are looked at closely; after them, any of 7 to 15 digits is one."""
 _SAYS_PHONE = re.compile(

@@ -22,7 +22,7 @@ from agentkit.collect.pii import Found, find, is_phone_name, searches
 from agentkit.collect.pseudonym import is_pseudonym, keyed_hash, pseudonym
 from agentkit.config import CollectSettings
 from agentkit.records import ConversationId, Exchange
-from agentkit.redact import redact
+from agentkit.redact import REDACTED, is_secret_field, redact
 
 PLACEHOLDER = re.compile(r"\[([a-z][a-z0-9_]{0,31}) ([1-9][0-9]{0,4})\]")
 """Kind and number."""
@@ -33,7 +33,11 @@ _REMEMBERED = 4096
 _LARGEST_TOOLS, _MOST_TOOLS = 100_000, 64
 """Bytes of tools that are remembered, and how many of them."""
 _DEEPEST = 100
-_FILE = re.compile(r"data:([\w.+/-]{0,100})[^,]{0,100},", re.IGNORECASE)
+_FILE = re.compile(
+    r"data:((?:application|audio|font|image|message|model|multipart|text|video)/[\w.+-]{1,100})?(?:;[^\s,;]{1,100}){0,4},",
+    re.IGNORECASE,
+)
+"""A `data:` URL (RFC 2397), and not somebody's line that begins with the word."""
 _FILE_FIELDS = {"file_data", "data"}
 _LONGEST_DATA = 200
 _NAMES_USER = {"user", "user_id", "safety_identifier", "consent", "conversation_id", "prompt_cache_key"}
@@ -108,6 +112,8 @@ class Redactor:
     def _value(self, value: Any, conversation: ConversationId, name: str, depth: int) -> Any:
         if depth > _DEEPEST:
             return "[nested too deeply]"
+        if is_secret_field(name) and isinstance(value, str | int | float) and not isinstance(value, bool):
+            return REDACTED
         if isinstance(value, str):
             return self._field(value, conversation, name)
         if isinstance(value, Mapping):

@@ -53,6 +53,34 @@ def test_arguments_and_answers_stay_json(redactor: Redactor) -> None:
 
 def test_secrets_go_too(redactor: Redactor) -> None:
     assert redactor.text("use sk-abcdefghijklmnop1234567890", ONE) == "use [redacted]"
+    arguments = (
+        '{"user":"anna","password":"hunter2!","pin":{"accessToken":["9f3c",1234]},"expires":3600,"api_key":null}'
+    )
+    clean = {"user": "anna", "password": "[redacted]", "pin": {"accessToken": ["[redacted]"] * 2}}
+    assert json.loads(redactor.text(arguments, ONE)) == clean | {"expires": 3600, "api_key": None}
+    schema = {"properties": {"password": {"type": "string"}, "next_page_token": {"default": "a"}}, "token": "Hello"}
+    assert redactor.value(schema, ONE) == schema
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "_anna@example.org_",
+        "anna@example.org-thanks",
+        "\u8bf7\u53d1\u5230anna@example.com\u5e76\u572824\u5c0f\u65f6\u5185\u56de\u590d",
+        "\u6211\u7684\u7535\u8bdd\u662f+8613812345678\u8bf7\u56de\u7535",
+        "_+14155552671_",
+    ],
+)
+def test_words_may_run_on(redactor: Redactor, text: str) -> None:
+    clean = redactor.text(text, ONE)
+    assert PLACEHOLDER.search(clean)
+    assert not re.search(r"anna|example|138|415", clean)
+
+
+@pytest.mark.parametrize("text", ["Data: 12 marzo, ore 10, per due", 'data: {"a":1,"b":2}', "Data:12/03, ore 10"])
+def test_a_line_that_begins_with_data_is_no_file(redactor: Redactor, text: str) -> None:
+    assert redactor.value({"content": text}, ONE) == {"content": text}
 
 
 def test_files_are_not_kept(redactor: Redactor) -> None:
