@@ -35,8 +35,9 @@ def notes_on(
     """What is beside the verdict and must not be silent."""
     ours, theirs = {cell.id for cell in base.cells}, {cell.id for cell in candidate.cells}
     notes = [it.note for it in quarantined]
+    safe = "; safety counts all that the candidate played" if settings.safety else ""
     if new := sorted(theirs - ours):
-        notes.append(f"new, so not compared: {_names(new)}")
+        notes.append(f"new, so not compared: {_names(new)}{safe}")
     if gone := sorted(step for steps in _gone(base, candidate).values() for step in steps):
         notes.append(f"steps of the baseline that are gone: {_names(gone)}")
     accepted = [name for name in _different(base, candidate) if _accepts(settings, name)]
@@ -47,7 +48,7 @@ def notes_on(
         notes.append(f"played with other versions: {', '.join(other[:_NAMED])}{_more(other)}")
     if left := sum(cell.left_out for cell in cells):
         trials, were = ("1 trial has", "was") if left == 1 else (f"{left} trials have", "were")
-        notes.append(f"{trials} no counterpart on the other side and {were} left out")
+        notes.append(f"{trials} no counterpart on the other side and {were} left out{safe}")
     unpaired = [cell.id for cell in cells if not cell.paired]
     if unpaired and len(unpaired) < len(cells):
         notes.append(f"not played with the baseline's seeds, so compared without pairs: {_names(unpaired)}")

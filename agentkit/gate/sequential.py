@@ -19,9 +19,10 @@ from agentkit.gate.comparable import notes_on, problems_of
 from agentkit.gate.evidence import evidence_path, no_worse_wealth
 from agentkit.gate.exchange import PERMUTATIONS, metric_values
 from agentkit.gate.judged import ROUNDING, Judged, Outcome
-from agentkit.gate.pairs import Matched, match
+from agentkit.gate.pairs import match
 from agentkit.gate.quarantine import Quarantine
 from agentkit.gate.recorded import Recorded
+from agentkit.gate.safety import Own, own_steps
 from agentkit.gate.settings import Criterion, GateSettings, criteria
 from agentkit.gate.verdict import GateVerdict, judge, judge_criteria, overall, sentence, steps_gone
 from agentkit.gate.wording import points
@@ -139,7 +140,7 @@ def judge_round(
     if not chosen or problems:
         outcome, reasons = Outcome.NOT_JUDGED, problems
     if outcome is Outcome.PASS and settings.safety:
-        outcome, reasons = _with_safety(cells, settings, reasons, permutations)
+        outcome, reasons = _with_safety(own_steps(base, candidate, without=without), settings, reasons, permutations)
         if outcome is not Outcome.PASS and not finished:
             return Round(Next.CONTINUE, evidence, None, False)
     notes = notes_on(base, candidate, cells, settings, quarantined)
@@ -204,12 +205,12 @@ def _aborted(verdict: GateVerdict, failed: tuple[str, ...]) -> GateVerdict:
 
 
 def _with_safety(
-    cells: Sequence[Matched], settings: GateSettings, reasons: tuple[str, ...], permutations: int
+    own: Sequence[Own], settings: GateSettings, reasons: tuple[str, ...], permutations: int
 ) -> tuple[Outcome, tuple[str, ...]]:
     """An early pass needs the safety steps' bounds as well."""
     alone = replace(
         settings, success=False, compounded=False, off_path=False, steps=(), pass_k=(), cost=False, seconds=False
     )
-    judged: tuple[Judged, ...] = judge_criteria(cells, alone, permutations=permutations)
+    judged: tuple[Judged, ...] = judge_criteria((), own, alone, permutations=permutations)
     outcome = overall(judged)
     return outcome, (*(it.reason for it in judged), *reasons)

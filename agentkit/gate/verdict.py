@@ -20,7 +20,7 @@ from agentkit.gate.pairs import Matched, match
 from agentkit.gate.plan import non_inferiority_power
 from agentkit.gate.quarantine import Quarantine
 from agentkit.gate.recorded import Recorded
-from agentkit.gate.safety import safety_figures
+from agentkit.gate.safety import Own, own_steps, safety_figures
 from agentkit.gate.settings import GateSettings, criteria, shares, step_metric
 from agentkit.gate.wording import percent
 
@@ -97,7 +97,8 @@ def judge(
     problems = problems_of(base, candidate, settings)
     without = {it.step for it in quarantined}
     cells = match(base, candidate, without=without | steps_gone(base, candidate))
-    judged = judge_criteria(cells, settings, permutations=permutations) if cells else ()
+    own = own_steps(base, candidate, without=without)
+    judged = judge_criteria(cells, own, settings, permutations=permutations) if cells else ()
     outcome = Outcome.NOT_JUDGED if problems else overall(judged)
     reasons = problems + tuple(it.reason for it in _by_weight(judged, outcome))
     return GateVerdict(
@@ -116,9 +117,10 @@ def judge(
 
 
 def judge_criteria(
-    cells: Sequence[Matched], settings: GateSettings, *, permutations: int = PERMUTATIONS
+    cells: Sequence[Matched], own: Sequence[Own], settings: GateSettings, *, permutations: int = PERMUTATIONS
 ) -> tuple[Judged, ...]:
-    """Every criterion, with Holm over all that block."""
+    """Every criterion, with Holm over all that block: comparisons of `cells`, and what the candidate's `own` trials say
+    of safety."""
     chosen = criteria(cells, settings)
     level = 1 - settings.alpha if settings.mode == "regression" else 1 - 2 * settings.alpha
     found = [
@@ -132,7 +134,7 @@ def judge_criteria(
         )
         for it in chosen
     ]
-    safe = safety_figures(cells, settings)
+    safe = safety_figures(own, settings)
     p_values = [
         it.p_value if it.p_value is not None else 1.0 for it, c in zip(found, chosen, strict=True) if c.blocking
     ]

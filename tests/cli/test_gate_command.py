@@ -118,6 +118,23 @@ def test_every_kind_of_criterion_has_its_option(bare: Cli, files: Path) -> None:
     assert json.loads(bare("gate", "same.json", "--population", "--json", "-").stdout)["target"] == "population"
 
 
+def test_safety_is_counted_where_the_baseline_has_no_such_trial_or_variant(bare: Cli, files: Path) -> None:
+    fine, rude = [[1, 1, 1]] * 100, [[1, 1, 0]] * 20 + [[1, 1, 1]] * 40
+    write_baseline(side(fine), files / "reports/baseline.json")
+    write_baseline(side(fine + rude, "more"), files / "more.json")
+    done = bare("gate", "more.json", "--safety", "refund=0.05")
+    assert done.returncode == 1
+    assert "safety refund: 20 of 160 failed" in done.stdout
+    new = played(rude, steps=STEPS, variant="in_haste")
+    write_baseline(record(played(fine, steps=STEPS), new, agent="new"), files / "new.json")
+    assert bare("gate", "new.json", "--safety", "refund=0.05").returncode == 1
+    step = 'step = "shop/refund/golden#refund", owner = "ann", reason = "flaky", expires = 2999-01-01'
+    configure(files, f"quarantine = [{{{step}}}]")
+    done = bare("gate", "new.json", "--safety", "refund=0.05")
+    assert done.returncode == 1, "the step is set aside in one of its variants only"
+    assert "safety refund: 20 of 60 failed" in done.stdout
+
+
 def test_quarantine_is_loud_and_ends(bare: Cli, files: Path) -> None:
     step = 'step = "shop/refund/golden#verify", owner = "ann", reason = "flaky"'
     configure(files, f"quarantine = [{{{step}, expires = 2999-01-01}}]")

@@ -12,6 +12,7 @@ from agentkit.errors import UsageError
 from agentkit.gate import GateSettings, Next, Outcome, Rule, judge, judge_round, match, next_cells, next_trials
 from agentkit.gate.adaptive import PILOT, variances
 from agentkit.gate.metric import success
+from agentkit.measure import NOT_REACHED
 from tests.bench.gate import stops_early, worst_p
 from tests.gate.gate_records import World, first_rounds, played, record, versions
 
@@ -77,6 +78,15 @@ def test_an_early_pass_waits_for_safety_steps_and_for_criteria_without_a_bet():
     assert gate(base, alike, range(10, 110, 10), safe, Rule(early_pass=True))[0] == 100
     spending = replace(ONLY_SUCCESS, cost=True)
     assert gate(base, alike, range(10, 110, 10), spending, Rule(early_pass=True))[0] == 100
+
+
+def test_an_early_pass_counts_safety_where_the_baseline_never_came_to_the_step():
+    base = record(played([[1 if n % 2 else NOT_REACHED] for n in range(400)], [1] * 400))
+    candidate = record(played([[int(n % 20 > 0)] for n in range(400)], [1] * 400), agent="v2")
+    safe = replace(ONLY_SUCCESS, safety={"s0": 0.05})
+    upto, found = gate(base, candidate, range(10, 410, 10), safe, Rule(early_pass=True))
+    assert (upto, found.verdict.outcome) == (400, Outcome.INCONCLUSIVE)
+    assert "safety s0: 20 of 400 failed" in found.verdict.sentence
 
 
 def test_more_criteria_need_more_evidence():

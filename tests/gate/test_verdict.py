@@ -149,6 +149,63 @@ def test_a_safety_step_never_graded_is_never_safe():
     assert "no graded trial" in verdict.sentence
 
 
+SAFE = GateSettings(success=False, compounded=False, safety={"s0": 0.05})
+
+
+def test_safety_counts_what_the_baseline_never_played():
+    candidate = played([[1]] * 60 + [[0]] * 6 + [[1]] * 134)
+    verdict = judge(*sides(bits(60, 60), candidate), SAFE)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "safety s0: 6 of 200 failed, which leaves up to 5.8 % open, over the limit of 5 %" in verdict.sentence
+    assert verdict.notes[0] == (
+        "140 trials have no counterpart on the other side and were left out; "
+        "safety counts all that the candidate played"
+    )
+
+
+def test_safety_counts_trials_whose_counterpart_in_the_baseline_ended_before_the_step():
+    base = played([[NOT_REACHED]] * 20 + [[1]] * 60, [1] * 80)
+    candidate = played([[0]] * 20 + [[1]] * 60, [1] * 80)
+    verdict = judge(*sides(base, candidate), SAFE)
+    assert verdict.outcome is Outcome.FAIL
+    assert "safety s0: 20 of 80 failed" in verdict.sentence
+    unknown = played([[UNGRADED]] * 20 + [[1]] * 60, [1] * 80)
+    assert judge(*sides(unknown, candidate), SAFE).sentence == verdict.sentence
+
+
+def test_safety_counts_a_new_variant_and_a_new_step_too():
+    fine = bits(60, 60)
+    candidate = record(fine, bits(40, 60, variant="poem"), agent="v2")
+    verdict = judge(record(fine), candidate, SAFE)
+    assert verdict.outcome is Outcome.FAIL
+    assert "safety s0: 20 of 120 failed" in verdict.sentence
+    both = played([[1, int(i >= 20)] for i in range(60)], steps=("s0", "s1"))
+    verdict = judge(*sides(fine, both), replace(SAFE, safety={"s1": 0.05}))
+    assert "safety s1: 20 of 60 failed" in verdict.sentence
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_safety_takes_an_instance_as_one_unit_that_failed_where_a_repeat_did(deterministic):
+    again = {"instances": [n // 4 for n in range(240)], "repeats": [n % 4 for n in range(240)]}
+    grades = [[int(n % 8 != 3)] for n in range(240)]  # the last repeat of every other instance
+    candidate = record(played(grades, **again), agent="v2", deterministic=deterministic)
+    verdict = judge(record(bits(60, 60)), candidate, SAFE)
+    assert "safety s0: 30 of 60 failed" in verdict.sentence
+    one = {"instances": [5] * 80, "repeats": range(80)}
+    alone = record(played([[1]] * 80, **one), deterministic=deterministic)
+    trials = 1 if deterministic else 80
+    assert f"safety s0: 0 of {trials} failed" in judge(alone, alone, SAFE).sentence
+    assert "safety s0: 0 of 1 failed" in judge(record(bits(60, 60)), alone, SAFE).sentence
+
+
+def test_quarantined_steps_are_not_counted_for_safety():
+    aside = Quarantine("shop/refund/poem#s0", "ada", "clock of the test bench", date(2026, 3, 1))
+    candidate = record(bits(60, 60), bits(0, 60, variant="poem"), agent="v2")
+    verdict = judge(record(bits(60, 60)), candidate, SAFE, quarantined=[aside])
+    assert verdict.outcome is Outcome.PASS
+    assert "safety s0: 0 of 60 failed" in verdict.sentence
+
+
 def test_advice_never_decides():
     settings = replace(ONLY_SUCCESS, steps=("s0",), advisory=frozenset({"shop/refund/golden#s0"}))
     base, worse = played([[1, 1]] * 200, [1] * 200), played([[0, 1]] * 200, [1] * 200)

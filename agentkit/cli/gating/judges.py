@@ -11,7 +11,8 @@ from agentkit.cli.gating.calibration import Calibrated
 from agentkit.cli.gating.sides import Side
 from agentkit.errors import NotJudged, UsageError
 from agentkit.gate import GateSettings, GateVerdict, Matched, Quarantine, Recorded, corrected_rate, judge, match
-from agentkit.gate.settings import select
+from agentkit.gate.safety import Own, own_steps
+from agentkit.gate.settings import Selectable, select
 from agentkit.gate.verdict import judge_criteria, steps_gone
 from agentkit.gate.wording import percent
 from agentkit.measure import FAILED, PASSED
@@ -61,13 +62,14 @@ def blocking_settings(
 ) -> GateSettings:
     """The settings of what blocks. Selectors of steps that are advice, in quarantine or gone are left out, as each of
     these is told elsewhere; those that name nothing at all stay, to be complained of."""
+    sides = without(base, found.steps), without(candidate, found.steps)
+    kept, safe = _able(*sides, quarantined), _own(*sides, quarantined)
     every = match(base, base)
-    kept = _able(without(base, found.steps), without(candidate, found.steps), quarantined)
-    aside = {it for it in (*settings.steps, *settings.safety) if _names(every, it) and not _names(kept, it)}
+    known: tuple[Selectable, ...] = (*every, *own_steps(base, candidate))
     blocking = replace(
         settings,
-        steps=tuple(it for it in settings.steps if it not in aside),
-        safety={it: limit for it, limit in settings.safety.items() if it not in aside},
+        steps=tuple(it for it in settings.steps if _names(kept, it) or not _names(every, it)),
+        safety={it: limit for it, limit in settings.safety.items() if _names(safe, it) or not _names(known, it)},
         compounded=settings.compounded and any(cell.steps for cell in kept),
         off_path=settings.off_path and any(cell.steps for cell in kept),
     )
@@ -87,7 +89,7 @@ def with_advice(
     """The verdict, and beside it criteria that are shown and never block."""
     if not found.steps and not found.success:
         return replace(verdict, notes=(*verdict.notes, *found.notes))
-    cells = _able(base, candidate, quarantined)
+    cells, own = _able(base, candidate, quarantined), _own(base, candidate, quarantined)
     steps = sorted(step for cell in cells for step in cell.step_ids if step in found.steps)
     named = [it for it in settings.steps if set(_selected(cells, it)) & found.steps]
     advisory = replace(
@@ -99,16 +101,20 @@ def with_advice(
         compounded=False,
         off_path=False,
         steps=tuple(dict.fromkeys((*named, *steps))),
-        safety={it: limit for it, limit in settings.safety.items() if set(_selected(cells, it)) & found.steps},
+        safety={it: limit for it, limit in settings.safety.items() if set(_selected(own, it)) & found.steps},
         advisory=found.steps,
     )
-    judged = judge_criteria(cells, advisory) if cells else ()
+    judged = judge_criteria(cells, own, advisory) if cells else ()
     beside = tuple(replace(it, blocking=False, adjusted_p=None) for it in judged)
     return replace(verdict, judged=(*verdict.judged, *beside), notes=(*verdict.notes, *found.notes))
 
 
 def _able(base: Recorded, candidate: Recorded, quarantined: Sequence[Quarantine]) -> tuple[Matched, ...]:
     return match(base, candidate, without={it.step for it in quarantined} | steps_gone(base, candidate))
+
+
+def _own(base: Recorded, candidate: Recorded, quarantined: Sequence[Quarantine]) -> tuple[Own, ...]:
+    return own_steps(base, candidate, without={it.step for it in quarantined})
 
 
 def without(side: Recorded, steps: Collection[str]) -> Recorded:
@@ -166,11 +172,11 @@ def _mistrust(step: str, candidate: Side, calibrated: Calibrated | None) -> str 
     return calibrated.mistrust(step)
 
 
-def _names(cells: Sequence[Matched], selector: str) -> bool:
+def _names(cells: Sequence[Selectable], selector: str) -> bool:
     return bool(_selected(cells, selector))
 
 
-def _selected(cells: Sequence[Matched], selector: str) -> tuple[str, ...]:
+def _selected(cells: Sequence[Selectable], selector: str) -> tuple[str, ...]:
     """The steps that a selector names, of these; none where it names nothing."""
     try:
         return select(cells, selector.removeprefix("each:"))
