@@ -85,15 +85,20 @@ def _judge(ask: bool, run: Run, config: Config, store: Store) -> Judge | None:
     Raises:
         UsageError: there is none to ask.
     """
+    from agentkit.config import Sampling
     from agentkit.grade import Judge
 
     if ask:
         if config.judge is None:
             raise UsageError("--judge: no judge is configured ([tool.agentkit.judge])")
-        return Judge(_judging_model(config), store)
+        return Judge(_judging_model(config), store, config.judge)
     told: Any = run.settings.get("judge")
-    name = told.get("model") if isinstance(told, dict) else config.judge.model if config.judge else None
-    return None if not name else Judge(_KeptVerdicts(str(name)), store)
+    if not isinstance(told, dict):
+        told = config.judge.model_dump() if config.judge is not None else {}
+    if not told.get("model"):
+        return None
+    sampling = Sampling.model_validate({name: told[name] for name in Sampling.model_fields if name in told})
+    return Judge(_KeptVerdicts(str(told["model"])), store, sampling)
 
 
 def _judging_model(config: Config) -> ChatModel:

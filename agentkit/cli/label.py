@@ -114,7 +114,8 @@ def judge(
         model = OpenAIChat.at(endpoint, budget=Budget(None, max_cost), prices=Prices.load(config.prices))
         try:
             wanted = settings.judge_share if share is None else share
-            return await judge_sample(opened, Judge(model, opened), wanted, begin, settings=settings, most=most)
+            judge = Judge(model, opened, endpoint)
+            return await judge_sample(opened, judge, wanted, begin, settings=settings, most=most)
         finally:
             await model.close()
 

@@ -125,7 +125,7 @@ UserSettings = Annotated[ScriptedUser | TemplatedUser | LlmUser, Field(discrimin
 
 
 class JudgeSettings(Endpoint, Sampling):
-    """The LLM that judges rubrics."""
+    """The LLM that judges rubrics. Left out, `temperature` is 0 and `max_tokens` 400."""
 
 
 class Limits(Settings):

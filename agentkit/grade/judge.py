@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agentkit.config import Sampling
 from agentkit.errors import JudgeError, ProviderError
 from agentkit.grade.text import folded, shortened
 from agentkit.llm import ChatModel, ChatRequest
@@ -44,42 +45,60 @@ class Cache(Protocol):
     def cache_put(self, key: str, value: str) -> None: ...
 
 
+SAMPLING = Sampling(temperature=0.0, max_tokens=400)
+"""How a judge is asked where its settings say nothing else."""
+
+
 class Judge:
-    """Asks `model` whether an answer meets a rubric.
+    """Asks `model` whether an answer meets a rubric, with `sampling`; what that leaves out is as in `SAMPLING`.
 
     Raises `JudgeError` where there is no usable verdict.
     """
 
-    def __init__(self, model: ChatModel, cache: Cache | None = None) -> None:
+    def __init__(self, model: ChatModel, cache: Cache | None = None, sampling: Sampling | None = None) -> None:
         self.model = model
         self.cache = cache
+        told = {name: getattr(sampling, name) for name in Sampling.model_fields} if sampling is not None else {}
+        self.sampling = SAMPLING.model_copy(update={name: value for name, value in told.items() if value is not None})
+
+    @property
+    def manner(self) -> str:
+        """How it is asked, as JSON; empty where that is as in `SAMPLING`."""
+        if self.sampling == SAMPLING:
+            return ""
+        return orjson.dumps(self.sampling.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
+
+    def key(self, kind: str, instructions: str, body: Mapping[str, Any]) -> str:
+        """Under which an answer is kept: who is asked what, and in which manner where that is not the usual one."""
+        asked = [self.model.name, instructions, body, *([self.manner] if self.manner else [])]
+        return f"{kind}:" + hashlib.sha256(orjson.dumps(asked)).hexdigest()
+
+    async def ask(self, instructions: str, body: Mapping[str, Any], form: type[BaseModel]) -> str:
+        """What it answers, told the JSON Schema of `form`. Raises JudgeError where it cannot be asked."""
+        request = ChatRequest(
+            messages=(Message("system", instructions), Message("user", orjson.dumps(body).decode())),
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+            max_tokens=self.sampling.max_tokens,
+            response_format=_response_format(form),
+            extra_body=self.sampling.extra_body,
+        )
+        try:
+            return (await self.model.complete(request)).content
+        except ProviderError as error:
+            raise JudgeError(f"the judge {self.model.name} could not be asked: {error}") from error
 
     async def verdict(self, rubric: str, conversation: Sequence[Message]) -> JudgeVerdict:
         """The verdict on the assistant's last answer in `conversation`."""
         said = transcript(conversation)
         body = {"rubric": rubric, "conversation": said}
-        key = "judge:" + hashlib.sha256(orjson.dumps([self.model.name, _INSTRUCTIONS, body])).hexdigest()
+        key = self.key("judge", _INSTRUCTIONS, body)
         if self.cache is not None and (kept := self.cache.cache_get(key)) is not None:
             return _checked(kept, said)
-        text = await ask(self.model, _INSTRUCTIONS, orjson.dumps(body).decode(), JudgeVerdict)
-        verdict = _checked(text, said)
+        verdict = _checked(await self.ask(_INSTRUCTIONS, body, JudgeVerdict), said)
         if self.cache is not None:
             self.cache.cache_put(key, verdict.model_dump_json())
         return verdict
-
-
-async def ask(model: ChatModel, instructions: str, body: str, form: type[BaseModel]) -> str:
-    """What a judge answers, told the JSON Schema of `form`. Raises JudgeError where it cannot be asked."""
-    request = ChatRequest(
-        messages=(Message("system", instructions), Message("user", body)),
-        temperature=0.0,
-        max_tokens=400,
-        response_format=_response_format(form),
-    )
-    try:
-        return (await model.complete(request)).content
-    except ProviderError as error:
-        raise JudgeError(f"the judge {model.name} could not be asked: {error}") from error
 
 
 def _checked(text: str, said: Sequence[dict[str, str]]) -> JudgeVerdict:

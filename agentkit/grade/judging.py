@@ -39,7 +39,8 @@ def current_judge() -> Judge:
         return lent
     loop = asyncio.get_running_loop()
     if loop not in _made:
-        _made[loop] = Judge(_model(load_config()), _Memory())
+        config = load_config()
+        _made[loop] = Judge(_model(config), _Memory(), config.judge)
     return _made[loop]
 
 

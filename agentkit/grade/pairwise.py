@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agentkit.errors import JudgeError
-from agentkit.grade.judge import Judge, ask, sendable, transcript
+from agentkit.grade.judge import Judge, sendable, transcript
 from agentkit.grade.text import folded, shortened
 from agentkit.records import Message
 
@@ -49,11 +47,11 @@ async def preference(judge: Judge, criterion: str, conversation: Sequence[Messag
 async def _choice(judge: Judge, criterion: str, conversation: Sequence[Message], a: str, b: str) -> Choice:
     said, a, b = transcript(conversation), sendable(a), sendable(b)
     body = {"criterion": criterion, "conversation": said, "A": a, "B": b}
-    key = "pair:" + hashlib.sha256(orjson.dumps([judge.model.name, _INSTRUCTIONS, body])).hexdigest()
+    key = judge.key("pair", _INSTRUCTIONS, body)
     texts = [a, b, *(line["said"] for line in said)]
     if judge.cache is not None and (kept := judge.cache.cache_get(key)) is not None:
         return _checked(kept, texts)
-    choice = _checked(await ask(judge.model, _INSTRUCTIONS, orjson.dumps(body).decode(), Choice), texts)
+    choice = _checked(await judge.ask(_INSTRUCTIONS, body, Choice), texts)
     if judge.cache is not None:
         judge.cache.cache_put(key, choice.model_dump_json())
     return choice

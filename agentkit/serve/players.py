@@ -85,7 +85,9 @@ def players(
                 computing=engines.computing,
                 adapters={it.name: it.manifest.hash for it in changes},
             )
-        judge = None if settings.judge is None else Judge(chat_model("judge", settings.judge), store)
+        judge = None
+        if settings.judge is not None:
+            judge = Judge(chat_model("judge", settings.judge), store, settings.judge)
 
         def user_model(user: str, endpoint: config.Endpoint) -> ChatModel:
             share = budget.share("users")

@@ -118,8 +118,11 @@ def test_a_judge_reads_a_share_and_says_what_it_found(bare: Cli, tmp_path: Path)
     done = bare("label", "judge", "--store", url)
     assert (done.returncode, done.stderr) == (2, "error: label judge: no judge is configured ([tool.agentkit.judge])\n")
 
+    ways: set[tuple[float, int]] = set()
+
     def answer(server: BaseHTTPRequestHandler) -> None:
         asked = orjson.loads(server.rfile.read(int(server.headers["Content-Length"])))
+        ways.add((asked["temperature"], asked["max_tokens"]))
         last = orjson.loads(asked["messages"][-1]["content"])["conversation"][-1]["said"]
         verdict = {"reason": "it says how", "quotation": last[:20], "passed": "cash" not in last}
         message = {"role": "assistant", "content": orjson.dumps(verdict).decode()}
@@ -137,12 +140,17 @@ def test_a_judge_reads_a_share_and_says_what_it_found(bare: Cli, tmp_path: Path)
         (tmp_path / "pyproject.toml").write_text(table + "retry_for = 0\n")
         done = bare("label", "judge", "--store", url, "--share", "1")
         again = bare("label", "judge", "--store", url, "--share", "1")
+        assert ways == {(0.0, 400)}
+        (tmp_path / "pyproject.toml").write_text(table + "retry_for = 0\ntemperature = 0.5\nmax_tokens = 90\n")
+        otherwise = bare("label", "judge", "--store", url, "--share", "1")
+        assert ways == {(0.0, 400), (0.5, 90)}
         server.shutdown()
     told = "answers read of 2 conversations: {} right, {} wrong, 0 undecided, 0 could not be asked about\n"
     assert done.stdout == "4 " + told.format(2, 2)
     assert again.stdout == "0 " + told.format(0, 0)
+    assert otherwise.stdout == done.stdout, "asked in another way, it is another judgement"
     with Store.open(url) as store:
         store.add_exchanges([captured("new", "new", "x")])
-        assert len(store.feedback(source=Source.JUDGE)) == 4
+        assert len(store.feedback(source=Source.JUDGE)) == 8
     gone = bare("label", "judge", "--store", url, "--share", "1")
     assert (gone.returncode, gone.stderr) == (3, "error: the judge llm could not be asked about any of 1 answers\n")

@@ -1,11 +1,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
-from agentkit.grade import Judge, TurnRecord, grade_outcome, grade_turn, lookup
+from agentkit.config import Sampling
+from agentkit.grade import Judge, TurnRecord, grade_outcome, grade_turn, lookup, preference
 from agentkit.grade.match import MISSING
 from agentkit.llm import ChatRequest, FakeChat
 from agentkit.records import Message, Party, Status, StepGrade, ToolCall
@@ -184,6 +186,40 @@ async def test_a_judge_is_asked_once_for_the_same_thing() -> None:
     for _ in range(2):
         assert (await graded(RUBRIC, ANSWER, judge=same))["kind"].status is Status.PASSED
     assert len(asked_of) == 1
+
+
+@pytest.mark.parametrize("told", [None, Sampling(), Sampling(temperature=0.0, max_tokens=400)])
+async def test_what_a_judge_said_when_asked_as_usual_is_found_under_the_same_key_as_ever(told: Sampling | None) -> None:
+    key = "judge:dc86058802074d4d89a4570e0d0d79efe68fd8dacd78458a0598cdd43f4031f8"
+    kept = {key: '{"reason": "r", "quotation": "pleasure", "passed": true}'}
+    never = FakeChat(lambda request: pytest.fail("nobody is to be asked"), name="llm")
+    verdict = await Judge(never, SimpleNamespace(cache_get=kept.get), told).verdict("Is the answer kind?", [ANSWER])
+    assert verdict.passed
+
+
+async def test_a_judge_that_is_asked_otherwise_answers_anew() -> None:
+    kept: dict[str, str] = {}
+    cache = SimpleNamespace(cache_get=kept.get, cache_put=kept.__setitem__)
+    requests: list[ChatRequest] = []
+
+    def answer(request: ChatRequest) -> str:
+        requests.append(request)
+        return '{"reason": "r", "quotation": "pleasure", "better": "A", "passed": true}'
+
+    manners = ({"temperature": 0.5}, {"top_p": 0.5}, {"max_tokens": 40}, {"extra_body": {"a": 1, "b": 2}})
+    for told in ({}, *manners, {"extra_body": {"b": 2, "a": 1}}):
+        judge = Judge(FakeChat(answer), cache, Sampling(**told))
+        await judge.verdict("Is it kind?", [ANSWER])
+        await preference(judge, "kindness", [ANSWER], "yes", "no")
+    assert len(requests) == len(kept) == 3 * (1 + len(manners)), "the order of what is sent besides means nothing"
+    asked = {(it.temperature, it.top_p, it.max_tokens, tuple(it.extra_body)) for it in requests}
+    assert asked == {
+        (0.0, None, 400, ()),
+        (0.5, None, 400, ()),
+        (0.0, 0.5, 400, ()),
+        (0.0, None, 40, ()),
+        (0.0, None, 400, ("a", "b")),
+    }
 
 
 async def test_the_judge_is_not_asked_where_a_plain_condition_already_failed() -> None:

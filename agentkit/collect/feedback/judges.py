@@ -101,9 +101,10 @@ async def judge_sample(
     )
 
 
-def version_of(rubric: str, votes: int = 1) -> str:
-    """Twelve hexadecimal digits that change where what the judge is asked does."""
-    return sha256("\n".join([rubric, *_OTHER_WORDS[:votes]]).encode("utf-8", "replace")).hexdigest()[:12]
+def version_of(rubric: str, votes: int = 1, manner: str = "") -> str:
+    """Twelve hexadecimal digits that change where what the judge is asked does, or how (`Judge.manner`)."""
+    asked = [rubric, *_OTHER_WORDS[:votes], *([manner] if manner else [])]
+    return sha256("\n".join(asked).encode("utf-8", "replace")).hexdigest()[:12]
 
 
 def sureness(it: Feedback) -> float | None:
@@ -132,7 +133,7 @@ async def _judged(judge: Judge, exchange: Exchange, rubric: str, settings: Label
     details: dict[str, Any] = {
         "model": judge.model.name,
         "rubric": rubric,
-        "version": version_of(rubric, settings.judge_votes),
+        "version": version_of(rubric, settings.judge_votes, judge.manner),
         "votes": len(votes),
     }
     if troubles:
@@ -167,7 +168,7 @@ def _rubric(settings: LabelSettings, exchange: Exchange) -> str:
 
 
 def _id(judge: Judge, rubric: str, settings: LabelSettings, exchange: Exchange) -> str:
-    return f"judge/{judge.model.name}/{version_of(rubric, settings.judge_votes)}/{exchange.id}"
+    return f"judge/{judge.model.name}/{version_of(rubric, settings.judge_votes, judge.manner)}/{exchange.id}"
 
 
 def latest(judged: Sequence[Feedback]) -> dict[str, Feedback]:
