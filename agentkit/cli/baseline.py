@@ -26,10 +26,11 @@ def command(run: str, output: str | None, store: str | None) -> int:
     any conversation.
     """
     from agentkit.cli.gating.files import prepare
-    from agentkit.cli.gating.sides import is_file, read_run
+    from agentkit.cli.gating.sides import is_file
     from agentkit.config import load_config
     from agentkit.errors import UsageError
     from agentkit.gate import write_baseline
+    from agentkit.gate.project.sides import read_run
 
     told = output or load_config().gate.baseline
     if not is_file(told):

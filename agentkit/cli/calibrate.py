@@ -12,7 +12,7 @@ from agentkit.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agentkit.cli.gating.calibration import Calibrated
+    from agentkit.gate.project.calibration import Calibrated
     from agentkit.store import Store
 
 _FIELDS = ("pass", "run", "step", "trial")
@@ -38,9 +38,9 @@ def command(labels: str, output: str | None, store: str | None, json_file: str |
     """
     from pathlib import Path
 
-    from agentkit.cli.gating.calibration import write_calibration
     from agentkit.cli.gating.files import prepare
     from agentkit.config import load_config
+    from agentkit.gate.project.calibration import write_calibration
 
     check_writable(json_file)
     target = output or load_config().gate.calibration
@@ -69,8 +69,8 @@ def read_labels(file: Path, store: Store) -> Calibrated:
     from collections import Counter
     from datetime import UTC, datetime
 
-    from agentkit.cli.gating.calibration import Calibrated
     from agentkit.errors import Problem
+    from agentkit.gate.project.calibration import Calibrated
 
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -113,7 +113,7 @@ class _Label:
     """One line, beside the grade that it is about."""
 
     def __init__(self, label: dict[str, Any], run: Any, trial: Any, grade: Any) -> None:
-        from agentkit.cli.gating.sides import judge_model
+        from agentkit.gate.project.sides import judge_model
         from agentkit.records import Status
 
         self.key = (run.id, trial.index, grade.step)
@@ -127,8 +127,8 @@ def _label(text: str, store: Store) -> _Label:
     """Raises UsageError: what is wrong with the line."""
     import orjson
 
-    from agentkit.cli.gating.sides import JUDGED_CHECK
     from agentkit.errors import near_match
+    from agentkit.gate.project.sides import JUDGED_CHECK
     from agentkit.records import Status
 
     try:

@@ -12,11 +12,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from agentkit.cli.gating.sides import refuse_unfinished
 from agentkit.cli.options import open_store, write_json
 from agentkit.cli.terminal import inert, line, output
 from agentkit.errors import ExitCode, NotJudged, UsageError
 from agentkit.gate.frontier import Choice, Offer, choose
+from agentkit.gate.project.sides import refuse_unfinished
 from agentkit.measure import Cell, Summary, summarize, wilson
 from agentkit.measure.rows import cells
 from agentkit.measure.wording import percent

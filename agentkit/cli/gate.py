@@ -113,14 +113,14 @@ def _sequential(
     from functools import partial
     from pathlib import Path
 
-    from agentkit.cli.gating.compared import calibration
-    from agentkit.cli.gating.judges import advice
     from agentkit.cli.gating.paired import begin, go_on
     from agentkit.cli.gating.rounds import Gate
     from agentkit.cli.gating.rounds import told as in_words
-    from agentkit.cli.gating.settings import gate_settings, quarantines
     from agentkit.cli.gating.sides import read_sides
     from agentkit.gate import Rule
+    from agentkit.gate.project.calibration import project_calibration
+    from agentkit.gate.project.judges import advice
+    from agentkit.gate.project.settings import gate_settings, quarantines
     from agentkit.llm import Budget
     from agentkit.scenario import load
 
@@ -130,7 +130,7 @@ def _sequential(
         gate_settings(config, told),
         Rule(early_pass=rounds["early_pass"], adaptive=rounds["adaptive"]),
         rounds["batch"],
-        partial(advice, side, calibrated=calibration(config, told["calibration"])),
+        partial(advice, side, calibrated=project_calibration(config, told["calibration"])),
         quarantines(config, [side.recorded]),
     )
     gate.check()

@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 _OWN = 1_000_000
 """Bytes of a report that are no conversations, about."""
 
-_NOTHING_TOLD = {
-    **dict.fromkeys(("alpha", "min_effect", "margin", "max_invalid")),
-    **dict.fromkeys(("off_path", "cost", "latency", "non_inferiority", "population", "each"), False),
-    **dict.fromkeys(("steps", "pass_k", "safety", "accept", "accept_users"), ()),
-}
-"""The options of a gate, so that what the project configures holds."""
-
 
 @click.command("report")
 @click.argument("run", default="last")
@@ -63,24 +56,18 @@ def command(run: str, baseline: str | None, output: str | None, max_mb: float, s
 
 def baseline_of(run: Run, name: str, store: str | None) -> Baseline:
     """The other side, and the verdict that `agentkit gate` would give in this project."""
-    from agentkit.cli.gating.calibration import read_calibration
-    from agentkit.cli.gating.judges import advice, judge_sides
-    from agentkit.cli.gating.settings import gate_settings, quarantines
     from agentkit.cli.gating.sides import read_sides
     from agentkit.config import load_config
+    from agentkit.gate.project.calibration import project_calibration
+    from agentkit.gate.project.judges import advice, judge_sides
+    from agentkit.gate.project.settings import gate_settings, quarantines
     from agentkit.report import Baseline, outcomes
 
     config = load_config()
     base, candidate = read_sides([name, run.id], store, unfinished=True)
     sides = base.recorded, candidate.recorded
-    calibration = Path(config.gate.calibration)
-    calibrated = read_calibration(calibration) if calibration.exists() else None
-    verdict = judge_sides(
-        *sides,
-        gate_settings(config, _NOTHING_TOLD),
-        advice(base, candidate, calibrated),
-        quarantines(config, sides),
-    )
+    judging = advice(base, candidate, project_calibration(config))
+    verdict = judge_sides(*sides, gate_settings(config), judging, quarantines(config, sides))
     cells = _cells(base.recorded)
     return Baseline(
         agent=base.recorded.agent,

@@ -1,6 +1,6 @@
 """Ship or not: two versions compared, with a verdict that holds its error rates. See README.md beside this file.
 
-Pure functions over plain, frozen records; reads and writes the baseline file and nothing else.
+Pure functions over plain, frozen records; but for the baseline file, only `project` reads or writes anything.
 """
 
 from __future__ import annotations

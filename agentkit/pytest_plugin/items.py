@@ -52,6 +52,9 @@ class ScenarioItem(pytest.Item):
         for name, value in result.properties().items():
             self.user_properties.append((name, value))
         verdict = player.judge(result)
+        self.user_properties += [("note", note) for note in verdict.notes]
+        if verdict.notes:
+            self.add_report_section("call", "agentkit", "\n".join(verdict.notes))
         if not verdict.passed:
             raise Broken(result, verdict)
 

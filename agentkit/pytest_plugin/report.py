@@ -30,6 +30,7 @@ def _lines(result: Result, judgement: Judgement) -> Iterator[str]:
     if valid:
         counted += f"; compounded {_figure(result.compounded)}, observed success {_figure(result.success)}"
     yield counted
+    yield from (f"note: {inert(note)}" for note in judgement.notes)
     found = _first_failure(result)
     if found is not None:
         trial, grade = found

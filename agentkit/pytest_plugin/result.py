@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import UsageError, near_match
 from agentkit.gate.rows import recorded
@@ -18,6 +18,9 @@ from agentkit.records import Run, Status, Trial, Verdict
 from agentkit.scenario import Loaded
 from agentkit.store import grade_row
 
+if TYPE_CHECKING:
+    from agentkit.gate.project.sides import Side
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -26,6 +29,8 @@ class Judgement:
     outcome: str
     """`pass`, `fail`, `inconclusive` or `could_not_judge`."""
     reason: str
+    notes: tuple[str, ...] = ()
+    """What a reader must know beside, such as steps in quarantine."""
 
     @property
     def passed(self) -> bool:
@@ -110,27 +115,31 @@ def above(result: Result, floor: float) -> Judgement:
 
 
 def against(result: Result, baseline: Path) -> Judgement:
-    """The gate's verdict on this scenario and variant alone."""
+    """The verdict of the project's gate on this scenario and variant alone."""
+    from agentkit.config import load_config
     from agentkit.gate.baseline import read_baseline
-    from agentkit.gate.settings import GateSettings
-    from agentkit.gate.verdict import judge as gate
+    from agentkit.gate.project.cell import judge_cell
 
     base = read_baseline(baseline)
-    known = tuple(cell for cell in base.cells if cell.id == result.id)
-    if not known:
-        near = near_match(result.id, (cell.id for cell in base.cells))
-        return Judgement("could_not_judge", f"{baseline} has no {result.id}{near}")
-    hashes = {id: hash for id, hash in base.scenarios.items() if id == result.loaded.id}
-    found = recorded(replace(result.run, scenarios={result.loaded.id: result.loaded.hash}), result.trials)
-    if base.users is not None and found.users is not None:  # others may have spoken in the baseline's other scenarios
-        base = replace(base, users={name: digest for name, digest in base.users.items() if name in found.users})
-    verdict = gate(
-        replace(base, cells=known, scenarios=hashes),
-        found,
-        GateSettings(seed=result.run.seed),
-        suspects=False,
+    known = [cell.id for cell in base.cells]
+    if result.id not in known:
+        return Judgement("could_not_judge", f"{baseline} has no {result.id}{near_match(result.id, known)}")
+    verdict = judge_cell(load_config(), base, _side(result), result.loaded.id, result.variant)
+    return Judgement(verdict.outcome.value, verdict.sentence, verdict.notes)
+
+
+def _side(result: Result) -> Side:
+    from agentkit.gate.project.sides import JUDGED_CHECK, Side, judge_model
+
+    run = replace(result.run, scenarios={result.loaded.id: result.loaded.hash})
+    steps, outcomes = (
+        frozenset(f"{result.id}#{grade.step}" for grade in grades if grade.check == JUDGED_CHECK)
+        for grades in (
+            [grade for trial in result.trials for grade in trial.steps],
+            [grade for trial in result.trials for grade in trial.outcome],
+        )
     )
-    return Judgement(verdict.outcome.value, verdict.sentence)
+    return Side(recorded(run, result.trials), run, judge_model(run), steps, outcomes)
 
 
 def _judged(result: Result, compare: Callable[[], Judgement]) -> Judgement:

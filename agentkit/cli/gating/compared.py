@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from agentkit.cli.gating.calibration import Calibrated, read_calibration
-from agentkit.cli.gating.judges import advice, judge_sides
-from agentkit.cli.gating.settings import gate_settings, quarantines
 from agentkit.cli.gating.sides import read_sides
 from agentkit.config import Config
 from agentkit.gate import GateVerdict
+from agentkit.gate.project.calibration import project_calibration
+from agentkit.gate.project.judges import advice, judge_sides
+from agentkit.gate.project.settings import gate_settings, quarantines
 
 
 def compared(
@@ -19,7 +18,7 @@ def compared(
 ) -> GateVerdict:
     """The verdict on two runs or baseline files."""
     settings = gate_settings(config, told)
-    calibrated = calibration(config, told["calibration"])
+    calibrated = project_calibration(config, told["calibration"])
     sides = read_sides([base, candidate], store, unfinished=unfinished)
     aside = quarantines(config, [side.recorded for side in sides])
     first, second = sides
@@ -31,10 +30,3 @@ def compared(
         if side.run is not None and side.run.status != "finished"
     ]
     return replace(verdict, notes=(*verdict.notes, *cut))
-
-
-def calibration(config: Config, told: str | None) -> Calibrated | None:
-    """The judge's labels: the file that is named, or the default one where it is there."""
-    if told is None and not Path(config.gate.calibration).exists():
-        return None
-    return read_calibration(Path(told or config.gate.calibration))

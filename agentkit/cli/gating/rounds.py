@@ -9,11 +9,11 @@ from typing import Any
 import click
 import numpy as np
 
-from agentkit.cli.gating.judges import Advice, blocking_settings, outside, with_advice, without
-from agentkit.cli.gating.sides import Side, read_run
 from agentkit.gate import GateSettings, Next, Quarantine, Recorded, Round, Rule, judge_round, match
 from agentkit.gate.adaptive import next_cells, variances
 from agentkit.gate.metric import success
+from agentkit.gate.project.judges import Advice, blocking_settings, outside, with_advice, without
+from agentkit.gate.project.sides import Side, read_run
 from agentkit.gate.settings import select
 from agentkit.measure.graded import Floats
 from agentkit.measure.suite import scenario_weights

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from agentkit.config import FILE, Config
 from agentkit.errors import UsageError
-from agentkit.gate import GateSettings, Quarantine, Recorded, in_force, read_quarantines
+from agentkit.gate.quarantine import Quarantine, in_force, read_quarantines
+from agentkit.gate.recorded import Recorded
+from agentkit.gate.settings import GateSettings
+
+_NOTHING: Mapping[str, Any] = {
+    **dict.fromkeys(("alpha", "min_effect", "margin", "max_invalid")),
+    **dict.fromkeys(("off_path", "cost", "latency", "non_inferiority", "population", "each"), False),
+    **dict.fromkeys(("steps", "pass_k", "safety", "accept", "accept_users"), ()),
+}
+"""A gate's options where none is told, so that what the project configures holds."""
 
 
-def gate_settings(config: Config, told: dict[str, Any]) -> GateSettings:
+def gate_settings(config: Config, told: Mapping[str, Any] = _NOTHING) -> GateSettings:
     """The settings that the configuration and the command line make; what is said on the command line comes first, and
     steps, safety limits, and the scenarios and users that are accepted, of both are taken together.
 
@@ -34,13 +43,16 @@ def gate_settings(config: Config, told: dict[str, Any]) -> GateSettings:
     return GateSettings(**values)
 
 
-def quarantines(config: Config, sides: Sequence[Recorded]) -> tuple[Quarantine, ...]:
+def quarantines(config: Config, sides: Sequence[Recorded], *, cell: str | None = None) -> tuple[Quarantine, ...]:
     """The quarantined steps of `[[tool.agentkit.quarantine]]`, all of which must hold today and exist.
+
+    `cell` (`scenario/variant`) leaves out those of others.
 
     Raises:
         UsageError: one cannot be read, has expired, or names no step of either side.
     """
     found = read_quarantines(list(config.quarantine), where=f"{FILE}: tool.agentkit.quarantine")
+    found = tuple(it for it in found if cell is None or it.step.rpartition("#")[0] == cell)
     known = {f"{cell.id}#{step}" for side in sides for cell in side.cells for step in cell.steps}
     return in_force(found, known, today=date.today())
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agentkit.cli.gating.calibration import Calibrated
-from agentkit.cli.gating.sides import Side
 from agentkit.errors import NotJudged, UsageError
-from agentkit.gate import GateSettings, GateVerdict, Matched, Quarantine, Recorded, corrected_rate, judge, match
+from agentkit.gate.judge_calibration import corrected_rate
+from agentkit.gate.pairs import Matched, match
+from agentkit.gate.project.calibration import Calibrated
+from agentkit.gate.project.sides import Side
+from agentkit.gate.quarantine import Quarantine
+from agentkit.gate.recorded import Recorded
 from agentkit.gate.safety import Own, own_steps
-from agentkit.gate.settings import Selectable, select
-from agentkit.gate.verdict import judge_criteria, steps_gone
+from agentkit.gate.settings import GateSettings, Selectable, select
+from agentkit.gate.verdict import GateVerdict, judge, judge_criteria, steps_gone
 from agentkit.gate.wording import percent
 from agentkit.measure import FAILED, PASSED
 
@@ -68,8 +71,8 @@ def blocking_settings(
     known: tuple[Selectable, ...] = (*every, *own_steps(base, candidate))
     blocking = replace(
         settings,
-        steps=tuple(it for it in settings.steps if _names(kept, it) or not _names(every, it)),
-        safety={it: limit for it, limit in settings.safety.items() if _names(safe, it) or not _names(known, it)},
+        steps=tuple(it for it in settings.steps if names(kept, it) or not names(every, it)),
+        safety={it: limit for it, limit in settings.safety.items() if names(safe, it) or not names(known, it)},
         compounded=settings.compounded and any(cell.steps for cell in kept),
         off_path=settings.off_path and any(cell.steps for cell in kept),
     )
@@ -172,7 +175,8 @@ def _mistrust(step: str, candidate: Side, calibrated: Calibrated | None) -> str 
     return calibrated.mistrust(step)
 
 
-def _names(cells: Sequence[Selectable], selector: str) -> bool:
+def names(cells: Sequence[Selectable], selector: str) -> bool:
+    """Whether a selector names a step of these."""
     return bool(_selected(cells, selector))
 
 

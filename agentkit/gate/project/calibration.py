@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import orjson
 
+from agentkit.config import Config
 from agentkit.errors import Problem, UsageError, near_match
-from agentkit.gate import Calibration, calibrate
-from agentkit.gate.judge_calibration import FEWEST_LABELS, Rate
+from agentkit.gate.judge_calibration import FEWEST_LABELS, Calibration, Rate, calibrate
 from agentkit.gate.wording import percent
 from agentkit.measure.graded import Floats
 
@@ -77,6 +77,13 @@ def labelled(step: str) -> str:
     """`scenario#step` of a `scenario/variant#step`."""
     place, _, name = step.rpartition("#")
     return f"{place.rpartition('/')[0]}#{name}"
+
+
+def project_calibration(config: Config, told: str | None = None) -> Calibrated | None:
+    """The judge's labels: the file that is named, or the project's where it is there. Raises UsageError."""
+    if told is None and not Path(config.gate.calibration).exists():
+        return None
+    return read_calibration(Path(told or config.gate.calibration))
 
 
 def write_calibration(found: Calibrated, file: Path) -> None:

@@ -1,0 +1,82 @@
+"""A side of a comparison: what one agent did, and what is known of it beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentkit.errors import NotJudged, UsageError
+from agentkit.gate.recorded import Recorded
+from agentkit.gate.rows import recorded, refuse_forks
+from agentkit.records import Run
+from agentkit.store import Store
+
+JUDGED_CHECK = "reply.judge"
+"""The check of a grade that an LLM judge gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one agent did, and what is known of it beside."""
+
+    recorded: Recorded
+    run: Run | None = None
+    """None where it comes from a file."""
+    judge: str | None = None
+    """The model that judged."""
+    judged: frozenset[str] = frozenset()
+    """Steps (`scenario/variant#step`) that a judge graded; a file does not know."""
+    judged_outcomes: frozenset[str] = frozenset()
+    """Outcome checks that a judge graded, named in the same way."""
+
+
+def read_run(store: Store, run: Run, *, unfinished: bool = False) -> Side:
+    """What a run of the store says."""
+    refuse_forks(run)
+    if not unfinished:
+        refuse_unfinished(store, run)
+    spent = {row.index: (row.cost, row.seconds) for row in store.expenses(run.id)}
+    found = recorded(run, store.grades(run.id), tags=tags_of(run), spent=spent)
+    if "import" in run.settings and found.cells and not any(cell.valid for cell in found.cells):
+        raise NotJudged(
+            f"run {run.id} was imported and has no graded trial; hold it against a scenario first: "
+            f"agentkit grade {run.id} --scenario …"
+        )
+    decided = store.decided_by(run.id, JUDGED_CHECK)
+    return Side(
+        found,
+        run,
+        judge_model(run),
+        frozenset(f"{scenario}/{variant}#{it}" for scenario, variant, kind, it in decided if kind == "step"),
+        frozenset(f"{scenario}/{variant}#{it}" for scenario, variant, kind, it in decided if kind == "outcome"),
+    )
+
+
+def refuse_unfinished(store: Store, run: Run) -> None:
+    """Raises NotJudged where trials are still to be played: what is missing may well differ from what is there."""
+    if run.status == "finished":
+        return
+    played = len(store.keys(run.id))
+    hint = "import it again" if "import" in run.settings else f"go on with: agentkit run --resume {run.id}"
+    raise NotJudged(f"run {run.id} is not finished ({run.status}): {played} of {run.planned} trials are played; {hint}")
+
+
+def judge_model(run: Run) -> str | None:
+    """The model that judged a run."""
+    told = run.settings.get("judge")
+    return str(told["model"]) if isinstance(told, Mapping) and told.get("model") else None
+
+
+def tags_of(run: Run) -> dict[str, tuple[str, ...]]:
+    """Tags of those scenarios that are still as the run played them; none where the files are gone."""
+    from agentkit.scenario import load
+
+    paths = run.settings.get("paths")
+    if not isinstance(paths, list):
+        return {}
+    try:
+        scenarios = load([Path(str(path)) for path in paths])
+    except UsageError:
+        return {}
+    return {it.id: tuple(it.scenario.tags) for it in scenarios if run.scenarios.get(it.id) == it.hash}
