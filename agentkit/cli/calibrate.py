@@ -113,7 +113,7 @@ class _Label:
     """One line, beside the grade that it is about."""
 
     def __init__(self, label: dict[str, Any], run: Any, trial: Any, grade: Any) -> None:
-        from agentkit.gate.project.sides import judge_model
+        from agentkit.gate.rows import judge_model
         from agentkit.records import Status
 
         self.key = (run.id, trial.index, grade.step)

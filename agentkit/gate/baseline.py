@@ -20,16 +20,16 @@ from agentkit.errors import Problem, UsageError, near_match
 from agentkit.gate.recorded import Key, Played, Recorded
 from agentkit.measure import FAILED, NOT_REACHED, PASSED, UNGRADED
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the file's form; raised with every change that an older agentkit cannot read."""
-_FIRST = 1
-"""Version 1 did not say who played the users."""
+_SINCE = {"users": 2, "judge": 3}
+"""Keys that older files do not have, and the version with which they came."""
 
 _SIGNS: Mapping[int, str] = {PASSED: "+", FAILED: "-", NOT_REACHED: ".", UNGRADED: "?"}
 _VALUES = {sign: value for value, sign in _SIGNS.items()}
 _UNKNOWN = "~"
 _INVALID = "!"
-_TOP = ("agent", "created_at", "run", "scenarios", "schema", "seed", "users", "versions")
+_TOP = ("agent", "created_at", "judge", "run", "scenarios", "schema", "seed", "users", "versions")
 _AGENT = ("deterministic", "hash", "name")
 _SCENARIO = ("hash", "tags", "variants")
 _VARIANT = ("skills", "steps", "trials")
@@ -72,6 +72,7 @@ def document(recorded: Recorded) -> dict[str, Any]:
         "versions": dict(recorded.versions),
         "scenarios": scenarios,
         "users": None if recorded.users is None else dict(recorded.users),
+        "judge": recorded.judge,
     }
 
 
@@ -118,10 +119,10 @@ class _Reader:
     def recorded(self, found: Any) -> Recorded:
         top = self.mapping(found, "")
         schema = top.get("schema")
-        if schema not in (_FIRST, SCHEMA) or isinstance(schema, bool):
+        if type(schema) is not int or not 1 <= schema <= SCHEMA:
             message = f"found {schema!r}, expected {SCHEMA}: write the baseline again with this version of agentkit"
             raise self.wrong("schema", message)
-        self.keys(top, "", tuple(name for name in _TOP if name != "users" or schema != _FIRST))
+        self.keys(top, "", tuple(name for name in _TOP if _SINCE.get(name, 1) <= schema))
         agent = self.mapping(top["agent"], "agent")
         self.keys(agent, "agent", _AGENT)
         scenarios = self.mapping(top["scenarios"], "scenarios")
@@ -151,6 +152,7 @@ class _Reader:
             },
             tags={name: self.texts(scenarios[name]["tags"], f"scenarios.{name}.tags") for name in sorted(scenarios)},
             users=self.users(top.get("users")),
+            judge=None if top.get("judge") is None else self.text(top["judge"], "judge"),
         )
 
     def users(self, found: Any) -> Mapping[str, str] | None:

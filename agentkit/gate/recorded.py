@@ -90,6 +90,8 @@ class Recorded:
     users: Mapping[str, str] | None = None
     """Simulated user to the hash of its definition; empty where the scenarios' own words were said, None where nobody
     wrote down who spoke."""
+    judge: str | None = None
+    """The model that judges rubrics; None where there was none, or nobody wrote it down."""
 
     @property
     def invalid(self) -> int:

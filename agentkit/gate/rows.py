@@ -55,6 +55,7 @@ def recorded(
         versions=dict(run.versions),
         tags={scenario: tuple((tags or {}).get(scenario, ())) for scenario, _ in sorted(gathered)},
         users=_users(run),
+        judge=judge_model(run),
     )
 
 
@@ -63,6 +64,12 @@ def refuse_forks(run: Run) -> None:
     counts for several variants, which are then not independent."""
     if run.settings.get("fork"):
         raise _forked(run)
+
+
+def judge_model(run: Run) -> str | None:
+    """The model that judged a run."""
+    told = run.settings.get("judge")
+    return str(told["model"]) if isinstance(told, Mapping) and told.get("model") else None
 
 
 def _forked(run: Run) -> UsageError:

@@ -15,6 +15,7 @@ from agentkit.play.regrade import Grader
 from agentkit.play.session import versions
 from agentkit.play.user import SCRIPTED
 from agentkit.records import GOLDEN, Run, RunId, Trial, TrialId, TrialKey
+from agentkit.redact import redact_mapping
 from agentkit.scenario import Loaded
 from agentkit.scenario.detours import parse_variant
 from agentkit.store import Store
@@ -102,7 +103,7 @@ async def regrade_run(
     aim = None if as_scenario is None else target(by_id, as_scenario)
     goals = {cell: _goal(cell, run, by_id, aim) for cell in cells}
     used = {scenario for scenario, _ in goals.values()}
-    new = _new_run(run, store, {id: by_id[id].hash for id in sorted(used)}, as_scenario)
+    new = _new_run(run, store, {id: by_id[id].hash for id in sorted(used)}, as_scenario, judge)
     store.create_run(replace(new, status="running"))
     status, tally = "interrupted", _Tally()
     grader = Grader(judge)
@@ -188,7 +189,7 @@ def _keyed(
         yield trial, key
 
 
-def _new_run(run: Run, store: Store, hashes: Mapping[str, str], as_scenario: str | None) -> Run:
+def _new_run(run: Run, store: Store, hashes: Mapping[str, str], as_scenario: str | None, judge: Judge | None) -> Run:
     """The run beside the recorded one, under the first free id that is derived from its."""
     origin = re.sub(r"^(regraded-\d+-)+", "", run.id)
     known = {known.id for known in store.runs(limit=2**31)}
@@ -199,6 +200,7 @@ def _new_run(run: Run, store: Store, hashes: Mapping[str, str], as_scenario: str
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         settings={
             **run.settings,
+            **({} if judge is None else {"judge": _judging(run, judge)}),
             "regraded_from": run.id,
             **({} if as_scenario is None else {"regraded_as": as_scenario}),
         },
@@ -206,6 +208,13 @@ def _new_run(run: Run, store: Store, hashes: Mapping[str, str], as_scenario: str
         scenarios=hashes,
         spent={},
     )
+
+
+def _judging(run: Run, judge: Judge) -> dict[str, object]:
+    """Who judges now, and how, in the place of the run's own judge."""
+    told = run.settings.get("judge")
+    same = dict(told) if isinstance(told, Mapping) and told.get("model") == judge.model.name else {}
+    return same | redact_mapping({"model": judge.model.name} | judge.sampling.model_dump(mode="json"))
 
 
 def _trial_id(run: RunId, trial: TrialId) -> TrialId:

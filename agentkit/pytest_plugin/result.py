@@ -129,7 +129,7 @@ def against(result: Result, baseline: Path) -> Judgement:
 
 
 def _side(result: Result) -> Side:
-    from agentkit.gate.project.sides import JUDGED_CHECK, Side, judge_model
+    from agentkit.gate.project.sides import JUDGED_CHECK, Side
 
     run = replace(result.run, scenarios={result.loaded.id: result.loaded.hash})
     steps, outcomes = (
@@ -139,7 +139,7 @@ def _side(result: Result) -> Side:
             [grade for trial in result.trials for grade in trial.outcome],
         )
     )
-    return Side(recorded(run, result.trials), run, judge_model(run), steps, outcomes)
+    return Side(recorded(run, result.trials), run, steps, outcomes)
 
 
 def _judged(result: Result, compare: Callable[[], Judgement]) -> Judgement:

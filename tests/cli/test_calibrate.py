@@ -62,6 +62,23 @@ def test_another_judge_or_step_is_not_covered(judged: Cli, tmp_path: Path) -> No
     assert "fool judged it, and wise is the judge that was calibrated" in done.stdout
 
 
+def test_a_baseline_that_another_judge_graded_is_advice(judged: Cli, tmp_path: Path) -> None:
+    label(tmp_path, 60)
+    judged("calibrate", "labels.jsonl")
+    record_run(tmp_path, "other", GOOD, judge="fool")
+    judged("baseline", "other", "-o", "other.json")
+    for base in ("other", "other.json"):
+        done = judged("gate", "bad", "--baseline", base, "--step", STEP)
+        assert done.returncode == 0, done.stdout
+        assert "fool judged it, and wise is the judge that was calibrated" in done.stdout
+    judged("baseline", "good", "-o", "same.json")
+    assert judged("gate", "bad", "--baseline", "same.json", "--step", STEP).returncode == 1
+    old = json.loads((tmp_path / "other.json").read_text())
+    del old["judge"]
+    (tmp_path / "old.json").write_text(json.dumps(old | {"schema": 2}))
+    assert judged("gate", "bad", "--baseline", "old.json", "--step", STEP).returncode == 1
+
+
 def test_fewer_than_fifty_labels_calibrate_nothing(judged: Cli, tmp_path: Path) -> None:
     label(tmp_path, 49)
     done = judged("calibrate", "labels.jsonl")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agentkit.store import Store
 from tests.cli.conftest import Cli
 
 RUN = ("run", "--agent", "scripted:1", "--detours", "none", "--trials", "3")
@@ -41,11 +42,11 @@ class Bench:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
-    def configure(self, project: Path, *lines: str) -> None:
+    def configure(self, project: Path, *lines: str, model: str = "wise") -> None:
         file = project / "pyproject.toml"
         before = file.read_text().partition("\n[tool.agentkit.judge]")[0]
         url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        told = ("[tool.agentkit.judge]", 'model = "wise"', f'base_url = "{url}"', "retry_for = 0", *lines)
+        told = ("[tool.agentkit.judge]", f'model = "{model}"', f'base_url = "{url}"', "retry_for = 0", *lines)
         file.write_text("\n".join((before, *told)) + "\n")
 
     def told(self) -> set[str]:
@@ -92,4 +93,18 @@ def test_what_it_said_is_found_again_by_the_way_in_which_the_run_asked(cli: Cli,
     assert "every grade is what it was" in done.stdout, done.stderr
     bench.configure(project, "temperature = 0.7", "extra_body = { seed = 3 }")
     assert cli("grade", "last", "--judge").returncode == 0
+    assert len(bench.asked) == many
+
+
+def test_a_run_graded_again_says_who_judged_it_then(cli: Cli, project: Path, bench: Bench) -> None:
+    bench.configure(project)
+    assert cli(*RUN).returncode == 0
+    bench.configure(project, "max_tokens = 90", model="stern")
+    assert cli("grade", "last", "--judge").returncode == 0
+    with Store.open(f"sqlite:///{project}/.agentkit/agentkit.db") as store:
+        again, first = store.runs(2)
+    assert first.settings["judge"]["model"] == "wise"
+    assert (again.settings["judge"]["model"], again.settings["judge"]["max_tokens"]) == ("stern", 90)
+    many = len(bench.asked)
+    assert "every grade is what it was" in cli("grade", "last").stdout
     assert len(bench.asked) == many

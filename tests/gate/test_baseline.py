@@ -41,7 +41,7 @@ def sample():
         invalid=((9, 0),),
     )
     found = record(golden, played([[1]], variant="french_poem", steps=("no_poem",)), tag="money")
-    return replace(found, users={"talker": "0123456789abcdef"})
+    return replace(found, users={"talker": "0123456789abcdef"}, judge="wise")
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_what_was_written_is_read(path):
         "versions",
         "tags",
         "users",
+        "judge",
     ):
         assert getattr(found, name) == getattr(expected, name)
     golden = next(cell for cell in found.cells if cell.variant == "golden")
@@ -103,9 +104,12 @@ def test_the_file_is_stable_and_has_one_line_a_trial(path, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.update(schema=3), "schema: found 3, expected 2: write the baseline again"),
-        (lambda c: c.update(schema=True), "schema: found True, expected 2"),
-        (lambda c: c.update(schema=1), "unknown key 'users'"),
+        (lambda c: c.update(schema=4), "schema: found 4, expected 3: write the baseline again"),
+        (lambda c: c.update(schema=True), "schema: found True, expected 3"),
+        (lambda c: c.update(schema=1), "unknown key 'judge'"),
+        (lambda c: c.update(schema=2), "unknown key 'judge'"),
+        (lambda c: c.pop("judge"), "the key 'judge' is required, and missing"),
+        (lambda c: c.update(judge=7), "judge: found 7, expected a text"),
         (lambda c: c.pop("users"), "the key 'users' is required, and missing"),
         (lambda c: c.update(users=["talker"]), "users: found ['talker'], expected a mapping"),
         (lambda c: c.update(users={"talker": 7}), "users.talker: found 7, expected a text"),
@@ -134,14 +138,22 @@ def test_a_mistake_is_named_with_its_field(path, change, said):
 
 def test_a_file_of_the_first_version_is_read_and_says_nothing_of_users(path):
     content = json.loads(path.read_text())
-    del content["users"]
+    del content["users"], content["judge"]
     path.write_text(json.dumps(content | {"schema": 1}))
     found = read_baseline(path)
-    assert found.users is None
+    assert (found.users, found.judge) == (None, None)
     assert [cell.keys for cell in found.cells] == [cell.keys for cell in sorted_by_key(sample())]
     write_baseline(found, path)
     assert json.loads(path.read_text())["users"] is None
     assert read_baseline(path).users is None
+
+
+def test_a_file_of_the_second_version_is_read_and_says_nothing_of_its_judge(path):
+    content = json.loads(path.read_text())
+    del content["judge"]
+    path.write_text(json.dumps(content | {"schema": 2}))
+    found = read_baseline(path)
+    assert (found.users, found.judge) == ({"talker": "0123456789abcdef"}, None)
 
 
 def sorted_by_key(found):

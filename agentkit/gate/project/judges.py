@@ -38,7 +38,8 @@ def advice(base: Side, candidate: Side, calibrated: Calibrated | None) -> Advice
     outcomes = base.judged_outcomes | candidate.judged_outcomes
     if not judged and not outcomes:
         return Advice()
-    told = {it: _mistrust(it, candidate, calibrated) for it in sorted(judged | outcomes)}
+    judges = [side.recorded.judge for side in (candidate, base)]
+    told = {it: _mistrust(it, judges, calibrated) for it in sorted(judged | outcomes)}
     untrusted = {it for it, why in told.items() if why is not None}
     notes = [f"advice only, since {why}" for why in dict.fromkeys(told.values()) if why is not None]
     if calibrated is not None:
@@ -166,12 +167,13 @@ def _judgements(side: Recorded, steps: Collection[str]) -> np.ndarray:
     return np.concatenate(found).astype(float) if found else np.zeros(0)
 
 
-def _mistrust(step: str, candidate: Side, calibrated: Calibrated | None) -> str | None:
-    """Why a step's judge may not block; None where it may."""
+def _mistrust(step: str, judges: Sequence[str | None], calibrated: Calibrated | None) -> str | None:
+    """Why a step's judges, those of both sides as far as they are known, may not block; None where they may."""
     if calibrated is None:
         return "an LLM judge graded it that was not calibrated (agentkit calibrate)"
-    if candidate.judge is not None and candidate.judge != calibrated.judge:
-        return f"{candidate.judge} judged it, and {calibrated.judge} is the judge that was calibrated"
+    for name in judges:
+        if name is not None and name != calibrated.judge:
+            return f"{name} judged it, and {calibrated.judge} is the judge that was calibrated"
     return calibrated.mistrust(step)
 
 

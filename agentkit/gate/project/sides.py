@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +22,6 @@ class Side:
     recorded: Recorded
     run: Run | None = None
     """None where it comes from a file."""
-    judge: str | None = None
-    """The model that judged."""
     judged: frozenset[str] = frozenset()
     """Steps (`scenario/variant#step`) that a judge graded; a file does not know."""
     judged_outcomes: frozenset[str] = frozenset()
@@ -47,7 +44,6 @@ def read_run(store: Store, run: Run, *, unfinished: bool = False) -> Side:
     return Side(
         found,
         run,
-        judge_model(run),
         frozenset(f"{scenario}/{variant}#{it}" for scenario, variant, kind, it in decided if kind == "step"),
         frozenset(f"{scenario}/{variant}#{it}" for scenario, variant, kind, it in decided if kind == "outcome"),
     )
@@ -60,12 +56,6 @@ def refuse_unfinished(store: Store, run: Run) -> None:
     played = len(store.keys(run.id))
     hint = "import it again" if "import" in run.settings else f"go on with: agentkit run --resume {run.id}"
     raise NotJudged(f"run {run.id} is not finished ({run.status}): {played} of {run.planned} trials are played; {hint}")
-
-
-def judge_model(run: Run) -> str | None:
-    """The model that judged a run."""
-    told = run.settings.get("judge")
-    return str(told["model"]) if isinstance(told, Mapping) and told.get("model") else None
 
 
 def tags_of(run: Run) -> dict[str, tuple[str, ...]]:
