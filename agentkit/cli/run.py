@@ -270,7 +270,7 @@ def _play(
 
     budget = Budget(limits.calls, limits.cost)
     with players(settings, scenarios, config, budget, store, replay_users=replay_users) as cast:
-        agent, judge, users = cast
+        agent, judge, users, _ = cast
         with asyncio.Runner() as runner:  # one event loop for both: a server behind a world belongs to its loop
             forks = _plan_forks(runner, settings, scenarios, agent)
             session = open_session(settings, scenarios, agent, store, forks, users=users)
@@ -291,7 +291,7 @@ def _resume(store: Store, ref: str, config: Config, limits: _HardLimits, replay_
     played = [loaded for loaded in load([Path(path) for path in settings.paths]) if loaded.id in run.scenarios]
     budget = Budget(limits.calls, limits.cost, spent=spent_totals(run.spent))
     with players(settings, played, config, budget, store, replay_users=replay_users) as cast:
-        agent, judge, users = cast
+        agent, judge, users, _ = cast
         with asyncio.Runner() as runner:
             forks = _plan_forks(runner, settings, played, agent)
             session = resume_session(run, played, agent, store, forks, users=users)

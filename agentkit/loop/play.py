@@ -97,13 +97,13 @@ class Runs:
         begin: Callable[[object, object], Session],
     ) -> Run:
         cast = players(settings, scenarios, self.config, budget, self.store, on_progress=self.tell)
-        with cast as (agent, judge, users), asyncio.Runner() as runner:
-            session = begin(agent, users)
+        with cast as playing, asyncio.Runner() as runner:
+            session = begin(playing.agent, playing.users)
             return runner.run(
                 play_session(
                     session,
-                    agent,
-                    judge=judge,
+                    playing.agent,
+                    judge=playing.judge,
                     budget=budget,
                     trace_folder=_TRACES / session.run.id,
                     listener=lambda _: None,

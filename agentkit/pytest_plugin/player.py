@@ -50,19 +50,36 @@ def player_of(config: pytest.Config) -> Player:
     return config.stash[PLAYER]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Open:
-    """What playing needs, opened once."""
+    """An agent with all that playing needs, opened once, and the run that its trials are recorded in."""
 
+    name: str
+    """The agent's."""
+    run: Run
     store: Any
     agent: Any
     setting: Any
     budget: Any
     concurrency: int
+    suites: frozenset[Path] | None
+    """Folders of the suites whose tools and policy the agent was made of; None: it takes them turn by turn."""
+    served: Any
+    """The server of the agent's model, where that is served here."""
+    played: int = 0
+    """Trials so far."""
+
+    def fits(self, name: str, loaded: Loaded) -> bool:
+        """Whether it is this agent, with the tools, policy and user of a scenario."""
+        from agentkit.play.user import user_name
+
+        made = self.suites is None or loaded.suite.folder.resolve() in self.suites
+        return self.name == name and made and user_name(loaded, None) in self.setting.users.known
 
 
 class Player:
-    """Plays items one after the other, and records all their trials in one run."""
+    """Plays items one after the other, and records an agent's trials in one run; in a further one where a later suite
+    needs an agent made of other tools, or other users."""
 
     def __init__(
         self,
@@ -94,9 +111,7 @@ class Player:
         self._loaded: dict[Path, tuple[Loaded, ...] | AgentkitError] = {}
         self._runner: asyncio.Runner | None = None
         self._stack = ExitStack()
-        self._open: dict[str, _Open] = {}
-        self._runs: dict[str, Run] = {}
-        self._index: dict[str, int] = {}
+        self._open: list[_Open] = []
 
     def announce(self, path: Path) -> None:
         """A file whose scenarios may be played: all are loaded together when the first is."""
@@ -137,8 +152,9 @@ class Player:
         name = agent or self.agent_name or loaded.scenario.agent
         if name is None:
             raise UsageError(f"{loaded.id} names no agent: say --agentkit-agent NAME")
-        played = self._play(name, loaded, variant, trials or self.trials, self.seed if seed is None else seed)
-        return Result(self._runs[name], loaded, variant, played)
+        opened = self._opened(name, loaded)
+        played = self._play(opened, loaded, variant, trials or self.trials, self.seed if seed is None else seed)
+        return Result(opened.run, loaded, variant, played)
 
     def without_place(self, path: Path, scenario: str | None, variant: str) -> str | None:
         """Why the scenario gives a detour of the catalogue no place; None where it does."""
@@ -158,23 +174,21 @@ class Player:
 
     def farewell(self) -> list[str]:
         """What to tell at the end of the session."""
-        return [f"agentkit: run {run.id} ({name}); see: agentkit show {run.id}" for name, run in self._runs.items()]
+        return [f"agentkit: run {it.run.id} ({it.name}); see: agentkit show {it.run.id}" for it in self._open]
 
     def close(self) -> None:
         """Stop what was started, and close the records."""
-        for name, run in self._runs.items():
-            opened = self._open[name]
+        for opened in self._open:
             from agentkit.play.spending import spent_record
 
             spent = spent_record(opened.budget.totals)
-            opened.store.update_run(run.id, status="finished", spent=spent, planned=self._index[name])
+            opened.store.update_run(opened.run.id, status="finished", spent=spent, planned=opened.played)
             self._asyncio().run(opened.agent.close())
             self._asyncio().run(opened.setting.users.close())
         self._stack.close()
         if self._runner is not None:
             self._runner.close()
             self._runner = None
-        self._open.clear()
 
     def _scenario(self, path: Path, scenario: str | None) -> Loaded:
         known = self.scenarios(path)
@@ -188,43 +202,52 @@ class Player:
             self._runner = asyncio.Runner()
         return self._runner
 
-    def _play(self, name: str, loaded: Loaded, variant: str, trials: int, seed: int) -> tuple[Trial, ...]:
+    def _play(self, opened: _Open, loaded: Loaded, variant: str, trials: int, seed: int) -> tuple[Trial, ...]:
         from agentkit.play.plan import Planned, plan
         from agentkit.play.runner import play_each
 
-        opened = self._opened(name, loaded)
-        first = self._index[name]
         planned = [
-            Planned(first + it.index, it.key)
+            Planned(opened.played + it.index, it.key)
             for it in plan([loaded], trials=trials, repeats=1, seed=seed, variants=[(loaded.id, variant)])
         ]
-        held = opened.store.keys(self._runs[name].id)
+        held = opened.store.keys(opened.run.id)
         missing = [it for it in planned if it.key not in held]
         setting = replace(opened.setting, seed=seed)
         played = self._asyncio().run(play_each(missing, {loaded.id: loaded}, setting, concurrency=opened.concurrency))
         opened.store.add_trials(played)
-        self._index[name] += len(missing)
-        again = [opened.store.trial(self._runs[name].id, held_id) for held_id in self._ids(opened, name, planned, held)]
+        opened.played += len(missing)
+        again = [opened.store.trial(opened.run.id, held_id) for held_id in self._ids(opened, planned, held)]
         return (*again, *played)
 
-    def _ids(self, opened: _Open, name: str, planned: Any, held: Any) -> list[str]:
+    def _ids(self, opened: _Open, planned: Any, held: Any) -> list[str]:
         """Ids of trials that an earlier item of this session has played."""
         wanted = {it.key for it in planned if it.key in held}
-        return [t.id for t in opened.store.trials(self._runs[name].id) if t.key in wanted] if wanted else []
+        return [t.id for t in opened.store.trials(opened.run.id) if t.key in wanted] if wanted else []
 
     def _opened(self, name: str, loaded: Loaded) -> _Open:
-        """The agent, ready to play; its run is recorded the first time."""
-        if name not in self._open:
-            self._open[name] = self._begin(name, loaded)
-            self._index[name] = 0
-        run = self._runs[name]
-        if run.scenarios.get(loaded.id) != loaded.hash:
-            self._runs[name] = replace(run, scenarios={**run.scenarios, loaded.id: loaded.hash})
-            self._open[name].store.update_run(run.id, status="running", spent={}, scenarios=self._runs[name].scenarios)
-        return self._open[name]
+        """The agent, ready to play the scenario; its run is recorded the first time."""
+        opened = next((it for it in self._open if it.fits(name, loaded)), None)
+        if opened is None:
+            opened = self._begin(name, loaded)
+            self._open.append(opened)
+        if opened.run.scenarios.get(loaded.id) != loaded.hash:
+            opened.run = replace(opened.run, scenarios={**opened.run.scenarios, loaded.id: loaded.hash})
+            opened.store.update_run(opened.run.id, status="running", spent={}, scenarios=opened.run.scenarios)
+        return opened
+
+    def _together(self, loaded: Loaded) -> list[Loaded]:
+        """What an agent is made ready for at once: all that was collected, as in `agentkit run`, where the scenario's
+        suite was; else what is loaded of that suite."""
+        every = [it for found in self._loaded.values() if isinstance(found, tuple) for it in found]
+        files = {file.resolve() for file in self._files}
+        collected = [it for it in every if it.file.resolve() in files]
+        suite = loaded.suite.folder.resolve()
+        if any(it.suite.folder.resolve() == suite for it in collected):
+            return [*collected, loaded]
+        return [it for it in every if it.suite.folder.resolve() == suite]
 
     def _begin(self, name: str, loaded: Loaded) -> _Open:
-        from agentkit.config import agent_settings, load_config
+        from agentkit.config import GraphAgent, agent_settings, load_config
         from agentkit.llm import Budget
         from agentkit.play.conversation import build_conversation
         from agentkit.play.session import RunSettings, open_session
@@ -235,7 +258,7 @@ class Player:
         from agentkit.tracing import Tracing
 
         config = load_config()
-        known = [it for loaded in self._loaded.values() if isinstance(loaded, tuple) for it in loaded]
+        known = self._together(loaded)
         settings = RunSettings(
             paths=(str(loaded.file),),
             users=chosen_users(known, None, config),
@@ -249,14 +272,17 @@ class Player:
         )
         store = self._stack.enter_context(Store.open(self._store_url or config.store))
         budget = Budget()
-        cast = players(settings, known, config, budget, store)
-        agent, judge, users = self._stack.enter_context(cast)
-        run = open_session(settings, [], agent, store, users=users).run
-        self._runs[name] = run
+        served = next((it.served for it in self._open if it.name == name), None)
+        cast = self._stack.enter_context(players(settings, known, config, budget, store, served=served))
+        run = open_session(settings, [], cast.agent, store, users=cast.users).run
         tracing = Tracing.open(run_id=run.id, folder=Path(".agentkit") / "traces" / run.id)
         self._stack.callback(tracing.close)
-        setting = Setting(run.id, agent, judge, config.limits, self.seed, tracing, build_conversation(), users)
-        return _Open(store, agent, setting, budget, settings.concurrency)
+        conversation = build_conversation()
+        setting = Setting(run.id, cast.agent, cast.judge, config.limits, self.seed, tracing, conversation, cast.users)
+        suites = None
+        if isinstance(settings.agent_settings, GraphAgent):  # its factory alone is given tools and policy beforehand
+            suites = frozenset(it.suite.folder.resolve() for it in known)
+        return _Open(name, run, store, cast.agent, setting, budget, settings.concurrency, suites, cast.served)
 
 
 def _load_alone(file: Path) -> tuple[Loaded, ...] | AgentkitError:

@@ -35,6 +35,8 @@ class Players(NamedTuple):
     agent: Agent
     judge: Judge | None
     users: Users
+    served: Endpoint | None = None
+    """The server of the agent's model, where that is served here."""
 
 
 @contextmanager
@@ -100,7 +102,7 @@ def players(
             recordings=store,
             replay=replay_users,
         )
-        yield Players(agent, judge, users)
+        yield Players(agent, judge, users, engines.agents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ class _Engines:
         """Hash of the base model that the agent is served with; None where it is served elsewhere."""
         self.computing: Mapping[str, str] = {}
         """How its server computes."""
+        self.agents: Endpoint | None = None
+        """Its server."""
 
     def model(self, asking: config.ChatAgent | config.LlmUser, engine: str, budget: Budget) -> ChatModel:
         """The model of the agent, with its adapters, or of a user."""
@@ -190,6 +194,7 @@ class _Engines:
             served = self._stack.enter_context(running)
         if is_agent:  # the first that asks
             self.weights, self.computing = content_hash(model.folder), served.computing
+            self.agents = served
         key = f"AGENTKIT_ENGINE_{len(self._running) + 1}_KEY"
         os.environ[key] = served.api_key
         self._stack.callback(os.environ.pop, key, None)

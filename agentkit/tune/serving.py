@@ -64,7 +64,7 @@ class Hall:
             Planned(place, TrialKey(it.scenario, it.variant, it.instance)) for place, it in enumerate(held_out)
         )
         budget = Budget()
-        with self._cast(settings, budget) as (agent, judge, users), asyncio.Runner() as runner:
+        with self._cast(settings, budget) as (agent, judge, users, _), asyncio.Runner() as runner:
             if resume is None:
                 session = new_session(settings, self.scenarios, agent, self.store, planned, users)
                 if (known := find_played(session)) is not None:
@@ -91,7 +91,7 @@ class Hall:
 
     def general(self, settings: RunSettings) -> tuple[GeneralAnswer, ...]:
         """The general prompts, asked of the agent's model without its role."""
-        with self._cast(settings, Budget()) as (agent, _, _):
+        with self._cast(settings, Budget()) as (agent, *_):
             assert isinstance(agent, ChatAgent)
             return asyncio.run(ask(agent.model, concurrency=_AT_ONCE))
 

@@ -159,6 +159,23 @@ async def test_how_the_agent_s_model_is_computed_is_recorded_and_makes_no_other_
     assert run.agent_hash == agent_hash(elsewhere)
 
 
+async def test_a_further_cast_may_take_the_server_that_is_up(
+    base: Path, engines: Engines, store: Store, tmp_path: Path
+) -> None:
+    settings = RunSettings(paths=(), agent="demo", agent_settings=agent_settings("demo", CONFIG), variants=(), trials=1)
+    with cast(store, "demo", tmp_path) as first:
+        with players(settings, (), CONFIG, Budget(), store, served=first.served) as further:
+            assert engines.running == 1
+            assert further.served == first.served
+            assert agent_hash(further.agent) == agent_hash(first.agent)
+            await further.agent.close()
+        assert engines.running == 1
+        await first.agent.close()
+    with cast(store, "remote", tmp_path) as elsewhere:
+        assert elsewhere.served is None
+        await elsewhere.agent.close()
+
+
 async def test_a_simulated_user_keeps_the_model_as_it_is(
     base: Path, adapter: AdapterFolder, engines: Engines, store: Store
 ) -> None:
