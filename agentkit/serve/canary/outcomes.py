@@ -13,6 +13,7 @@ from statistics import fmean
 
 from agentkit.records import Arm, ConversationId, FeedbackKind, ResponseId, Source
 from agentkit.serve.canary.blocks import Outcome
+from agentkit.serve.status import GONE, is_failed
 from agentkit.store import SeenExchange, SeenLabel
 
 GOOD = 0.5
@@ -83,19 +84,25 @@ def _judged(
 
 
 def answered(exchanges: Sequence[SeenExchange]) -> Outcomes:
-    """Whether conversations' requests were answered; what the caller itself did wrong (4xx) counts neither way."""
-    known = [it for it in exchanges if not 400 <= it.status < 500]
+    """Whether conversations' requests were answered, neither failed nor turned away for want of room (429); what the
+    caller itself did wrong or broke off (the other 4xx) counts neither way."""
+    known = [it for it in exchanges if it.status < 400 or is_failed(it.status)]
     return _of_requests(known, [not _failed(it) for it in known])
 
 
 def quick(exchanges: Sequence[SeenExchange], limit: float) -> Outcomes:
-    """Whether conversations' requests that were answered took `limit` seconds at most."""
-    known = [it for it in exchanges if it.status < 400 and not _failed(it)]
+    """Whether conversations' requests took `limit` seconds at most: those that were answered, and those whose caller
+    hung up after a longer wait. Who hung up sooner says nothing."""
+    known = [it for it in exchanges if _is_answer(it) or (it.status == GONE and it.latency > limit)]
     return _of_requests(known, [it.latency <= limit for it in known])
 
 
+def _is_answer(it: SeenExchange) -> bool:
+    return it.status < 400 and it.error is None
+
+
 def _failed(it: SeenExchange) -> bool:
-    return it.status >= 500 or it.error is not None
+    return is_failed(it.status) or it.error is not None
 
 
 def _of_requests(known: Sequence[SeenExchange], good: Sequence[bool]) -> Outcomes:

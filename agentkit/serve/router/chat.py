@@ -23,12 +23,13 @@ from agentkit.serve.router.guard import ABORT
 from agentkit.serve.router.hangup import UntilGone
 from agentkit.serve.router.limits import KeyUse
 from agentkit.serve.router.metrics import Metrics
-from agentkit.serve.router.objectives import GONE, Objectives
+from agentkit.serve.router.objectives import Objectives
 from agentkit.serve.router.parts import Parts, Resolving
 from agentkit.serve.router.recent import Recent
 from agentkit.serve.router.refused import Refused, failed
 from agentkit.serve.router.relay import Begun, Relay
 from agentkit.serve.router.sse import DONE, event
+from agentkit.serve.status import GONE
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 from agentkit.config import RouterSettings
 from agentkit.records import Exchange
+from agentkit.serve.status import GONE, is_failed
 
 _FEWEST = 20
 """Requests below which nothing is called a breach: one failure of three says little."""
 _SLICES = 60
-SHED = 429
-"""Status of what was turned away for want of room; a key that has used up its own limit never gets as far."""
 
 
 @dataclass(slots=True)
@@ -68,11 +67,6 @@ class Budget:
         return f"{self.name} {share:.2%} of {self.of} requests, objective {self.objective:.2%}"
 
 
-def is_failed(status: int) -> bool:
-    """Whether an answer of that status failed for a reason that is not the caller's."""
-    return status >= 500 or status == SHED
-
-
 def budgets(tally: Tally, settings: RouterSettings) -> tuple[Budget, Budget]:
     """Availability and latency; latency among what was answered at all."""
     return (
@@ -125,7 +119,3 @@ def breaches(exchanges: Iterable[Exchange], settings: RouterSettings) -> list[st
         failed = is_failed(it.status) or it.error is not None
         tally.count(failed=failed, slow=not failed and waited > settings.latency)
     return [str(it) for it in budgets(tally, settings) if it.breached]
-
-
-GONE = 499
-"""Status of an exchange whose caller hung up; nobody ever got it."""

@@ -154,9 +154,35 @@ def test_errors_throw_a_canary_out_without_any_judgement() -> None:
 
 
 def test_what_callers_do_wrong_is_nobodys_error() -> None:
-    exchanges = [seen(it.row, it.arm, status=429 if it.arm is Arm.CANARY else 200) for it in traffic(300)]
+    exchanges = [seen(it.row, it.arm, status=422 if it.arm is Arm.CANARY else 200) for it in traffic(300)]
     found = judge(WATCHED, exchanges, ())
     assert (found.criteria[1].canary.known, found.criteria[1].live.known) == (0, 150)
+    assert found.verdict is CanaryVerdict.GOING
+
+
+def test_a_canary_that_has_no_room_is_thrown_out() -> None:
+    exchanges = [seen(it.row, it.arm, status=429 if it.arm is Arm.CANARY else 200) for it in traffic(300)]
+    found = judge(WATCHED, exchanges, ())
+    assert (found.verdict, [it.alarm for it in found.criteria]) == (CanaryVerdict.ROLL_BACK, [False, True, False])
+    assert "requests answered: 0 of 150 beside 150 of 150" in found.sentence
+
+
+def hung_up(it: SeenExchange, after: float) -> SeenExchange:
+    return replace(it, status=499, error="the caller hung up", latency=after)
+
+
+def test_a_canary_that_hangs_until_its_callers_give_up_is_thrown_out() -> None:
+    exchanges = [hung_up(it, 30.0) if it.arm is Arm.CANARY else it for it in traffic(300)]
+    found = judge(WATCHED, exchanges, ())
+    assert (found.verdict, [it.alarm for it in found.criteria]) == (CanaryVerdict.ROLL_BACK, [False, False, True])
+    assert "requests quick enough: 0 of " in found.sentence
+    assert found.criteria[1].canary.known == 0, "nobody knows whether they would have been answered"
+
+
+def test_who_hangs_up_soon_says_nothing_of_how_quick_answers_are() -> None:
+    exchanges = [hung_up(it, 0.4) if it.arm is Arm.CANARY and it.row % 4 == 1 else it for it in traffic(300)]
+    found = judge(WATCHED, exchanges, (), CanarySettings(slow_seconds=0.6))
+    assert (found.criteria[2].canary.good, found.criteria[2].canary.known) == (75, 75)
     assert found.verdict is CanaryVerdict.GOING
 
 

@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from agentkit.config import RouterSettings
 from agentkit.records import Arm, ConversationId, Exchange, ResponseId
 from agentkit.serve.router import breaches
-from agentkit.serve.router.objectives import GONE, Objectives
+from agentkit.serve.router.objectives import Objectives
+from agentkit.serve.status import GONE
 from tests.serve.router.instant import Way
 from tests.serve.router.world import ADMIN, BASE, World, world
 
