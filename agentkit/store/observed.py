@@ -20,6 +20,8 @@ class SeenExchange:
     row: int
     """Order of recording."""
     id: ResponseId
+    at: str
+    """When it came in. RFC 3339, UTC, to the millisecond: texts compare as times do."""
     conversation: ConversationId
     revision: int
     arm: Arm
@@ -37,6 +39,8 @@ class SeenLabel:
 
     row: int
     """Order of recording: the order in which judgements came in."""
+    at: str
+    """When it was given; as in SeenExchange."""
     conversation: ConversationId
     response: ResponseId | None
     step: str
@@ -55,12 +59,14 @@ class Observed(Database):
         """Requests under these revisions in their order of recording; `*` is any agent or step, and `after` leaves out
         what has been read."""
         e = exchanges.c
-        columns = (e.exchange, e.id, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency)
+        columns = (
+            e.exchange, e.id, e.at, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency
+        )  # fmt: skip
         query = _of(select(*columns), revisions, agent, step).where(e.exchange > after).order_by(e.exchange)
         with self._transaction() as connection:
             return [
-                SeenExchange(row, ResponseId(id), ConversationId(conversation), revision, Arm(arm), *rest)
-                for row, id, conversation, revision, arm, *rest in connection.execute(query)
+                SeenExchange(row, ResponseId(id), at, ConversationId(conversation), revision, Arm(arm), *rest)
+                for row, id, at, conversation, revision, arm, *rest in connection.execute(query)
             ]
 
     def seen_labels(
@@ -69,13 +75,13 @@ class Observed(Database):
         """Judgements of all conversations with such a request, in the order in which they came in: of the step, of
         other steps, and of the whole."""
         f = feedback.c
-        columns = (f.feedback, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value)
+        columns = (f.feedback, f.at, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value)
         talks = _of(select(exchanges.c.conversation), revisions, agent, step)
         query = select(*columns).where(f.conversation.in_(talks), f.feedback > after).order_by(f.feedback)
         with self._transaction() as connection:
             return [
-                SeenLabel(row, ConversationId(talk), response, step, Source(source), by, FeedbackKind(kind), value)
-                for row, talk, response, step, source, by, kind, value in connection.execute(query)
+                SeenLabel(row, at, ConversationId(talk), response, step, Source(source), by, FeedbackKind(kind), value)
+                for row, at, talk, response, step, source, by, kind, value in connection.execute(query)
             ]
 
 

@@ -7,11 +7,11 @@ step: what is said or done later cannot change a bet that was settled. Rates are
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from agentkit.records import Arm, ConversationId, FeedbackKind, ResponseId, Source
+from agentkit.records import Arm, ConversationId, FeedbackKind, Source
 from agentkit.serve.canary.blocks import Outcome
 from agentkit.serve.status import GONE, is_failed
 from agentkit.store import SeenExchange, SeenLabel
@@ -28,6 +28,8 @@ class _Talk:
 
     revision: int
     arm: Arm
+    began: str
+    """When its first request at the step came in; RFC 3339, UTC."""
     steps: set[str] = field(default_factory=set)
     said: dict[bool, dict[Source, dict[str, float]]] = field(default_factory=dict)
     """About the step itself or about the whole → source → who → the last value."""
@@ -47,34 +49,37 @@ def graded(exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Ou
     A judgement counts that is of a response at the step, of the step by name, or of the whole conversation; those of
     the step go before those of the whole.
     """
-    talks, here = _talks(exchanges)
 
     def special(label: SeenLabel, talk: _Talk) -> bool | None:
-        if label.response in here or (bool(label.step) and label.step in talk.steps):
+        if label.response is not None or (bool(label.step) and label.step in talk.steps):
             return True
-        return False if label.response is None and not label.step else None
+        return None if label.step else False
 
-    return _judged(talks, labels, special)
+    return _judged(exchanges, labels, special)
 
 
 def graded_at(step: str, exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Outcomes:
     """Conversations of which somebody judged this one step: by its name, or a response that was asked for at it."""
-    talks, _ = _talks(exchanges)
     here = {it.id for it in exchanges if it.step == step}
-    return _judged(talks, labels, lambda label, _: True if label.step == step or label.response in here else None)
+    return _judged(exchanges, labels, lambda label, _: True if label.step == step or label.response in here else None)
 
 
 def _judged(
-    talks: Mapping[ConversationId, _Talk],
+    exchanges: Sequence[SeenExchange],
     labels: Sequence[SeenLabel],
     special: Callable[[SeenLabel, _Talk], bool | None],
 ) -> Outcomes:
     """`special` says whether a judgement is of the step (True) or of the whole conversation; None where it is of
-    something else."""
-    first: list[Outcome] = []
+    something else. What is of an earlier answer, or was said before the conversation came here, says nothing of who
+    answers it now."""
+    talks, first = _talks(exchanges), list[Outcome]()
+    here = {it.id for it in exchanges}
     for label in labels:
         talk, value = talks.get(label.conversation), _value(label)
-        if talk is None or value is None or (own := special(label, talk)) is None:
+        if talk is None or value is None:
+            continue
+        is_here = label.at >= talk.began if label.response is None else label.response in here
+        if not is_here or (own := special(label, talk)) is None:
             continue
         if not talk.said:
             first.append(Outcome(talk.revision, talk.arm, value >= GOOD))
@@ -115,11 +120,11 @@ def _of_requests(known: Sequence[SeenExchange], good: Sequence[bool]) -> Outcome
     return Outcomes(tuple(first.values()), tuple(now))
 
 
-def _talks(exchanges: Sequence[SeenExchange]) -> tuple[dict[ConversationId, _Talk], set[ResponseId]]:
+def _talks(exchanges: Sequence[SeenExchange]) -> dict[ConversationId, _Talk]:
     talks: dict[ConversationId, _Talk] = {}
     for it in exchanges:
-        talks.setdefault(it.conversation, _Talk(it.revision, it.arm)).steps.add(it.step)
-    return talks, {it.id for it in exchanges}
+        talks.setdefault(it.conversation, _Talk(it.revision, it.arm, it.at)).steps.add(it.step)
+    return talks
 
 
 def _value(label: SeenLabel) -> float | None:

@@ -20,11 +20,14 @@ from tests.bench.canary import World, many
 
 WATCHED = Watched("till", "refund", Target(TargetKind.ADAPTER, "a"), "2025-01-01T00:00:00.000+00:00", {2: 0.5})
 
+NOON, BEFORE = "2025-01-01T12:00:00.000+00:00", "2025-01-01T11:59:59.999+00:00"
+
 
 def seen(row: int, arm: Arm, conversation: str = "", **changes: object) -> SeenExchange:
     values: dict[str, object] = {
         "row": row,
         "id": ResponseId(f"r{row}"),
+        "at": NOON,
         "conversation": ConversationId(conversation or f"c{row}"),
         "revision": 2,
         "arm": arm,
@@ -40,6 +43,7 @@ def seen(row: int, arm: Arm, conversation: str = "", **changes: object) -> SeenE
 def label(row: int, of: SeenExchange, value: float | None, **changes: object) -> SeenLabel:
     values: dict[str, object] = {
         "row": row,
+        "at": NOON,
         "conversation": of.conversation,
         "response": of.id,
         "step": "",
@@ -109,6 +113,8 @@ def test_what_is_said_of_the_step() -> None:
     assert found(label(1, there, 1, response=None, step="refund")) == [True]
     assert found(label(1, there, None, kind=FeedbackKind.CORRECTION)) == [False]
     assert found(label(1, other, 0)) == [], "of another response"
+    assert found(label(1, there, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
+    assert found(label(1, there, 0, response=None, step="refund", at=BEFORE)) == []
     assert found(label(1, there, 0, response=None, step="greet")) == []
     assert found(label(1, there, 0, response=None)) == [], "of the whole conversation"
     assert found(label(1, strange, 0)) == []
@@ -222,6 +228,10 @@ def test_which_judgements_count() -> None:
     assert found(label(1, here, None, kind=FeedbackKind.COMMENT)) == []
     assert found(label(1, here, 0, response=None, step="greet")) == []
     assert found(label(1, here, 0, response="elsewhere")) == []
+    assert found(label(1, here, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
+    for name in ("refund", ""):
+        assert found(label(1, here, 0, response=None, step=name, at=BEFORE)) == [], "said before it was there"
+    assert found(label(1, here, 0, at=BEFORE)) == canary_bad, "clocks differ, and it names the response"
     assert found(label(1, strange, 0)) == []
     assert found(label(1, here, 0.6, kind=FeedbackKind.SCORE)) == [(Arm.CANARY, True)]
     whole, step = label(1, here, 1, response=None), label(2, here, 0)

@@ -13,7 +13,7 @@ from agentkit.records import AdapterState, Arm, ConversationId, Route, Target, T
 from agentkit.serve.canary import CanaryVerdict, watched
 from agentkit.serve.routes import CanaryWatch, Refused, RouteTable, newest, promote, set_canary, set_live
 from agentkit.store import Store
-from tests.serve.canary.traffic import add_labels, play, thumb
+from tests.serve.canary.traffic import AT, add_labels, exchange, play, thumb
 from tests.serve.routes.conftest import BASE, CLOUD, A, B, state
 from tests.store.records import make_adapter
 
@@ -120,6 +120,22 @@ def test_only_its_own_step_counts(store: Store, table: RouteTable) -> None:
     assert made.why.startswith("refund-v2-77aa is worse than base")
     assert watch.judgements["till", "refund"].feedback.canary.known == 0
     assert next(it for it in made.routes if it.step == "refund").canary == A
+
+
+def test_what_was_answered_before_the_canary_is_not_judged_as_its_own(store: Store, table: RouteTable) -> None:
+    """A conversation that another revision began, and that the canary went on with."""
+    early = exchange("c", at="2025-05-31T12:00:00.000+00:00", revision=1, arm=Arm.LIVE, target=BASE)
+    canary(store)
+    late = exchange("c", revision=2, arm=Arm.CANARY, target=A)
+    store.add_exchanges([early, late])
+    said = {"conversation": early.conversation, "response": None, "at": early.at}
+    add_labels(store, [thumb(early, False, step="refund", at=AT), thumb(late, False, **said)])
+    watch = CanaryWatch(store, table)
+    watch.look_once()
+    assert watch.judgements["till", "refund"].feedback.canary.known == 0
+    add_labels(store, [thumb(late, False)])
+    watch.look_once()
+    assert watch.judgements["till", "refund"].feedback.canary.known == 1
 
 
 def test_a_canary_beside_another_live_target_begins_anew(store: Store, table: RouteTable) -> None:
