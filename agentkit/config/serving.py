@@ -84,7 +84,7 @@ class RouterSettings(Settings):
     in_flight: Annotated[int, Field(ge=1)] = 64
     """Requests at one upstream at the same time; further ones queue here."""
     queue: Annotated[int, Field(ge=0)] = 1000
-    """Requests that may wait; further ones are turned away with 429."""
+    """Requests that may wait for one target; further ones are turned away with 429."""
     queue_time: Annotated[float, Field(ge=0)] = 10.0
     """Seconds that a request may wait for an upstream that has room."""
     load_time: Annotated[float, Field(ge=0)] = 30.0

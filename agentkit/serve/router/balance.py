@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -36,7 +39,6 @@ class Health:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    target: Target
     avoid: Collection[str]
     given: asyncio.Future[Lease] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -69,7 +71,8 @@ class Balance:
 
     An upstream that failed several times in a row is left alone for a while that doubles each time, and then tried with
     one request; but never more than half of those that serve a target. Where all that could answer are busy, or none is
-    there just now, a request waits: first come, first served.
+    there just now, a request waits: first come, first served. Each target has a line of its own, so that one without
+    room keeps nobody from another; those that share an upstream are served in the order they came.
     """
 
     def __init__(
@@ -85,15 +88,17 @@ class Balance:
         self._using = using
         self._now = now
         self._health: dict[str, Health] = {}
-        self._waiting: list[_Waiting] = []
+        self._lines: dict[Target, OrderedDict[int, _Waiting]] = {}
+        """Target → those that wait for it, by when they came; no line is empty."""
+        self._came = count()
         self._looking: asyncio.Task[None] | None = None
         self.ejections = 0
         self.sheds = 0
 
     @property
     def waiting(self) -> int:
-        """Requests in line."""
-        return len(self._waiting)
+        """Requests in all lines."""
+        return sum(map(len, self._lines.values()))
 
     def health(self, name: str) -> Health:
         """What is known of an upstream, by its name."""
@@ -104,7 +109,7 @@ class Balance:
 
         Raises Refused: 429 where the line is too long or does not move, 503 where nothing serves the target.
         """
-        found = None if self._waiting else self._pick(target, avoid)
+        found = None if target in self._lines else self._pick(target, avoid)
         return found or await self._wait(target, avoid)
 
     def give_back(self, upstream: Upstream, *, ok: bool | None) -> None:
@@ -158,11 +163,11 @@ class Balance:
     async def _wait(self, target: Target, avoid: Collection[str]) -> Lease:
         if not self._upstreams.known(target):
             raise failed(503, "no_such_target", f"the route leads to {str(target)!r}, which is not there")
-        if len(self._waiting) >= self._settings.queue:
+        if (ahead := len(self._lines.get(target, ()))) >= self._settings.queue:
             self.sheds += 1
-            raise shed(f"{len(self._waiting)} requests are waiting already", self._settings.queue_time / 2)
-        waiting = _Waiting(target, avoid)
-        self._waiting.append(waiting)
+            raise shed(f"{ahead} requests are waiting already", self._settings.queue_time / 2)
+        came, waiting = next(self._came), _Waiting(avoid)
+        self._lines.setdefault(target, OrderedDict())[came] = waiting
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -177,8 +182,7 @@ class Balance:
                 waiting.given.result().__exit__(None, None, None)
             raise
         finally:
-            if waiting in self._waiting:
-                self._waiting.remove(waiting)
+            self._leave(target, came)
 
     def _patience(self, target: Target) -> float:
         """Seconds to wait: longer where nothing serves the target yet, because it is only just being loaded."""
@@ -193,21 +197,31 @@ class Balance:
 
     def _hand_out(self) -> None:
         """Give whoever waits what there is, in the order they came."""
-        if not self._waiting:
+        if not self._lines:
             return
-        full, left = set[Target](), list[_Waiting]()
-        for waiting in self._waiting:
-            if waiting.given.done():
-                continue
-            found = None if waiting.target in full else self._pick(waiting.target, waiting.avoid)
-            if found is None:
-                full.add(waiting.target)
-                left.append(waiting)
-            else:
+        heads = [(next(iter(line)), target) for target, line in self._lines.items()]
+        heapify(heads)
+        while heads:
+            came, target = heappop(heads)
+            line = self._lines[target]
+            waiting = line[came]
+            if not waiting.given.done():  # else it has just given up
+                found = self._pick(target, waiting.avoid)
+                if found is None:
+                    continue  # and so there is none for those behind it
                 waiting.given.set_result(found)
-        self._waiting = left
+            self._leave(target, came)
+            if line:
+                heappush(heads, (next(iter(line)), target))
+
+    def _leave(self, target: Target, came: int) -> None:
+        """Nothing changes where it is out of the line already."""
+        if line := self._lines.get(target):
+            line.pop(came, None)
+            if not line:
+                del self._lines[target]
 
     async def _look(self) -> None:
-        while self._waiting:
+        while self._lines:
             await asyncio.sleep(_LOOK_AGAIN)
             self._hand_out()

@@ -125,6 +125,44 @@ async def test_a_line_is_served_in_order() -> None:
     assert it.health("r0").in_flight == 0
 
 
+async def test_a_line_holds_up_nobody_who_wants_something_else() -> None:
+    it = balance(1, queue=1, queue_time=60)
+    absent = asyncio.create_task(it.lease(CLOSED, ()))
+    await asyncio.sleep(0)
+    with pytest.raises(Refused, match="1 requests are waiting already"):
+        await it.lease(CLOSED, ())
+    async with asyncio.timeout(10):
+        leases = [await it.lease(BASE, ()) for _ in range(RouterSettings().in_flight)]
+    full = asyncio.create_task(it.lease(BASE, ()))
+    await asyncio.sleep(0)
+    assert it.waiting == 2, "each line has an end of its own"
+    await end(leases[0])
+    assert (await full).upstream.name == "r0"
+    assert (it.waiting, it.sheds) == (1, 1)
+    absent.cancel()
+    await asyncio.gather(absent, return_exceptions=True)
+    assert it.waiting == 0
+
+
+async def test_those_that_want_one_upstream_for_different_targets_get_it_in_order() -> None:
+    it = balance(1, in_flight=1)
+    first, order = await it.lease(BASE, ()), list[int]()
+
+    async def ask(number: int) -> None:
+        with await it.lease((BASE, ADAPTER, ADAPTER)[number % 3], ()):
+            order.append(number)
+
+    waiting = []
+    for number in range(9):
+        waiting.append(asyncio.create_task(ask(number)))
+        await asyncio.sleep(0)
+    waiting[4].cancel()
+    await end(first)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert order == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert (it.waiting, it.health("r0").in_flight) == (0, 0)
+
+
 async def test_a_line_has_an_end() -> None:
     it = balance(1, in_flight=1, queue=2, queue_time=60)
     first = await it.lease(BASE, ())
