@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -55,7 +56,8 @@ class KeyRing:
     A key that is not known is looked for once more before it is refused, but that is not oftener than every `pause`
     seconds for all such keys together, so that guessing costs time and the database nothing. Which key is asked for is
     decided by its hash alone: how long the comparison takes tells nothing of a key. Where the store cannot be read, the
-    keys that were known stay good.
+    keys that were known stay good: with those, a reading is waited for until it has taken `brief` seconds, with others
+    until it has taken `long`. Readings have a thread of their own, so that they wait for no other work.
     """
 
     def __init__(
@@ -64,24 +66,37 @@ class KeyRing:
         *,
         every: float = 1.0,
         pause: float = 0.25,
+        brief: float = 1.0,
+        long: float = 5.0,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rows = rows
         self._every = every
         self._pause = pause
+        self._brief = brief
+        self._long = long
         self._now = now
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentkit-keys")
         self._known = self._read()
         self._read_at = now()
         self._reading: asyncio.Task[None] | None = None
+        self._begun = self._read_at
+        """When `_reading` began."""
 
     async def find(self, secret: str) -> ApiKey | None:
-        """The key, or None where it is unknown or revoked."""
+        """The key, or None where it is unknown or revoked.
+
+        Raises TimeoutError where it is not known, and the store does not answer.
+        """
         if len(secret) > LONGEST:
             return None
         wanted = digest(secret)
         age = self._now() - self._read_at
-        if age > 2 * self._every or wanted not in self._known:
-            await asyncio.shield(self._refresh(max(0.0, self._pause - age)))
+        if wanted not in self._known:
+            if not await self._is_read(self._refresh(max(0.0, self._pause - age)), self._long):
+                raise TimeoutError("the store does not say which keys are good")
+        elif age > 2 * self._every:
+            await self._is_read(self._refresh(0.0), self._brief)
         elif age > self._every:
             self._refresh(0.0)
         found = self._known.get(wanted)
@@ -91,12 +106,23 @@ class KeyRing:
         """Read the keys again off the loop, after so many seconds; one such task serves all who wait for it."""
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._reread(pause))
+            self._begun = self._now()
         return self._reading
+
+    async def _is_read(self, reading: asyncio.Task[None], most: float) -> bool:
+        """Whether a reading is over, once it is or has taken so many seconds."""
+        await asyncio.wait((reading,), timeout=max(0.0, most - (self._now() - self._begun)))
+        if reading.done():
+            reading.result()
+        return reading.done()
 
     async def _reread(self, pause: float) -> None:
         await asyncio.sleep(pause)
         try:
-            self._known = await asyncio.to_thread(self._read)
+            known = asyncio.get_running_loop().run_in_executor(self._thread, self._read)
+            if not (await asyncio.wait((known,), timeout=self._brief))[0]:
+                _LOG.warning("the store does not say which keys are good, those that were known stay so until it does")
+            self._known = await known
         except AgentkitError as error:
             _LOG.warning("the keys cannot be read again, those that were known stay good: %s", error)
         finally:

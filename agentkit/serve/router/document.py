@@ -50,7 +50,7 @@ _WHY: Final = {
     431: "The headers are too long.",
     500: "The router failed.",
     502: "The model server failed.",
-    503: "Nothing that could answer is up.",
+    503: "Nothing that could answer is up, or the store does not say whether the key is good.",
     504: "The model server took too long.",
 }
 
@@ -129,27 +129,27 @@ CHAT: Final[dict[str, Any]] = {
 MODELS: Final[dict[str, Any]] = {
     "summary": "The agents and steps that have routes.",
     "openapi_extra": _KEYED,
-    "responses": _answers(_OBJECT, 401, 403),
+    "responses": _answers(_OBJECT, 401, 403, 503),
 }
 MODEL: Final[dict[str, Any]] = {
     "summary": "One of them.",
     "openapi_extra": _KEYED,
-    "responses": _answers(_OBJECT, 401, 403, 404),
+    "responses": _answers(_OBJECT, 401, 403, 404, 503),
 }
 FEEDBACK: Final[dict[str, Any]] = {
     "summary": "A judgement of a response, a step or a conversation.",
     "openapi_extra": _takes(_OBJECT),
-    "responses": _answers(_OBJECT, *_READ, 404, 409, 422, 429),
+    "responses": _answers(_OBJECT, *_READ, 404, 409, 422, 429, 503),
 }
 ROUTES: Final[dict[str, Any]] = {
     "summary": "The route table (admins).",
     "openapi_extra": _KEYED,
-    "responses": _answers(_OBJECT, 401, 403),
+    "responses": _answers(_OBJECT, 401, 403, 503),
 }
 CHANGE: Final[dict[str, Any]] = {
     "summary": "Change the route table (admins).",
     "openapi_extra": _takes(_CHANGE),
-    "responses": _answers(_OBJECT, *_READ, 404, 409),
+    "responses": _answers(_OBJECT, *_READ, 404, 409, 503),
 }
 METRICS: Final[dict[str, Any]] = {
     "summary": "Prometheus metrics.",

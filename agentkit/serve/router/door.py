@@ -10,7 +10,7 @@ from starlette.types import Scope
 from agentkit.records import ApiKey
 from agentkit.serve.keys import KeyRing
 from agentkit.serve.router.body import header
-from agentkit.serve.router.refused import Refused, unauthorised
+from agentkit.serve.router.refused import Refused, failed, unauthorised
 
 ANYBODY: Final = ApiKey("anybody", "", "")
 """Who asks where no key is wanted; never an admin."""
@@ -27,7 +27,10 @@ class KeyDoor:
         kind, _, secret = (header(scope, b"authorization") or b"").partition(b" ")
         if kind.lower() != b"bearer" or not secret:
             raise unauthorised()
-        found = await self.ring.find(secret.strip().decode("latin-1"))
+        try:
+            found = await self.ring.find(secret.strip().decode("latin-1"))
+        except TimeoutError as error:
+            raise failed(503, "keys_unread", str(error)) from None
         if found is None:
             raise unauthorised()
         return found
@@ -49,7 +52,10 @@ class OpenDoor:
         if name not in _LOOPBACK:
             raise Refused(403, "wrong_host", "without keys, only 127.0.0.1 and localhost are answered", close=True)
         secret = (header(scope, b"authorization") or b"").partition(b" ")[2]
-        found = await self.ring.find(secret.strip().decode("latin-1")) if secret else None
+        try:
+            found = await self.ring.find(secret.strip().decode("latin-1")) if secret else None
+        except TimeoutError:
+            return ANYBODY
         return found or ANYBODY
 
 

@@ -48,7 +48,7 @@ class Door(Protocol):
     """Knows who asks."""
 
     async def admit(self, scope: Scope) -> ApiKey:
-        """Whose request it is. Raises Refused (401)."""
+        """Whose request it is. Raises Refused (401, or 503 where the store does not say)."""
 
 
 Admin = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from agentkit.records import ApiKey, KeyLimits
 from agentkit.serve.keys import KeyRing, digest
-from agentkit.serve.router import OpenDoor
+from agentkit.serve.router import KeyDoor, OpenDoor
 from agentkit.serve.router.limits import KeyUse
 from agentkit.serve.router.refused import Refused
 from tests.serve.router.instant import Way
@@ -93,6 +94,71 @@ async def test_a_store_in_trouble_shuts_nobody_out(caplog: pytest.LogCaptureFixt
     found = await ring.find(KEY)
     assert found is not None
     assert "the disk is gone" in caplog.text
+
+
+class Hanging(FakeKeys):
+    """A store that answers when it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def api_keys(self) -> list[ApiKey]:
+        self.go_on.wait()
+        return super().api_keys()
+
+
+async def test_a_store_that_hangs_is_waited_for_once_and_not_for_long(caplog: pytest.LogCaptureFixture) -> None:
+    keys, now = Hanging(), [0.0]
+    ring = KeyRing(keys, pause=0.0, brief=0.01, long=0.02, now=lambda: now[0])
+    keys.go_on.clear()
+    try:
+        async with asyncio.timeout(10):
+            for now[0] in (10.0, 20.0):
+                assert await ring.find(KEY) is not None
+                with pytest.raises(TimeoutError, match="does not say which keys are good"):
+                    await ring.find("sk-agentkit-new")
+                with pytest.raises(Refused) as refused:
+                    await KeyDoor(ring).admit({"headers": [(b"authorization", b"Bearer sk-agentkit-new")]})
+                assert (refused.value.status, refused.value.code) == (503, "keys_unread")
+    finally:
+        keys.rows[0] = replace(keys.rows[0], revoked_at="2026-01-01T00:00:00Z")
+        keys.rows.append(ApiKey("dave", digest("sk-agentkit-new"), ""))
+        keys.go_on.set()
+    assert ring._reading is not None
+    await ring._reading
+    assert caplog.text.count("those that were known stay so") == 1
+    ring._long = 10.0
+    assert await ring.find("sk-agentkit-new") is not None
+    assert await ring.find(KEY) is None, "revoked"
+
+
+async def test_keys_are_read_while_all_other_threads_are_busy() -> None:
+    keys, busy, loop = FakeKeys(), threading.Event(), asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    waiting = loop.run_in_executor(None, busy.wait)
+    ring = KeyRing(keys, pause=0.0)
+    keys.rows.append(ApiKey("dave", digest("sk-agentkit-new"), ""))
+    try:
+        async with asyncio.timeout(10):
+            assert await ring.find("sk-agentkit-new") is not None
+    finally:
+        busy.set()
+        await waiting
+
+
+def test_a_store_that_hangs_stops_no_request_but_of_unknown_keys() -> None:
+    keys = Hanging()
+    with world(parts={"door": KeyDoor(KeyRing(keys, brief=0.01, long=0.05))}) as it:
+        keys.go_on.clear()
+        try:
+            answer = it.chat("sk-agentkit-new")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "keys_unread")
+            it.router.parts.door.ring._read_at -= 10  # type: ignore[attr-defined]
+            assert it.chat(KEY).status_code == 200
+        finally:
+            keys.go_on.set()
 
 
 def test_a_key_has_its_limits() -> None:
