@@ -191,7 +191,7 @@ def _parts(
         tracing=tracing,
         pseudonym=partial(pseudonym, folder=config.collect.folder),
         using=fleet.using,
-        admin=admin_of(store, elsewhere, table.refresh),
+        admin=admin_of(store, elsewhere, config.serve.canary, table.refresh),
         feedback=feedback_of(store),
         open_metrics=options.open_metrics,
     )

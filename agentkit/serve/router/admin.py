@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from agentkit.config.serving import CanarySettings
 from agentkit.errors import StoreError, UsageError, near_match
 from agentkit.records import ANY, Revision
 from agentkit.serve import routes
@@ -18,13 +19,13 @@ ACTIONS = ("canary", "end_canary", "promote", "rollback", "set")
 _MEMBERS = ("action", "agent", "step", "target", "share", "why", "repin", "expected")
 
 
-def admin_of(store: Store, upstreams: Collection[str], changed: Callable[[], None]) -> Admin:
-    """What admins may do to the routes of a store. `upstreams`: names of the configuration; `changed` is called after
-    each change."""
+def admin_of(store: Store, upstreams: Collection[str], canary: CanarySettings, changed: Callable[[], None]) -> Admin:
+    """What admins may do to the routes of a store. `upstreams`: names of the configuration; `canary`: when one is clean
+    enough to be promoted; `changed` is called after each change."""
 
     def change(key: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
-            made = _change(store, upstreams, key, body)
+            made = _change(store, upstreams, canary, key, body)
         except routes.Refused as error:
             raise Refused(409, "not_borne_out", str(error)) from None
         except StoreError as error:
@@ -37,7 +38,9 @@ def admin_of(store: Store, upstreams: Collection[str], changed: Callable[[], Non
     return change
 
 
-def _change(store: Store, upstreams: Collection[str], key: str, body: Mapping[str, Any]) -> Revision:
+def _change(
+    store: Store, upstreams: Collection[str], canary: CanarySettings, key: str, body: Mapping[str, Any]
+) -> Revision:
     for member in body:
         if member not in _MEMBERS:
             raise bad(shown(member), "an unknown member", f"one of {', '.join(_MEMBERS)}")
@@ -49,7 +52,7 @@ def _change(store: Store, upstreams: Collection[str], key: str, body: Mapping[st
         raise bad("action", shown(action), f"one of {', '.join(ACTIONS)}{near_match(action, ACTIONS)}")
     agent, step = _name(body, "agent"), _name(body, "step")
     if action == "promote":
-        return routes.promote(store, agent, step, **said)
+        return routes.promote(store, agent, step, settings=canary, **said)
     if action == "end_canary":
         return routes.end_canary(store, agent, step, repin=_flag(body, "repin"), **said)
     target = routes.parse_target(store, _text(body, "target"), upstreams)

@@ -11,6 +11,7 @@ from typing import Any
 from agentkit.collect.capture import Capture
 from agentkit.collect.pseudonym import pseudonym
 from agentkit.config import CollectSettings
+from agentkit.config.serving import CanarySettings
 from agentkit.records import ResponseId
 from agentkit.serve.keys import KeyRing, new_key
 from agentkit.serve.router import KeyDoor
@@ -43,8 +44,8 @@ class Real:
 
 
 @contextmanager
-def real_world(folder: Path, **more: Any) -> Iterator[Real]:
-    collect = CollectSettings(folder=str(folder / "collect"))
+def real_world(folder: Path, *, canary: CanarySettings | None = None, **more: Any) -> Iterator[Real]:
+    collect = CollectSettings(folder=str(folder / "collect"), retention_days=None)
     with Store.open(f"sqlite:///{folder}/store.db") as store:
         keys = {}
         for name in ("alice", "bob", "root"):
@@ -56,7 +57,7 @@ def real_world(folder: Path, **more: Any) -> Iterator[Real]:
             "door": KeyDoor(KeyRing(store, pause=0.02)),
             "capture": Capture(collect, store),
             "pseudonym": partial(pseudonym, folder=collect.folder),
-            "admin": admin_of(store, {"frontier"}, table.refresh),
+            "admin": admin_of(store, {"frontier"}, canary or CanarySettings(), table.refresh),
             "feedback": feedback_of(store),
             **more,
         }

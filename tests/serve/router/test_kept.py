@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agentkit.config.serving import CanarySettings
+from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.keys import new_key
-from tests.serve.router.kept import Real
+from agentkit.serve.routes import newest
+from tests.serve.canary.traffic import play
+from tests.serve.router.kept import Real, real_world
 
 
 @pytest.mark.slow
@@ -97,6 +102,21 @@ def test_a_change_that_is_none(real: Real, body: dict[str, Any], status: int, sa
     assert answer.status_code == status, answer.text
     assert says in answer.json()["error"]["message"]
     assert real.store.revisions(1) == before
+
+
+@pytest.mark.slow
+def test_what_is_promoted_is_clean_by_the_projects_settings(tmp_path: Path) -> None:
+    said = {"agent": "till", "step": "refund", "why": "it is better"}
+    with real_world(tmp_path, canary=CanarySettings(min_graded=1_000)) as it:
+        made = it.post("root", "/v1/admin/routes", action="canary", target="frontier", share=0.5, **said)
+        assert made.status_code == 200, made.text
+        play(it.store, good={"live": 0.6, "canary": 0.95}, conversations=400)
+        judged = look(it.store, newest(it.store), "till", "refund")
+        assert judged is not None
+        assert judged.verdict is CanaryVerdict.CLEAN, "by the defaults"
+        answer = it.post("root", "/v1/admin/routes", action="promote", **said)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not_borne_out")
+        assert re.search(r"needs [78]\d\d more judged conversations of the canary", answer.json()["error"]["message"])
 
 
 def test_a_forged_admin_key(real: Real) -> None:
