@@ -19,8 +19,8 @@ async def events(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes
     rest = b""
     async for piece in pieces:
         rest += piece
-        if b"\r" in rest:
-            rest = rest[:-1].replace(b"\r\n", b"\n") + rest[-1:]  # an \r at the end may be half of what follows
+        if b"\r" in rest:  # one at the end may be half of a line's end, and stays for what follows
+            rest = rest.replace(b"\r\n", b"\n")
         *whole, rest = rest.split(b"\n\n")
         for event in whole:
             if data := _data(event):

@@ -109,6 +109,16 @@ def test_pieces_in_pieces(one: World) -> None:
     assert one.exchange().response == {"role": "assistant", "content": "ab"}
 
 
+def test_a_stream_with_carriage_returns_that_just_ends(one: World) -> None:
+    said = b'data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":%s}]}\r\n\r\n'
+    one.upstream.ways = lambda _: Way(pieces=(), finish=None, tail=(said % (b"a", b"null"), said % (b"b", b'"stop"')))
+    answer = one.chat(stream=True)
+    assert answer.text.endswith("data: [DONE]\n\n")
+    kept = one.exchange()
+    assert (kept.error, kept.finish_reason) == (None, "stop")
+    assert kept.response == {"role": "assistant", "content": "ab"}
+
+
 @pytest.mark.parametrize(
     ("more", "agent", "step", "target"),
     [
