@@ -5,6 +5,7 @@ AgentkitError                  something the user can act on; printed without a 
 │   ├── ConfigError            `[tool.agentkit]` or an environment variable
 │   ├── SuiteError             scenario files: every problem of a suite at once
 │   ├── StoreError             the store cannot be opened, or holds no such thing
+│   │   └── StoreUnavailable   it is full, locked or away: what failed may work later
 │   ├── AdapterError           an adapter's folder is missing, incomplete, or not what it was published as
 │   └── FeedbackError          a judgement that cannot be taken, with the HTTP status that says so
 ├── NotJudged                  nothing valid to judge: no data is never a pass  exit 3
@@ -53,6 +54,10 @@ class ConfigError(UsageError):
 
 class StoreError(UsageError):
     """The store cannot be opened, or does not hold what was asked for."""
+
+
+class StoreUnavailable(StoreError):
+    """The store fails whatever it is asked: it is full, locked, closed or away. The same may work later."""
 
 
 class AdapterError(UsageError):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from agentkit.collect.spill import Segment, segments, take
 from agentkit.collect.tally import Tally, Trouble
-from agentkit.errors import StoreError
+from agentkit.errors import StoreError, StoreUnavailable
+from agentkit.records import Exchange, ResponseId
 from agentkit.store import Store
 
 _BATCH = 100
@@ -44,6 +45,8 @@ class Mover(threading.Thread):
         self._pause = 0.0
         self._prune_at = 0.0
         self._stopping = False
+        self._doubted: dict[ResponseId, int] = {}
+        """What the store refused → how many exchanges it had taken by then."""
 
     def stop(self) -> None:
         self._stopping = True
@@ -81,28 +84,24 @@ class Mover(threading.Thread):
         """All segments that nobody holds, into the store.
 
         Raises:
-            StoreError: the store takes none.
+            StoreError: the store takes none, or not all of a segment that it may take yet; what it did not take stays.
             OSError: the spill folder cannot be read.
         """
         there = segments(self._folder)
         self._tally.spill_bytes = sum(map(_size, there))
-        first_error: StoreError | None = None
-        failed: Path | None = None
-        moved_since = False
+        failed: dict[Path, StoreError] = {}
+        moved = False
         for path in there:
             try:
-                done = self._move_one(path)
+                moved = self._move_one(path) or moved
+            except StoreUnavailable:
+                raise
             except StoreError as error:
-                if failed is not None:
-                    raise
-                failed, first_error = path, error  # is it the store, or something in this one?
-                continue
-            moved_since = moved_since or (done and failed is not None)
-        if failed is not None and first_error is not None:
-            if not moved_since:
-                raise first_error
-            self._move_singly(failed)
+                failed[path] = error  # is it the store, or something in this one?
+        trouble = [self._move_singly(path) for path in failed] if moved else [*failed.values()]
         self._tally.spill_bytes = sum(map(_size, segments(self._folder)))
+        if first := next(filter(None, trouble), None):
+            raise first
 
     def _move_one(self, path: Path) -> bool:
         with take(path) as segment:
@@ -114,24 +113,47 @@ class Mover(threading.Thread):
             self._finish(segment)
         return True
 
-    def _move_singly(self, path: Path) -> None:
-        """A segment that the store refuses while it takes others: all but what it refuses."""
+    def _move_singly(self, path: Path) -> StoreError | None:
+        """A segment that the store refuses while it takes others, exchange by exchange.
+
+        What it refuses again, after it has taken something new in between, is dropped. Else the store may only
+        stumble: the segment stays as it is, and what the store said is given.
+        """
         with take(path) as segment:
             if segment is None:
-                return
-            for it in segment.exchanges:
-                try:
-                    self._tally.stored += self._opened().add_exchanges([it])
-                except StoreError:
-                    self._tally.unstorable += 1
-                    log.error("the store refuses exchange %s, which is dropped", it.id)
+                return None
+            doubted = [it for it in segment.exchanges if self._refusal(it)]
+            refused: list[Exchange] = []
+            for it in doubted:
+                if (error := self._refusal(it)) is None:
+                    continue
+                if self._tally.stored <= self._doubted[it.id]:
+                    return error
+                refused.append(it)
+            for it in refused:
+                self._tally.unstorable += 1
+                log.error("the store refuses exchange %s, which is dropped", it.id)
             self._finish(segment)
+        return None
+
+    def _refusal(self, it: Exchange) -> StoreError | None:
+        """What the store says against an exchange; None where it is taken."""
+        try:
+            self._tally.stored += self._opened().add_exchanges([it])
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            self._doubted.setdefault(it.id, self._tally.stored)
+            return error
+        return None
 
     def _finish(self, segment: Segment) -> None:
         if segment.torn:
             self._tally.torn += segment.torn
             log.warning("%s: %d bytes at its end were never wholly written, and are cut", segment.path, segment.torn)
         segment.path.unlink(missing_ok=True)
+        for it in segment.exchanges:
+            self._doubted.pop(it.id, None)
 
     def _prune(self) -> None:
         if self._retention is None or time.monotonic() < self._prune_at:

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InternalError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+    TimeoutError,
+)
 
-from agentkit.errors import StoreError
+from agentkit.errors import StoreError, StoreUnavailable
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for other writers."""
@@ -111,12 +119,24 @@ def _on_sqlite_begin(connection: Connection) -> None:
 
 @contextmanager
 def explained(url: URL) -> Iterator[None]:
-    """Turn whatever the database says into a StoreError that names the store."""
+    """Turn whatever the database says into a StoreError that names the store; StoreUnavailable where it is not about
+    what the database was asked."""
     try:
         yield
     except (SQLAlchemyError, OverflowError, UnicodeError, sqlite3.Error) as error:
         cause = _without_password(url, str(getattr(error, "orig", None) or error)).strip()
-        raise StoreError(f"{masked(url)}: {_explanation(cause)}") from error
+        kind = StoreUnavailable if _is_unavailable(error) else StoreError
+        raise kind(f"{masked(url)}: {_explanation(cause)}") from error
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """As the DB-API tells it. PostgreSQL says by the same exceptions that a row is too large (54) or that it cannot
+    make anything of it (XX)."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    of_store = OperationalError, InternalError, TimeoutError, sqlite3.OperationalError
+    return isinstance(error, of_store) and not state.startswith(("54", "XX"))
 
 
 def _explanation(cause: str) -> str:

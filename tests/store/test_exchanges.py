@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit.errors import StoreError
+from agentkit.errors import StoreError, StoreUnavailable
 from agentkit.records import Arm, ConversationId, Feedback, FeedbackKind, ResponseId, Source
 from agentkit.store import Store
 from tests.collect.captured import make_exchange
+from tests.postgres import NEEDED
 from tests.store.records import HOSTILE, json_values
 
 OTHER = ConversationId("conv-2")
@@ -49,6 +50,15 @@ def test_an_id_is_recorded_once(store: Store) -> None:
     assert store.add_exchanges([make_exchange("b", step="other"), make_exchange("c")]) == 1
     assert [(it.id, it.step) for it in store.exchanges()] == [(id, "find_sale") for id in "abc"]
     assert store.add_exchanges([]) == 0
+
+
+@pytest.mark.parametrize("url", [pytest.param("postgresql", marks=[pytest.mark.slow, NEEDED])], indirect=True)
+def test_what_no_index_can_hold_is_the_rows_fault_and_not_the_stores(store: Store) -> None:
+    long = ConversationId("".join(f"{number:x}" for number in range(99_999)))
+    with pytest.raises(StoreError, match="index row") as caught:
+        store.add_exchanges([make_exchange("a", conversation=long)])
+    assert not isinstance(caught.value, StoreUnavailable)
+    assert store.add_exchanges([make_exchange("b")]) == 1
 
 
 def test_exchanges_are_chosen_by_what_they_are(store: Store) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, make_url
 
-from agentkit.errors import StoreError
+from agentkit.errors import StoreError, StoreUnavailable
 from agentkit.records import RunId
 from agentkit.store import DEFAULT_URL, Store, engine
 from tests.store.records import make_run, make_trial
@@ -111,7 +111,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
             for start in range(0, 10_000, 4):
                 kept += store.add_trials([make_trial(run.id, start + i) for i in range(4)])
 
-        with pytest.raises(StoreError, match="the disk is full: every trial recorded before this is safe"):
+        with pytest.raises(StoreUnavailable, match="the disk is full: every trial recorded before this is safe"):
             play_on()
         assert kept >= 4
         assert list(store.trials(run.id)) == [make_trial(run.id, i) for i in range(kept)]
@@ -140,7 +140,9 @@ def test_a_store_that_another_process_holds(tmp_path: Path, monkeypatch: pytest.
         store.create_run(run)
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match=r"another process has held the store for \d+ s: every trial recorded"):
+        with pytest.raises(
+            StoreUnavailable, match=r"another process has held the store for \d+ s: every trial recorded"
+        ):
             store.add_trials([make_trial(run.id, 0)])
         assert list(store.trials(run.id)) == [], "reading goes on meanwhile"
         holder.execute("ROLLBACK")
