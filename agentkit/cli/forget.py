@@ -25,7 +25,7 @@ def command(user: str, store: str | None, json_file: str | None) -> int:
 
     Rows of the store, spill files, exported data sets, the data of jobs and drafts go. What an adapter learned cannot
     be taken out again: adapters that were trained on the user's data are listed, and so are confirmed scenarios that
-    were made from it.
+    were made from it, and data sets that are not where they were exported to.
     """
     check_writable(json_file)
     from agentkit.collect.forget import forget
@@ -51,6 +51,7 @@ def _document(gone: Gone) -> dict[str, object]:
         "adapters": list(gone.adapters),
         "scenarios": [str(it) for it in gone.scenarios],
         "held": [str(it) for it in gone.held],
+        "missing": [str(it) for it in gone.missing],
     }
 
 
@@ -66,3 +67,5 @@ def _print(gone: Gone) -> None:
         click.echo(f"made from a conversation of theirs, please look at it: {path}")
     for path in gone.held:
         click.echo(f"still written to by a running process, which leaves them out when it moves it: {path}")
+    for path in gone.missing:
+        click.echo(f"a data set was exported there and is not there now, so that nothing was removed from it: {path}")

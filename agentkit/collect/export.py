@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from agentkit.collect.provenance import Origin, write_provenance, write_whole
+from agentkit.collect.provenance import PROVENANCE, Origin, write_lines, write_whole
 from agentkit.config import CollectSettings
 from agentkit.errors import UsageError
 from agentkit.records import Exchange
@@ -26,7 +26,7 @@ def export(store: Store, settings: CollectSettings, exchanges: Sequence[Exchange
     Raises:
         UsageError: the folder cannot be written, or holds something else.
     """
-    if out.is_dir() and any(it.name not in (FILE, "provenance.json") for it in out.iterdir()):
+    if out.is_dir() and any(it.name not in (FILE, PROVENANCE) for it in out.iterdir()):
         raise UsageError(f"-o: {out} holds other files, expected a folder of its own for the data set")
     conversations = list(dict.fromkeys(it.conversation for it in exchanges))
     judged: dict[Any, list[dict[str, Any]]] = {}
@@ -34,24 +34,28 @@ def export(store: Store, settings: CollectSettings, exchanges: Sequence[Exchange
         said = {"value": it.value, "answer": it.answer, "text": it.text}
         judged.setdefault(it.response, []).append({"source": it.source, "by": it.by, "kind": it.kind, **said})
     rows = [_row(it) | {"feedback": judged.get(it.id, [])} for it in exchanges]
-    _remember(settings, out)
-    write_whole(out / FILE, b"".join(orjson.dumps(row) + b"\n" for row in rows))
-    write_provenance(out, {FILE: [[Origin.of(it)] for it in exchanges]})
+    remember(settings, out)
+    write_lines(out / FILE, [*map(orjson.dumps, rows)], [[Origin.of(it)] for it in exchanges])
     return len(rows)
 
 
 def export_folders(settings: CollectSettings) -> list[Path]:
-    """Where data sets were exported to, as far as it is still there. Raises UsageError where the list is broken."""
+    """Where data sets were exported to, whether they are still there or not. Raises UsageError where the list is
+    broken."""
     path = Path(settings.folder) / _LIST
     try:
-        return [Path(it) for it in orjson.loads(path.read_bytes()) if Path(it).is_dir()]
+        return [Path(it) for it in orjson.loads(path.read_bytes())]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"{path}: is no list of folders: {error}") from None
 
 
-def _remember(settings: CollectSettings, out: Path) -> None:
+def remember(settings: CollectSettings, out: Path) -> None:
+    """Keep the folder of a data set on the list, so that users can be forgotten in it; before anything is written.
+
+    Raises UsageError where the list is broken, or cannot be written.
+    """
     known = {str(it) for it in export_folders(settings)} | {str(out.absolute())}
     write_whole(Path(settings.folder) / _LIST, orjson.dumps(sorted(known)))
 

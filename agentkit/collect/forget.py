@@ -11,7 +11,7 @@ from agentkit.collect.capture import SPILL
 from agentkit.collect.draft import FROM, shown
 from agentkit.collect.export import export_folders
 from agentkit.collect.mover import Mover
-from agentkit.collect.provenance import files_of, read_provenance, strike
+from agentkit.collect.provenance import PROVENANCE, check, files_of, read_provenance, strike
 from agentkit.collect.pseudonym import has_secret, is_pseudonym, pseudonym
 from agentkit.collect.spill import is_held, segments
 from agentkit.collect.tally import Tally
@@ -41,6 +41,9 @@ class Gone:
     """That were made from conversations of theirs, and confirmed: a person must look at them."""
     held: tuple[Path, ...]
     """Spill files that a running process still writes to: it leaves the user out when it moves them."""
+    missing: tuple[Path, ...]
+    """Folders to which data sets were exported and in which there is none now: they were moved or deleted, or are not
+    mounted. What they held of the user is not reached."""
 
 
 def forget(
@@ -51,7 +54,8 @@ def forget(
     `scenarios`, `jobs`: the project's folders. `wait`: seconds for running processes to move their spill files.
 
     Raises:
-        UsageError: no user was ever given a pseudonym here, or a file cannot be read or written.
+        UsageError: no user was ever given a pseudonym here, or a file cannot be read or written, or has other lines
+            than are known of it; of the latter, nothing was removed yet.
         StoreError: the store fails.
     """
     if not user.strip():
@@ -59,8 +63,11 @@ def forget(
     if not is_pseudonym(user) and not has_secret(settings.folder):
         raise UsageError(f"{settings.folder}: nobody was ever captured here, so there is no user {user!r} to forget")
     name = user if is_pseudonym(user) else pseudonym(user, settings.folder)
-    folders = [*export_folders(settings), *_job_folders(store, jobs), *_draft_folders(scenarios)]
+    exported = export_folders(settings)
+    folders = [*exported, *_job_folders(store, jobs), *_draft_folders(scenarios)]
     known = _conversations(folders, name, store.conversations_of(name))
+    for folder in folders:
+        check(folder, name, known)
     adapters = _trained_on(store, name, known)
     # Rows go first: what is moved into the store from now on leaves the user out.
     gone = store.forget(name, known)
@@ -75,6 +82,7 @@ def forget(
         adapters=adapters,
         scenarios=tuple(_confirmed(scenarios, known)),
         held=held,
+        missing=tuple(it for it in exported if not (it / PROVENANCE).is_file()),
     )
 
 

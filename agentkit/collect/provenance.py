@@ -1,7 +1,8 @@
 """Where data came from: beside every file made of production's traffic, `provenance.json` says whose each line is.
 
 So a user can be forgotten in data sets too, long after the exchanges themselves were pruned; and the adapters that were
-trained on such a data set are found by their job, whose folder holds the same file.
+trained on such a data set are found by their job, whose folder holds the same file. Lines are known by their place, so
+nothing is removed from a file that has other lines than were written.
 """
 
 from __future__ import annotations
@@ -79,33 +80,82 @@ def write_provenance(folder: Path, files: Mapping[str, Lines]) -> None:
     write_whole(folder / PROVENANCE, orjson.dumps(document) + b"\n")
 
 
+def write_lines(path: Path, rows: Sequence[bytes], origins: Lines) -> None:
+    """Write a file of such rows, one a line, and what each was made of. Whenever the process dies, there are no lines
+    without their origins, nor with those of others: a file that is there already goes first.
+
+    Raises:
+        UsageError: the file, or the one beside it, cannot be written.
+    """
+    _delete(path)
+    write_provenance(path.parent, {path.name: origins})
+    write_whole(path, b"".join(row + b"\n" for row in rows))
+
+
 def files_of(folder: Path, user: str, conversations: Collection[ConversationId]) -> list[str]:
     """The files of a folder that hold something of a user. Raises UsageError as `read_provenance` does."""
     known = read_provenance(folder)
     return [name for name, lines in known.items() if list(_places(lines, user, conversations))]
 
 
-def strike(folder: Path, user: str, conversations: Collection[ConversationId]) -> int:
-    """Remove a user's lines from a folder's files, and say how many went. A file that is one whole is deleted.
+def check(folder: Path, user: str, conversations: Collection[ConversationId]) -> None:
+    """Whether a user's lines can be removed from a folder's files.
 
     Raises:
-        UsageError: a file cannot be read or written.
+        UsageError: a file cannot be read, or has other lines than are known of it.
+    """
+    known = read_provenance(folder)
+    for name in files_of(folder, user, conversations):
+        _left(folder / name, known[name], set(_places(known[name], user, conversations)))
+
+
+def strike(folder: Path, user: str, conversations: Collection[ConversationId]) -> int:
+    """Remove a user's lines from a folder's files, and say how many went. A file that is one whole is deleted, and so
+    is one of which nothing would be left.
+
+    Raises:
+        UsageError: a file cannot be read or written, or has other lines than are known of it.
     """
     known, gone = read_provenance(folder), 0
     for name in files_of(folder, user, conversations):
-        lines = known[name]
+        lines, path = known[name], folder / name
         theirs = set(_places(lines, user, conversations))
-        gone += len(theirs)
-        path = folder / name
-        if path.suffix != ".jsonl" or len(theirs) == len(lines):
-            path.unlink(missing_ok=True)
-            write_provenance(folder, {name: []})
-            continue
-        if path.is_file():
-            rows = path.read_bytes().splitlines(keepends=True)
-            write_whole(path, b"".join(row for place, row in enumerate(rows) if place not in theirs))
+        left = _left(path, lines, theirs)
+        if left is not None and left:
+            write_whole(path, b"".join(left))
+        elif left is not None:
+            _delete(path)
         write_provenance(folder, {name: [line for place, line in enumerate(lines) if place not in theirs]})
+        gone += len(theirs)
     return gone
+
+
+def _left(path: Path, lines: Lines, theirs: Collection[int]) -> list[bytes] | None:
+    """What of a file is not theirs; None where it needs no change: it is gone, or they were removed from it, and only
+    the origins were not written any more."""
+    if not path.is_file():
+        return None
+    if path.suffix != ".jsonl" and len(lines) == 1:
+        return []
+    try:
+        rows = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(rows) == len(lines):
+        return [row for place, row in enumerate(rows) if place not in theirs]
+    if len(rows) == len(lines) - len(theirs):
+        return None
+    raise UsageError(
+        f"{path}: found {len(rows)} lines, expected the {len(lines)} that were written, of which {len(theirs)} are to "
+        "be removed: restore the file, or delete it, and try again"
+    )
+
+
+def _delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be deleted: {error.strerror}") from None
 
 
 def _places(lines: Lines, user: str, conversations: Collection[ConversationId]) -> Iterable[int]:
