@@ -150,16 +150,19 @@ def export(
     since: str | None,
     store: str | None,
 ) -> int:
-    """Write what people's judgements teach, as `agentkit tune` and TRL read it. Exits with 3 where there is nothing."""
+    """Write what people's judgements teach, as `agentkit tune` and TRL read it; `agentkit forget` reaches it there, by
+    a `provenance.json` beside the file. Exits with 3 where there is nothing."""
     from pathlib import Path
 
+    from agentkit.config import load_config
     from agentkit.tune.feedback_rows import export_judgements
 
     if form not in ("kto", "dpo"):
         raise UsageError("label export: expected --kto (right and wrong answers) or --dpo (better beside given ones)")
     with open_store(store or context.obj) as opened:
         found = _judgements(opened, experts, agent, step, since)
-    told = export_judgements(found, Path(output), "kto" if form == "kto" else "dpo")
+    collect = load_config().collect
+    told = export_judgements(found, Path(output), "kto" if form == "kto" else "dpo", collect)
     if not told.rows:
         raise NotJudged(f"no row for {form}: {len(found)} answers were judged{told.why}")
     click.echo(f"{output}: {told.rows} rows of {len(found)} judged answers{told.why}")

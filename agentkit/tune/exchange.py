@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from agentkit.collect.provenance import Origin, write_lines
 from agentkit.errors import UsageError, near_match
 from agentkit.records import Message, Status, Trial
 from agentkit.tune.golden import golden_text
@@ -34,19 +35,25 @@ _COLUMNS: Mapping[Format, tuple[str, ...]] = {
 _OPTIONAL = ("id", "tools")
 
 
-class Pair(Frozen):
-    """A better and a worse answer to one prompt."""
+class Preference(Frozen):
+    """What was preferred at one prompt."""
 
     prompt: str
     """The prompt's id."""
+    origins: tuple[Origin, ...] = Field((), exclude=True)
+    """Production's exchanges that it was made of; they are written beside it, not with it."""
+
+
+class Pair(Preference):
+    """A better and a worse answer to one prompt."""
+
     chosen: str
     rejected: str
 
 
-class Thumb(Frozen):
+class Thumb(Preference):
     """An answer that was liked or disliked."""
 
-    prompt: str
     completion: str
     label: bool
     """True where it was liked."""
@@ -75,7 +82,7 @@ async def recorded_pairs(prompts: Sequence[Prompt], trials: Iterable[Trial]) -> 
 def thumbs_of(pairs: Iterable[Pair]) -> list[Thumb]:
     """Each pair as two answers, one liked and one disliked."""
     return [
-        Thumb(prompt=pair.prompt, completion=text, label=label)
+        Thumb(prompt=pair.prompt, completion=text, label=label, origins=pair.origins)
         for pair in pairs
         for text, label in ((pair.chosen, True), (pair.rejected, False))
     ]
@@ -133,9 +140,9 @@ def export_preferences(prompts: Iterable[Prompt], rows: Sequence[Pair] | Sequenc
     return _write(written, file)
 
 
-def write_preferences(rows: Iterable[Pair] | Iterable[Thumb], file: Path) -> int:
-    """Pairs or thumbs as the training program reads them, by prompt id."""
-    return _write([row.model_dump() for row in rows], file)
+def write_preferences(rows: Sequence[Pair] | Sequence[Thumb], file: Path) -> None:
+    """Pairs or thumbs as the training program reads them, by prompt id; and beside them, what each was made of."""
+    write_lines(file, [orjson.dumps(row.model_dump()) for row in rows], [row.origins for row in rows])
 
 
 def import_prompts(file: Path, format_: Literal["sft", "grpo"]) -> list[Prompt]:

@@ -14,8 +14,11 @@ from typing import Any, Literal
 
 import orjson
 
+from agentkit.collect.export import remember
 from agentkit.collect.feedback.talk import read_calls
 from agentkit.collect.labels.rows import Judgement
+from agentkit.collect.provenance import PROVENANCE, Origin, write_lines
+from agentkit.config import CollectSettings
 from agentkit.errors import UsageError
 from agentkit.records import Message, ToolSpec
 from agentkit.tune.exchange import Pair, Thumb
@@ -63,29 +66,35 @@ def rows_of(judged: Sequence[Judgement], prompts: Sequence[Prompt]) -> Rows:
             unknown += 1
             continue
         given = answer_text(it.request, it.given)
-        pairs += [Pair(prompt=found.id, chosen=text, rejected=given) for text in _better(it, given)]
-        thumbs += [Thumb(prompt=found.id, completion=text, label=label) for text, label in _thumbs(it, given)]
+        told: dict[str, Any] = {"prompt": found.id, "origins": (it.origin,)}
+        pairs += [Pair(chosen=text, rejected=given, **told) for text in _better(it, given)]
+        thumbs += [Thumb(completion=text, label=label, **told) for text, label in _thumbs(it, given)]
     return Rows(tuple(pairs), tuple(thumbs), unknown)
 
 
-def export_judgements(judged: Sequence[Judgement], file: Path, form: Literal["dpo", "kto"]) -> Exported:
-    """Write the rows of all judgements; equal ones once.
+def export_judgements(
+    judged: Sequence[Judgement], file: Path, form: Literal["dpo", "kto"], settings: CollectSettings
+) -> Exported:
+    """Write the rows of all judgements; equal ones once. Beside the file stands whose each row is, and its folder is
+    remembered, so that a user can be forgotten in it.
 
     Raises:
-        UsageError: the file cannot be written.
+        UsageError: the file cannot be written, or is none.
     """
-    lines: dict[bytes, None] = {}
+    file = file.resolve()
+    if file.name == PROVENANCE or (file.exists() and not file.is_file()):
+        raise UsageError(f"{file}: cannot be written: expected a file, and another than {PROVENANCE}")
+    lines: dict[bytes, list[Origin]] = {}
     left_out: Counter[str] = Counter()
     for it in judged:
         made = list(_dpo(it) if form == "dpo" else _kto(it))
         if not made:
             left_out["split" if it.right is None else "without a better answer"] += 1
-        lines |= {orjson.dumps(row): None for row in made}
+        for row in map(orjson.dumps, made):
+            lines.setdefault(row, []).append(it.origin)
     if lines:
-        try:
-            file.write_bytes(b"".join(line + b"\n" for line in lines))
-        except OSError as error:
-            raise UsageError(f"{file}: cannot be written: {error.strerror or error}") from None
+        remember(settings, file.parent)
+        write_lines(file, [*lines], [*lines.values()])
     return Exported(len(lines), dict(left_out))
 
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -11,16 +16,27 @@ import pytest
 from agentkit.collect.draft import write_drafts
 from agentkit.collect.export import FILE, export
 from agentkit.collect.forget import Gone, forget
-from agentkit.collect.provenance import Origin, files_of, read_provenance, strike, write_provenance
+from agentkit.collect.labels.rows import judgements
+from agentkit.collect.provenance import Origin, files_of, read_provenance, strike, write_lines, write_provenance
 from agentkit.collect.pseudonym import pseudonym
 from agentkit.collect.spill import SegmentWriter, encode, segments
 from agentkit.config import CollectSettings
 from agentkit.errors import UsageError
-from agentkit.records import ConversationId, Feedback, FeedbackKind, JobId, ResponseId, Source
+from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
 from agentkit.store import Store
+from agentkit.tune.feedback_rows import export_judgements
+from agentkit.tune.job import Work
+from agentkit.tune.jobs import new_job
+from agentkit.tune.prompt import Prompt, of_target
+from agentkit.tune.training import PREFERENCES
 from tests.collect.captured import make_exchange
 from tests.collect.conversations import LOOK_UP, exchanges
-from tests.store.records import make_adapter, make_job
+from tests.collect.feedback.talks import exchange, said
+from tests.store.records import make_adapter
+from tests.tune.small_lora import write_base
+from tests.tune.test_job import work
+
+OTHER = ConversationId("conv-2")
 
 
 @pytest.fixture
@@ -86,25 +102,77 @@ def test_a_running_process_is_waited_for_and_named(
     assert store.exchanges() == []
 
 
-def test_adapters_that_learned_from_a_user_are_named(
+@pytest.mark.parametrize("method", ["dpo", pytest.param("kto", marks=pytest.mark.slow)])
+def test_what_a_job_made_of_judgements_goes_and_adapters_that_learned_from_it_are_named(
+    store: Store,
+    settings: CollectSettings,
+    tmp_path: Path,
+    anna: str,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path / "cache"))
+    before = asyncio.run(work(store, tmp_path, write_base(tmp_path / "base"), monkeypatch))
+    before = replace(before, settings=before.settings.model_copy(update={"method": method}))
+    prompts = list(of_target(before._compiled()[1]))
+    others = [pseudonym(name, settings.folder) for name in ("Bob", "Cyd")]
+    correct(store, prompts[:2], users=others)
+    after = replace(before, job=new_job(store, "refund", before.settings))
+    assert [it.id for it in after._compiled()[1]] == [it.id for it in before._compiled()[1]]
+    decide(before, monkeypatch)
+    correct(store, prompts[2:4], users=[anna, *others], first=2)
+    decide(after, monkeypatch)
+    store.add_adapter(make_adapter("one", job=after.job.id, parents=()))
+    store.add_adapter(make_adapter("two", job=before.job.id, parents=(), hash="00" * 32))
+    store.add_adapter(make_adapter("grown", job=before.job.id, parents=("one",), hash="01" * 32))
+    kept, struck = (it.folder / PREFERENCES for it in (before, after))
+    unchanged, rows = kept.read_bytes(), struck.read_bytes().splitlines()
+
+    found = gone(store, settings, tmp_path)
+
+    theirs = [row for row in rows if orjson.loads(row)["prompt"] == prompts[2].id][: found.lines]
+    assert found.lines == (1 if method == "dpo" else 2)
+    assert b'\\"no\\"' in b"".join(theirs)
+    for row in theirs:
+        rows.remove(row)
+    assert struck.read_bytes().splitlines() == rows
+    assert kept.read_bytes() == unchanged
+    assert found.adapters == ("one", "grown")
+
+
+def correct(store: Store, prompts: Sequence[Prompt], *, users: Sequence[str], first: int = 0) -> None:
+    """Experts say what would have been right at production's requests, which are these prompts word for word."""
+    wrong = {"role": "assistant", "content": '{"action": "reply", "arguments": {"text": "no"}}'}
+    for n, (prompt, user) in enumerate(zip(prompts, users, strict=False), start=first):
+        captured: dict[str, Any] = {"agent": "demo", "request": prompt.request, "response": wrong, "user": user}
+        store.add_exchanges([exchange(f"r{n}", f"c{n}", "refund", **captured)])
+        better = {"role": "assistant", "content": prompt.golden}
+        store.add_feedback(
+            said(f"c{n}", 0.0, response=f"r{n}", source=Source.EXPERT, kind=FeedbackKind.CORRECTION, answer=better)
+        )
+
+
+def decide(job: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job's own stage that writes what it will learn from, with a model that always says the same."""
+
+    async def sampled(served: object, prompts: Sequence[Prompt], n: int) -> list[list[str]]:
+        return [["?"] * n for _ in prompts]
+
+    monkeypatch.setattr("agentkit.tune.job.sample_served", sampled)
+    job._decide(cast(Any, None), job._compiled()[1])
+
+
+def test_judgements_that_were_written_for_training_elsewhere_go_too(
     store: Store, settings: CollectSettings, tmp_path: Path, anna: str
 ) -> None:
-    for name in ("job-1", "job-2"):
-        folder = tmp_path / "jobs" / name
-        store.create_job(make_job(name, folder=str(folder)))
-        folder.mkdir(parents=True)
-        (folder / "rows.jsonl").write_bytes(b'{"a": 1}\n{"b": 2}\n')
-    own, other = (Origin(ResponseId(it), ConversationId(it), user) for it, user in (("x", anna), ("y", None)))
-    write_provenance(tmp_path / "jobs" / "job-1", {"rows.jsonl": [[own, other], [other]]})
-    write_provenance(tmp_path / "jobs" / "job-2", {"rows.jsonl": [[other], [other]]})
-    store.add_adapter(make_adapter("one", job=JobId("job-1"), parents=()))
-    store.add_adapter(make_adapter("two", job=JobId("job-2"), parents=(), hash="00" * 32))
-    store.add_adapter(make_adapter("grown", job=JobId("job-2"), parents=("one",), hash="01" * 32))
-    found = gone(store, settings, tmp_path)
-    assert found.adapters == ("one", "grown")
-    assert found.lines == 1
-    assert (tmp_path / "jobs" / "job-1" / "rows.jsonl").read_bytes() == b'{"b": 2}\n'
-    assert (tmp_path / "jobs" / "job-2" / "rows.jsonl").read_bytes() == b'{"a": 1}\n{"b": 2}\n'
+    talks = [exchange(f"r{n}", f"c{n}", "find", asked=f"asked {n}", user=user) for n, user in enumerate((anna, None))]
+    store.add_exchanges(talks)
+    heard = [said(f"c{n}", 1.0, response=f"r{n}") for n in range(2)]
+    file = tmp_path / "thumbs.jsonl"
+    export_judgements(judgements(talks, heard), file, "kto", settings)
+    assert gone(store, settings, tmp_path).lines == 1
+    (row,) = file.read_bytes().splitlines()
+    assert b"asked 1" in row
 
 
 def test_conversations_that_only_a_data_set_knows_are_forgotten_too(
@@ -132,6 +200,87 @@ def test_provenance_that_is_none_is_told(tmp_path: Path) -> None:
         (tmp_path / "provenance.json").write_bytes(content)
         with pytest.raises(UsageError, match=r"provenance\.json: is not what was written"):
             files_of(tmp_path, "user", [])
+
+
+def origins(*users: str) -> list[list[Origin]]:
+    """Of a file of a line for each."""
+    return [[Origin(ResponseId(it), ConversationId(it), it)] for it in users]
+
+
+def die_at(file: int, patch: pytest.MonkeyPatch) -> None:
+    """The process ends before that file that it writes is there."""
+    calls, moved = iter(range(1, 9)), Path.replace
+
+    def replace_or_die(self: Path, target: Path) -> Path:
+        if next(calls) == file:
+            raise KeyboardInterrupt
+        return moved(self, target)
+
+    patch.setattr(Path, "replace", replace_or_die)
+
+
+@pytest.mark.parametrize("crash", range(1, 4))
+def test_a_crash_never_leaves_lines_with_the_origins_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    write_lines(file, [b"me", b"you"], origins("me", "you"))
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        die_at(crash, patch)
+        write_lines(file, [b"you", b"me", b"her"], origins("you", "me", "her"))
+    assert not file.exists() or file.read_bytes() == b"you\nme\nher\n"
+    strike(tmp_path, "you", [])
+    assert not file.exists() or file.read_bytes() == b"me\nher\n"
+
+
+@pytest.mark.parametrize("crash", [1, 2])
+def test_a_crash_while_lines_are_removed_costs_nobody_elses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash: int
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    write_lines(file, [b"me", b"you", b"her", b"him"], origins("me", "you", "her", "him"))
+    with monkeypatch.context() as patch:
+        die_at(crash, patch)
+        with pytest.raises(KeyboardInterrupt):
+            strike(tmp_path, "me", [])
+    assert strike(tmp_path, "me", []) == 1
+    assert file.read_bytes() == b"you\nher\nhim\n"
+    assert strike(tmp_path, "her", []) == 1
+    assert file.read_bytes() == b"you\nhim\n"
+
+
+@pytest.mark.parametrize("content", [b"you\nher\nhim\nit\nmore\n", b"you\nher\n", b""])
+def test_a_file_with_other_lines_than_were_written_is_named_before_anything_goes(
+    store: Store, settings: CollectSettings, tmp_path: Path, anna: str, content: bytes
+) -> None:
+    store.add_exchanges([make_exchange("a", user=anna)])
+    file = tmp_path / "jobs" / "job-1" / "rows.jsonl"
+    write_lines(file, [b"me", b"you", b"her", b"him"], origins(anna, "you", "her", "him"))
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=rf"{file}: found \d lines, expected the 4 that were written, of which 1 are"):
+        gone(store, settings, tmp_path)
+    assert [it.id for it in store.exchanges()] == ["a"]
+    assert file.read_bytes() == content
+    file.unlink()
+    assert gone(store, settings, tmp_path).exchanges == 1
+
+
+def test_a_data_set_that_is_not_there_now_is_named_and_reached_later(
+    store: Store, settings: CollectSettings, tmp_path: Path, anna: str
+) -> None:
+    store.add_exchanges([make_exchange("a", user=anna), make_exchange("b", conversation=OTHER, user=None)])
+    away, here = tmp_path / "volume", tmp_path / "here"
+    export(store, settings, store.exchanges(), away)
+    away.rename(tmp_path / "unmounted")
+    away.mkdir()
+    export(store, settings, store.exchanges(), here)
+    found = gone(store, settings, tmp_path)
+    assert (found.lines, found.missing) == (1, (away,))
+    away.rmdir()
+    (tmp_path / "unmounted").rename(away)
+    found = gone(store, settings, tmp_path)
+    assert (found.lines, found.missing) == (1, ())
+    assert [orjson.loads(it)["id"] for it in (away / FILE).read_bytes().splitlines()] == ["b"]
 
 
 def test_a_file_that_is_one_whole_is_deleted(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
+from agentkit.collect.export import export_folders
 from agentkit.collect.labels.rows import Judgement, judgements
+from agentkit.collect.provenance import read_provenance
+from agentkit.config import CollectSettings
 from agentkit.errors import UsageError
 from agentkit.grade import Part, Rubric
 from agentkit.records import FeedbackKind, Source
@@ -59,8 +62,9 @@ async def test_a_job_imports_what_is_exported(tmp_path: Path, guided: bool) -> N
     judged = captured([first, second], [given, given], [better, None])
 
     dpo, kto = tmp_path / "dpo.jsonl", tmp_path / "kto.jsonl"
-    assert export_judgements(judged, dpo, "dpo") == Exported(1, {"without a better answer": 1})
-    assert export_judgements(judged, kto, "kto") == Exported(3, {})
+    collect = CollectSettings(folder=str(tmp_path / "collect"))
+    assert export_judgements(judged, dpo, "dpo", collect) == Exported(1, {"without a better answer": 1})
+    assert export_judgements(judged, kto, "kto", collect) == Exported(3, {})
     pairs, thumbs = import_pairs(dpo, [first, second]), import_thumbs(kto, [first, second])
     assert [(it.prompt, it.chosen, it.rejected) for it in pairs] == [(first.id, golden, given["content"])]
     assert [(it.prompt, it.completion, it.label) for it in thumbs] == [
@@ -69,8 +73,30 @@ async def test_a_job_imports_what_is_exported(tmp_path: Path, guided: bool) -> N
         (second.id, given["content"], True),
     ]
     rows = rows_of([*judged, *captured([first], [given], [None])], [first])
-    assert (list(rows.pairs), list(rows.thumbs[:2]), rows.unknown) == (pairs, thumbs[:2], 1)
+    assert rows.unknown == 1
+    assert [it.model_dump() for it in rows.pairs] == [it.model_dump() for it in pairs]
+    assert [it.model_dump() for it in rows.thumbs[:2]] == [it.model_dump() for it in thumbs[:2]]
+    assert {it.origins for it in (*rows.pairs, *rows.thumbs)} == {(judged[0].origin,)}
     assert (await first.grade(pairs[0].chosen)).status == "passed"
+
+
+def test_whose_each_row_is_stands_beside_the_file(tmp_path: Path) -> None:
+    collect = CollectSettings(folder=str(tmp_path / "collect"))
+    better = {"role": "assistant", "content": "better"}
+    talks = [
+        exchange(f"r{n}", f"c{n}", "find", user=user, request={"messages": [{"role": "user", "content": asked}]})
+        for n, (user, asked) in enumerate([("user-a", "same"), ("user-b", "same"), ("user-a", "other")])
+    ]
+    heard = [
+        said(f"c{n}", 0.0, response=f"r{n}", source=Source.EXPERT, kind=FeedbackKind.CORRECTION, answer=better)
+        for n in range(3)
+    ]
+    for first, expected in ((0, [["r0", "r1"], ["r2"]]), (1, [["r1"], ["r2"]])):
+        assert export_judgements(judgements(talks[first:], heard), tmp_path / "a.jsonl", "dpo", collect).rows == 2
+        lines = read_provenance(tmp_path)["a.jsonl"]
+        assert [[it.exchange for it in line] for line in lines] == expected
+        assert lines[-1][0].user == "user-a"
+    assert export_folders(collect) == [tmp_path]
 
 
 def test_calls_are_written_as_the_model_writes_them() -> None:
@@ -84,12 +110,16 @@ def test_calls_are_written_as_the_model_writes_them() -> None:
 def test_nothing_to_learn_writes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     split = [said("c", 1.0, response="c.0"), said("c", 0.0, response="c.0", by="b")]
-    found = export_judgements(judgements(talk("c", "find"), split), file, "kto")
+    collect = CollectSettings(folder=str(tmp_path / "collect"))
+    found = export_judgements(judgements(talk("c", "find"), split), file, "kto", collect)
     assert (found.rows, found.why) == (0, "; left out: 1 split")
     assert not file.exists()
     good = judgements(talk("c", "find"), split[:1])
-    with pytest.raises(UsageError, match="cannot be written"):
-        export_judgements(good, tmp_path, "kto")
+    for name in (tmp_path, tmp_path / "provenance.json", Path("/dev/null")):
+        with pytest.raises(UsageError, match="cannot be written"):
+            export_judgements(good, name, "kto", collect)
+    assert export_folders(collect) == []
+    assert Path("/dev/null").exists()
 
 
 def short(step: Any) -> float:

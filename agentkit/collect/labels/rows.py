@@ -9,6 +9,7 @@ from typing import Any
 
 from agentkit.collect.feedback.blame import BAD_BELOW
 from agentkit.collect.labels.agreement import settled
+from agentkit.collect.provenance import Origin
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, ResponseId, Source
 
 PEOPLE = (Source.EXPERT, Source.USER)
@@ -36,6 +37,11 @@ class Judgement:
     """How many of those there are."""
     user: str | None
     """The end user's pseudonym, so that what was learned of whom can be told."""
+
+    @property
+    def origin(self) -> Origin:
+        """What a row that is made of it was made of."""
+        return Origin(self.response, self.conversation, self.user)
 
 
 def judgements(
