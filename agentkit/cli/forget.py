@@ -44,6 +44,7 @@ def command(user: str, store: str | None, json_file: str | None) -> int:
 def _document(gone: Gone) -> dict[str, object]:
     return {
         "user": gone.user,
+        "also": gone.also,
         "exchanges": gone.exchanges,
         "feedback": gone.feedback,
         "pins": gone.pins,
@@ -56,7 +57,8 @@ def _document(gone: Gone) -> dict[str, object]:
 
 
 def _print(gone: Gone) -> None:
-    click.echo(f"{gone.user} is forgotten, and what arrives later is not kept")
+    also = f", so is whoever calls themselves that ({gone.also})" if gone.also else ""
+    click.echo(f"{gone.user} is forgotten{also}, and what arrives later is not kept")
     click.echo(
         f"removed: {gone.exchanges} exchanges, {gone.feedback} judgements, {gone.pins} pins, "
         f"{gone.lines} lines of data sets and drafts"

@@ -30,6 +30,9 @@ class Gone:
 
     user: str
     """Pseudonym."""
+    also: str | None
+    """The pseudonym of whoever calls themselves by what was given, where that has the form of a pseudonym: it may be
+    either, so both are forgotten."""
     exchanges: int
     feedback: int
     pins: int
@@ -62,22 +65,23 @@ def forget(
         raise UsageError("--user: found an empty name, expected the user as the callers name them")
     if not is_pseudonym(user) and not has_secret(settings.folder):
         raise UsageError(f"{settings.folder}: nobody was ever captured here, so there is no user {user!r} to forget")
-    name = user if is_pseudonym(user) else pseudonym(user, settings.folder)
+    names = _pseudonyms(user, settings)
     exported = export_folders(settings)
     folders = [*exported, *_job_folders(store, jobs), *_draft_folders(scenarios)]
-    known = _conversations(folders, name, store.conversations_of(name))
+    known = _conversations(folders, names, (it for name in names for it in store.conversations_of(name)))
     for folder in folders:
-        check(folder, name, known)
-    adapters = _trained_on(store, name, known)
+        check(folder, names, known)
+    adapters = _trained_on(store, names, known)
     # Rows go first: what is moved into the store from now on leaves the user out.
-    gone = store.forget(name, known)
+    gone = [store.forget(name, known) for name in names]
     held = _moved(store, Path(settings.folder) / SPILL, wait)
-    lines = sum(strike(folder, name, known) for folder in folders)
+    lines = sum(strike(folder, names, known) for folder in folders)
     return Gone(
-        user=name,
-        exchanges=gone.exchanges,
-        feedback=gone.feedback,
-        pins=gone.pins,
+        user=names[0],
+        also=names[1] if len(names) > 1 else None,
+        exchanges=sum(it.exchanges for it in gone),
+        feedback=sum(it.feedback for it in gone),
+        pins=sum(it.pins for it in gone),
         lines=lines,
         adapters=adapters,
         scenarios=tuple(_confirmed(scenarios, known)),
@@ -86,19 +90,28 @@ def forget(
     )
 
 
-def _conversations(folders: Iterable[Path], user: str, known: Sequence[ConversationId]) -> list[ConversationId]:
+def _pseudonyms(user: str, settings: CollectSettings) -> list[str]:
+    """Under which somebody is kept. What has a pseudonym's form may be one, or what the callers name a user, who was
+    then given a pseudonym like any other."""
+    given = [user] if is_pseudonym(user) else []
+    return [*given, pseudonym(user, settings.folder)] if has_secret(settings.folder) else given
+
+
+def _conversations(
+    folders: Iterable[Path], users: Sequence[str], known: Iterable[ConversationId]
+) -> list[ConversationId]:
     """A user's conversations: those in the store, and those that only data sets know any more."""
     found = set(known)
     for folder in folders:
         for lines in read_provenance(folder).values():
-            found |= {it.conversation for line in lines for it in line if it.user == user}
+            found |= {it.conversation for line in lines for it in line if it.user in users}
     return sorted(found)
 
 
-def _trained_on(store: Store, user: str, known: Sequence[ConversationId]) -> tuple[AdapterName, ...]:
+def _trained_on(store: Store, users: Sequence[str], known: Sequence[ConversationId]) -> tuple[AdapterName, ...]:
     """Adapters of jobs whose folder says that their data hold something of the user; and those grown from them."""
     folders = {job.id: Path(job.folder) for job in store.jobs(limit=1_000_000)}
-    theirs = {id for id, folder in folders.items() if files_of(folder, user, known)}
+    theirs = {id for id, folder in folders.items() if files_of(folder, users, known)}
     found: list[AdapterName] = []
     for adapter in reversed(store.adapters()):  # the oldest first: parents come before those grown from them
         if adapter.job in theirs or set(adapter.parents) & set(found):

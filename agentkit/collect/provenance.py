@@ -34,8 +34,9 @@ class Origin:
     def of(cls, it: Exchange) -> Origin:
         return cls(it.id, it.conversation, it.user)
 
-    def is_of(self, user: str, conversations: Collection[ConversationId]) -> bool:
-        return self.user == user or self.conversation in conversations
+    def is_of(self, users: Collection[str], conversations: Collection[ConversationId]) -> bool:
+        """Whether it is somebody's, who is known by so many pseudonyms and took part in such conversations."""
+        return self.user in users or self.conversation in conversations
 
 
 Lines = Sequence[Sequence[Origin]]
@@ -92,24 +93,24 @@ def write_lines(path: Path, rows: Sequence[bytes], origins: Lines) -> None:
     write_whole(path, b"".join(row + b"\n" for row in rows))
 
 
-def files_of(folder: Path, user: str, conversations: Collection[ConversationId]) -> list[str]:
+def files_of(folder: Path, users: Collection[str], conversations: Collection[ConversationId]) -> list[str]:
     """The files of a folder that hold something of a user. Raises UsageError as `read_provenance` does."""
     known = read_provenance(folder)
-    return [name for name, lines in known.items() if list(_places(lines, user, conversations))]
+    return [name for name, lines in known.items() if list(_places(lines, users, conversations))]
 
 
-def check(folder: Path, user: str, conversations: Collection[ConversationId]) -> None:
+def check(folder: Path, users: Collection[str], conversations: Collection[ConversationId]) -> None:
     """Whether a user's lines can be removed from a folder's files.
 
     Raises:
         UsageError: a file cannot be read, or has other lines than are known of it.
     """
     known = read_provenance(folder)
-    for name in files_of(folder, user, conversations):
-        _left(folder / name, known[name], set(_places(known[name], user, conversations)))
+    for name in files_of(folder, users, conversations):
+        _left(folder / name, known[name], set(_places(known[name], users, conversations)))
 
 
-def strike(folder: Path, user: str, conversations: Collection[ConversationId]) -> int:
+def strike(folder: Path, users: Collection[str], conversations: Collection[ConversationId]) -> int:
     """Remove a user's lines from a folder's files, and say how many went. A file that is one whole is deleted, and so
     is one of which nothing would be left.
 
@@ -117,9 +118,9 @@ def strike(folder: Path, user: str, conversations: Collection[ConversationId]) -
         UsageError: a file cannot be read or written, or has other lines than are known of it.
     """
     known, gone = read_provenance(folder), 0
-    for name in files_of(folder, user, conversations):
+    for name in files_of(folder, users, conversations):
         lines, path = known[name], folder / name
-        theirs = set(_places(lines, user, conversations))
+        theirs = set(_places(lines, users, conversations))
         left = _left(path, lines, theirs)
         if left is not None and left:
             write_whole(path, b"".join(left))
@@ -158,8 +159,8 @@ def _delete(path: Path) -> None:
         raise UsageError(f"{path}: cannot be deleted: {error.strerror}") from None
 
 
-def _places(lines: Lines, user: str, conversations: Collection[ConversationId]) -> Iterable[int]:
-    return (place for place, line in enumerate(lines) if any(it.is_of(user, conversations) for it in line))
+def _places(lines: Lines, users: Collection[str], conversations: Collection[ConversationId]) -> Iterable[int]:
+    return (place for place, line in enumerate(lines) if any(it.is_of(users, conversations) for it in line))
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -89,6 +89,23 @@ def _made(folder: Path) -> bool:
     return True
 
 
+def test_a_user_whose_own_name_looks_like_a_pseudonym_is_forgotten_by_it(
+    store: Store, settings: CollectSettings, tmp_path: Path, anna: str
+) -> None:
+    other = exchanges("c1", *LOOK_UP, user=anna)
+    their_name = pseudonym("somebody", tmp_path / "elsewhere")
+    kept_as = pseudonym(their_name, settings.folder)
+    store.add_exchanges([*other, *exchanges("c2", *LOOK_UP, user=kept_as)])
+    export(store, settings, store.exchanges(), tmp_path / "export")
+    found = gone(store, settings, tmp_path, their_name)
+    assert (found.user, found.also, found.exchanges, found.lines) == (their_name, kept_as, 2, 2)
+    assert store.is_forgotten(kept_as)
+    assert {it.conversation for it in store.exchanges()} == {"c1"}
+    found = gone(store, settings, tmp_path, anna)
+    assert (found.user, found.also, found.exchanges) == (anna, pseudonym(anna, settings.folder), 2)
+    assert gone(store, settings, tmp_path).also is None
+
+
 def test_a_running_process_is_waited_for_and_named(
     store: Store, settings: CollectSettings, tmp_path: Path, anna: str
 ) -> None:
@@ -199,7 +216,7 @@ def test_provenance_that_is_none_is_told(tmp_path: Path) -> None:
     for content in (b"[]", b'{"files": {"a": [[["x"]]]}}', b"{"):
         (tmp_path / "provenance.json").write_bytes(content)
         with pytest.raises(UsageError, match=r"provenance\.json: is not what was written"):
-            files_of(tmp_path, "user", [])
+            files_of(tmp_path, ["user"], [])
 
 
 def origins(*users: str) -> list[list[Origin]]:
@@ -229,7 +246,7 @@ def test_a_crash_never_leaves_lines_with_the_origins_of_others(
         die_at(crash, patch)
         write_lines(file, [b"you", b"me", b"her"], origins("you", "me", "her"))
     assert not file.exists() or file.read_bytes() == b"you\nme\nher\n"
-    strike(tmp_path, "you", [])
+    strike(tmp_path, ["you"], [])
     assert not file.exists() or file.read_bytes() == b"me\nher\n"
 
 
@@ -242,10 +259,10 @@ def test_a_crash_while_lines_are_removed_costs_nobody_elses(
     with monkeypatch.context() as patch:
         die_at(crash, patch)
         with pytest.raises(KeyboardInterrupt):
-            strike(tmp_path, "me", [])
-    assert strike(tmp_path, "me", []) == 1
+            strike(tmp_path, ["me"], [])
+    assert strike(tmp_path, ["me"], []) == 1
     assert file.read_bytes() == b"you\nher\nhim\n"
-    assert strike(tmp_path, "her", []) == 1
+    assert strike(tmp_path, ["her"], []) == 1
     assert file.read_bytes() == b"you\nhim\n"
 
 
@@ -288,8 +305,8 @@ def test_a_file_that_is_one_whole_is_deleted(tmp_path: Path) -> None:
     write_provenance(tmp_path, {"a.yaml": [[mine, other]], "b.yaml": [[other]]})
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text("x")
-    assert files_of(tmp_path, "me", []) == ["a.yaml"]
-    assert strike(tmp_path, "me", []) == 1
+    assert files_of(tmp_path, ["me"], []) == ["a.yaml"]
+    assert strike(tmp_path, ["me"], []) == 1
     assert [it.name for it in sorted(tmp_path.iterdir())] == ["b.yaml", "provenance.json"]
 
 
