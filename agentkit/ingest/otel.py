@@ -30,7 +30,8 @@ def read_otel(path: Path, *, services: Sequence[str] = ()) -> list[Imported]:
     """Every run and every service of a file of OTLP in JSON, or of the folder that `agentkit run` writes.
 
     A `logs.jsonl` beside a `traces.jsonl` is read with it: it holds the grades. `services` narrows the choice to some
-    services, or agentkit's runs.
+    services, or agentkit's runs. Those of which nothing is whole are left out, where anything is; what is wrong with
+    them, and with the file itself, is told with the first.
 
     Raises:
         UsageError: there is no such file, or no such service in it.
@@ -53,8 +54,9 @@ def read_otel(path: Path, *, services: Sequence[str] = ()) -> list[Imported]:
         file.problems.append(Problem(str(path), None, "", _nothing(file.spans)))
         return [_imported(source, "otel", "unknown", (), file.problems, complete=False)]
     chosen = _chosen(found, services)
-    first = replace(chosen[0], problems=(*file.problems, *chosen[0].problems))
-    return [first, *chosen[1:]]
+    first, *rest = [it for it in chosen if it.trials] or chosen[:1]
+    lost = [problem for it in chosen if not it.trials and it is not first for problem in it.problems]
+    return [replace(first, problems=(*file.problems, *lost, *first.problems)), *rest]
 
 
 def _chosen(found: Sequence[Imported], services: Sequence[str]) -> list[Imported]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import pytest
 from agentkit.cli import main
 from agentkit.errors import UsageError
 from agentkit.ingest.otel import read_otel
-from tests.ingest.trace_files import DATA, chat, request, span
+from agentkit.scenario import load
+from agentkit.store import Store
+from tests.ingest.trace_files import DATA, SHOP, chat, played, request, span
 
 A, B = "a" * 32, "b" * 32
 HELLO = [("user", "hello")]
@@ -83,6 +86,46 @@ def test_a_line_that_is_cut_off_leaves_what_is_whole(imports: Run, tmp_path: Pat
     assert "2 trials of 1 scenario, 1 of them new" in out
     code, out, _ = imports("t")
     assert (code, "nothing is new" in out) == (0, True)
+
+
+def without_roots(line: str) -> str:
+    """A line of our own traces, without the spans that hold the others."""
+    document = json.loads(line)
+    for scope in (it for resource in document["resourceSpans"] for it in resource["scopeSpans"]):
+        scope["spans"] = [it for it in scope["spans"] if it.get("parentSpanId")]
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_run_without_a_whole_trial_beside_one_that_is_whole_is_told(
+    imports: Run, tmp_path: Path, broken: int
+) -> None:
+    lines: dict[str, list[str]] = {"traces.jsonl": [], "logs.jsonl": []}
+    runs = []
+    for number in range(2):
+        with Store.open(f"sqlite:///{tmp_path}/{number}.db") as store:
+            runs.append(asyncio.run(played(store, tmp_path / str(number), load([SHOP]), trials=2)))
+        for name, found in lines.items():
+            own = (tmp_path / str(number) / name).read_text().splitlines()
+            found += map(without_roots, own) if number == broken and name == "traces.jsonl" else own
+    (tmp_path / "both").mkdir()
+    for name, found in lines.items():
+        (tmp_path / "both" / name).write_text("\n".join([*found, ""]))
+    code, out, err = imports("both")
+    assert code == 1
+    assert out.count("see them") == 1
+    assert "a part of it was not imported" in err
+    assert err.count("its root span is missing") == runs[broken].planned
+    code, _, err = imports("both", "--service", runs[1 - broken].id)
+    assert (code, err) == (0, "")
+    code, _, err = imports("both", "--service", runs[broken].id)
+    assert (code, "nothing was imported" in err) == (2, True)
+    with (tmp_path / "both" / "traces.jsonl").open("a") as file:
+        file.write("no JSON\n{}\n")
+    code, out, err = imports("both", "--json", "-")
+    assert code == 1
+    assert "not OTLP in JSON" in err or "not JSON" in err
+    assert len(json.loads(out)["problems"]) > runs[broken].planned
 
 
 def test_a_conversation_that_the_cut_went_through_is_left_out(tmp_path: Path) -> None:

@@ -38,6 +38,4 @@ def command(file: Path, services: tuple[str, ...], store: str | None, json_file:
     if json_file is not None and len(found) > 1:
         names = ", ".join(map(name_of, found))
         raise UsageError(f"--json: the file holds traces of several ({names}); name one with --service")
-    some = [imported for imported in found if imported.trials] or found[:1]
-    codes = [record_and_tell(imported, store=store, json_file=json_file) for imported in some]
-    return max(codes)
+    return max(record_and_tell(imported, store=store, json_file=json_file) for imported in found)
