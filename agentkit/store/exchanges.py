@@ -69,6 +69,7 @@ class Exchanges(Database):
         self,
         *,
         conversation: ConversationId | None = None,
+        conversations: Sequence[ConversationId] | None = None,
         since: str | None = None,
         until: str | None = None,
         agent: str | None = None,
@@ -81,6 +82,7 @@ class Exchanges(Database):
         """Exchanges in the order in which they came in.
 
         `since` (itself included) and `until` (not included): RFC 3339 times. `limit`: the newest so many.
+        `conversations`: only those of any of them.
         """
         c = exchanges.c
         query = select(exchanges).order_by(c.at.desc(), c.exchange.desc())
@@ -92,7 +94,12 @@ class Exchanges(Database):
         query = query if since is None else query.where(c.at >= moment(since, "since"))
         query = query if until is None else query.where(c.at < moment(until, "until"))
         with self._transaction() as connection:
-            return [_read(row) for row in reversed(connection.execute(query.limit(limit)).all())]
+            if conversations is None:
+                return [_read(row) for row in reversed(connection.execute(query.limit(limit)).all())]
+            names = [text(it) for it in dict.fromkeys(conversations)]
+            rows = [row for some in chunks(names) for row in connection.execute(query.where(c.conversation.in_(some)))]
+        rows.sort(key=lambda row: (row.at, row.exchange))
+        return [_read(row) for row in (rows if limit is None else rows[max(0, len(rows) - limit) :])]
 
     def conversations(
         self, *, since: str | None = None, agent: str | None = None, step: str | None = None, limit: int | None = None

@@ -7,7 +7,7 @@ those, and only they say how far experts and judge agree: a queue that looks for
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -78,15 +78,40 @@ def answer_of(exchange: Exchange) -> Answer | None:
     return Answer(replace(exchange, request={}, response={}), form)
 
 
+def to_recall(said: Sequence[Feedback], settings: LabelSettings) -> list[ConversationId]:
+    """Conversations to ask about however much came in since: first those with an answer that waits for a second expert,
+    then those that users blamed, or a judge found wrong or could not judge, then the others of which either spoke; of
+    each kind, the one last spoken of first."""
+    labels = verdicts(said)
+    of_one = [it for it in said if it.response is not None and len(labels.get(it.response, ())) == 1]
+    waiting = [it for it in of_one if it.response is not None and drawn(it.response, settings)]
+    heard = [
+        it
+        for it in said
+        if it.source in (Source.USER, Source.JUDGE) and (it.response is None or it.response not in labels)
+    ]
+    bad = [it for it in heard if it.value is None or it.value < BAD_BELOW]
+    return list(dict.fromkeys(it.conversation for some in (waiting, bad, heard) for it in reversed(some)))
+
+
 class Queue:
     """The answers of one moment, and all that was said of them."""
 
-    def __init__(self, answers: Sequence[Answer], said: Sequence[Feedback], settings: LabelSettings) -> None:
+    def __init__(
+        self,
+        answers: Sequence[Answer],
+        said: Sequence[Feedback],
+        settings: LabelSettings,
+        recalled: Collection[ResponseId] = (),
+    ) -> None:
+        """`recalled`: those of the answers that are there for what was said of them. The lot chooses among the others:
+        it would not be one if blame decided who takes part; but those that one expert judged are a second one's."""
         self._settings = settings
         self._labels = verdicts(said)
         self._skipped = _skipped(said)
-        self._answers = {it.id: it for it in answers}
-        self._lot = [it for it in answers if drawn(it.id, settings)]
+        left_out = {id for id in recalled if drawn(id, settings) and id not in self._labels}
+        self._answers = {it.id: it for it in answers if it.id not in left_out}
+        self._lot = [it for it in self._answers.values() if drawn(it.id, settings)]
         self._lots = {it.id for it in self._lot}
         self._lot.sort(key=lambda it: sha256(it.id.encode("utf-8", "replace")).digest())
         self._parts = _parts(answers, said, self._labels)
@@ -96,7 +121,7 @@ class Queue:
         ranked = self._ranked(expert)
         lots = iter([it for it in self._lot if self._open(it.id, expert)])
         judged = [id for id in self._labels if expert in self._labels[id]]
-        done, lucky = len(judged), sum(id in self._lots for id in judged)
+        done, lucky = len(judged), sum(drawn(id, self._settings) for id in judged)
         scored, lot = next(ranked, None), next(lots, None)
         while scored is not None or lot is not None:
             if lot is not None and (scored is None or lucky < self._settings.second_share * (done + 1)):
@@ -113,7 +138,7 @@ class Queue:
             judged=len(own),
             skipped=len(self._skipped[expert] - set(own)),
             open=sum(self._open(id, expert) for id in self._answers),
-            waiting=sum(id in self._lots and len(self._labels[id]) < 2 for id in own),
+            waiting=sum(drawn(id, self._settings) and len(self._labels[id]) < 2 for id in own),
         )
 
     def _ranked(self, expert: str) -> Iterator[Item]:

@@ -105,6 +105,17 @@ def test_lots_stand_at_their_share_of_the_places_however_often_one_asks() -> Non
     assert ahead[:40] == drawn
 
 
+def test_lots_keep_their_share_where_what_was_judged_is_not_offered_any_more() -> None:
+    settings = LabelSettings(second_share=0.25)
+    gone, there = (answers([it for n in range(80) for it in talk(f"{name}{n}", "find")]) for name in "gt")
+    lots = [it.id for it in gone if chosen("second", it.id, 0.25)][:8]
+    others = [it.id for it in gone if not chosen("second", it.id, 0.25)][:24]
+    heard = [label(id) for id in (*lots, *others)]
+    queue = Queue(there, heard, settings)
+    assert queue.progress("ann").waiting == len(lots) == len(others) / 3
+    assert [it.lot for it in queue.items("ann")][:8] == [True, False, False, False] * 2
+
+
 def test_what_was_skipped_is_not_asked_for_again_of_the_same_expert() -> None:
     talks = talk("a", "find")
     queue = Queue(answers(talks), [label("a.0", value=None)], NO_LOTS)
