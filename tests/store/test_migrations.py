@@ -108,7 +108,7 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(url: str, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("looks", range(1, 7))
+@pytest.mark.parametrize("looks", range(1, 5))
 def test_another_process_may_be_quicker_at_any_moment(url: str, looks: int, monkeypatch: pytest.MonkeyPatch) -> None:
     left = looks
 
@@ -128,7 +128,7 @@ def test_another_process_may_be_quicker_at_any_moment(url: str, looks: int, monk
     monkeypatch.setattr("agentkit.store.store.open_engine", watched)
     with Store.open(url) as store:
         assert store.runs() == []
-    assert left <= 0 or looks > 1, "somebody was quicker"
+    assert left <= 0, "somebody was quicker"
 
 
 @pytest.mark.slow
