@@ -143,7 +143,7 @@ class Router:
         serving = {str(target): len(self.parts.upstreams.serving(target)) for target in self._targets()}
         ready = all(serving.values()) and not self.draining
         status = "ready" if ready else "draining" if self.draining else "starting"
-        found = {"status": status, "revision": self.parts.table.begun, "serving": serving}
+        found = {"status": status, "revision": self.parts.table.begun.number, "serving": serving}
         return _json(found, 200 if ready else 503)
 
     async def _key(self, request: Request) -> ApiKey:
@@ -158,8 +158,8 @@ class Router:
         return sorted(found)
 
     def _targets(self) -> set[Target]:
-        """All that conversations that begin now may be led to."""
-        routes = self.parts.table.current.routes
+        """All that conversations that begin now may be led to; not what a newer revision still waits for."""
+        routes = self.parts.table.begun.routes
         return {it.live for it in routes} | {it.canary for it in routes if it.canary and it.share > 0}
 
     async def _refused(self, request: Request, error: Exception) -> Response:

@@ -157,7 +157,7 @@ METRICS: Final[dict[str, Any]] = {
 }
 HEALTH: Final[dict[str, Any]] = {"summary": "Whether the router runs.", "responses": _answers(_OBJECT)}
 READY: Final[dict[str, Any]] = {
-    "summary": "Whether everything that routes lead to can answer, and which revision new conversations get.",
+    "summary": "Whether everything that new conversations are led to can answer, and which revision they get.",
     "responses": {**_answers(_OBJECT), 503: {"description": "Not yet, or no more.", **_content(_OBJECT)}},
 }
 

@@ -35,8 +35,8 @@ class Table(Protocol):
     @property
     def current(self) -> Revision: ...
     @property
-    def begun(self) -> int:
-        """Number of the revision that a conversation gets which begins now."""
+    def begun(self) -> Revision:
+        """That which a conversation gets which begins now."""
 
     def knows(self, conversation: ConversationId) -> bool:
         """Whether `resolve` answers at once."""

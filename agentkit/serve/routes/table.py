@@ -104,9 +104,9 @@ class RouteTable:
         return self._history.current.revision
 
     @property
-    def begun(self) -> int:
-        """Number of the revision that a conversation is pinned to which begins now."""
-        return self._begun
+    def begun(self) -> Revision:
+        """The revision that a conversation is pinned to which begins now."""
+        return (self._history.get(self._begun) or self._history.current).revision
 
     @property
     def behind(self) -> float:

@@ -25,8 +25,8 @@ from tests.serve.router.world import World, world
 class Real:
     """What a test needs of it."""
 
-    def __init__(self, it: World, store: Store, keys: dict[str, str]) -> None:
-        self.it, self.store, self.keys = it, store, keys
+    def __init__(self, it: World, store: Store, keys: dict[str, str], table: RouteTable) -> None:
+        self.it, self.store, self.keys, self.table = it, store, keys, table
 
     def chat(self, name: str = "alice", **more: Any) -> Any:
         return self.it.chat(self.keys[name], **more)
@@ -63,6 +63,6 @@ def real_world(folder: Path, *, canary: CanarySettings | None = None, **more: An
         }
         try:
             with world(parts=parts) as it:
-                yield Real(it, store, keys)
+                yield Real(it, store, keys, table)
         finally:
             table.close()

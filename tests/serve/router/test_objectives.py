@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agentkit.config import RouterSettings
-from agentkit.records import Arm, ConversationId, Exchange, ResponseId
+from agentkit.records import Arm, ConversationId, Exchange, ResponseId, Target, TargetKind
 from agentkit.serve.router import breaches
 from agentkit.serve.router.objectives import Objectives
+from agentkit.serve.routes import set_canary
 from agentkit.serve.status import GONE
 from tests.serve.router.instant import Way
+from tests.serve.router.kept import real_world
 from tests.serve.router.world import ADMIN, BASE, World, world
+from tests.store.records import make_adapter
 
 SETTINGS = RouterSettings(availability=0.9, latency=1.0, latency_share=0.75, window=600)
 
@@ -152,6 +156,27 @@ def test_health_and_readiness(one: World) -> None:
             assert client.get("/readyz").json()["status"] == "draining"
         finally:
             one.router.draining = False
+
+
+def test_a_canary_that_is_still_loading_makes_no_router_unready(tmp_path: Path) -> None:
+    with real_world(tmp_path) as real, real.it.client(None) as client:
+        table, canary = real.table, Target(TargetKind.ADAPTER, "refund-v9-77aa")
+        table.begin_once_up(lambda name: bool(real.it.upstreams.serving(Target(TargetKind.ADAPTER, name))))
+        real.store.add_adapter(make_adapter(canary.name))
+        made = set_canary(real.store, "pos", "refund", canary, 0.1, by="cli", why="a test")
+        table.refresh()
+        answer = client.get("/readyz")
+        assert table.current.number == made.number
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"status": "ready", "revision": 1, "serving": {"base": 1}},
+        )
+        real.it.upstreams.of[canary] = real.it.upstreams.of[BASE]
+        table.refresh()
+        serving = {"base": 1, canary.name: 1}
+        assert client.get("/readyz").json() == {"status": "ready", "revision": made.number, "serving": serving}
+        del real.it.upstreams.of[canary]
+        assert client.get("/readyz").status_code == 503, "what answers users by now is missed"
 
 
 def test_the_models_there_are(one: World) -> None:

@@ -67,11 +67,8 @@ SEVENTH = Revision(7, ROUTES, "2026-01-01T00:00:00Z", "cli", "a start")
 @dataclass
 class FakeTable:
     current: Revision = SEVENTH
+    begun: Revision = SEVENTH
     resolved: list[tuple[str, str, str]] = field(default_factory=list)
-
-    @property
-    def begun(self) -> int:
-        return self.current.number
 
     def knows(self, conversation: ConversationId) -> bool:
         return len(self.resolved) % 2 == 0

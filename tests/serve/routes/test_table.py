@@ -62,11 +62,11 @@ def test_a_revision_takes_conversations_once_its_adapters_are_up(store: Store, t
     set_live(store, "till", "*", A, force=True, **SAID)
     table.refresh()
     assert ask(table, "early") == (1, "base")
-    assert (table.begun, table.current.number) == (1, 2)
+    assert (table.begun.number, table.current.number) == (1, 2)
     assert A.name in table.adapters_needed(), "so that it is loaded"
     up.add(A.name)
     table.refresh()
-    assert (table.begun, *ask(table, "late")) == (2, 2, A.name)
+    assert (table.begun.number, *ask(table, "late")) == (2, 2, A.name)
     assert ask(table, "early") == (1, "base")
     up.clear()
     set_live(store, "till", "greet", CLOUD, **SAID)
