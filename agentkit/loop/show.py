@@ -157,10 +157,12 @@ class Show:
     def _wait_for(self, revision: Revision) -> None:
         """Until it answers those who begin to talk."""
         end = time.monotonic() + _START
-        while _begun(self._url) < revision.number:
+        while (begun := _begun(self._url)) < revision.number:
             if time.monotonic() > end:
                 raise EngineError(f"revision {revision.number} has not begun after {_START:.0f} s: {revision.why}")
             time.sleep(0.5)
+        if begun > revision.number:
+            raise EngineError(f"revision {revision.number} never began: {newest(self.store).why}")
 
     def _users(self, agent: str) -> SimulatedUsers:
         paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)

@@ -64,7 +64,7 @@ class Revision:
     created_at: str
     """RFC 3339, UTC."""
     by: str
-    """Who made it: the name of a key, `loop`, `canary`, `cli`."""
+    """Who made it: the name of a key, `loop`, `canary`, `serve`, `cli`."""
     why: str
     """In words; the evidence of a promotion or a rollback."""
     parent: int | None = None

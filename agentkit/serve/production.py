@@ -27,7 +27,7 @@ from agentkit.serve.router.admin import admin_of
 from agentkit.serve.router.client import place_of
 from agentkit.serve.router.judged import feedback_of
 from agentkit.serve.router.server import RouterServer
-from agentkit.serve.routes import CanaryWatch, RouteTable
+from agentkit.serve.routes import CanaryWatch, RouteTable, end_canaries
 from agentkit.serve.turbo import speculation
 from agentkit.serve.upstream import Upstream
 from agentkit.store import Store
@@ -95,8 +95,10 @@ async def served(config: Config, store: Store, options: Options, tell: Tell) -> 
     try:
         async with fleet:
             merge, always = _merges(config, fleet), config.serve.engines.merge == "always"
-            table.begin_once_up(fleet.serves_merged if merge and always else fleet.serves)
-            follower = Follower(fleet, table, find, merge=merge, canaries=always, tell=tell)
+            serves = fleet.serves_merged if merge and always else fleet.serves
+            await asyncio.to_thread(table.begin_once_up, serves)
+            ends = partial(end_refused, store, table, tell)
+            follower = Follower(fleet, table, find, merge=merge, canaries=always, end_canary=ends, tell=tell)
             watch = CanaryWatch(store, table, config.serve.canary)
             following = asyncio.create_task(follower.run(), name="agentkit-follow")
             await watch.start()
@@ -112,6 +114,14 @@ async def served(config: Config, store: Store, options: Options, tell: Tell) -> 
     finally:
         await asyncio.to_thread(table.close)
         await asyncio.to_thread(tracing.close)
+
+
+def end_refused(store: Store, table: RouteTable, tell: Tell, name: AdapterName, why: str) -> None:
+    """End the canary of an adapter that cannot be served, for every router of the store; what was changed since it
+    was set waits for it no longer. Raises StoreError."""
+    made = end_canaries(store, Target(TargetKind.ADAPTER, name), by="serve", why=why)
+    table.refresh()
+    tell(f"revision {made.number}: {made.why}")
 
 
 async def run(

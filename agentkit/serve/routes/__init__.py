@@ -3,7 +3,7 @@ beside this file."""
 
 from agentkit.serve.lookup import route_name
 from agentkit.serve.routes.change import newest
-from agentkit.serve.routes.changes import end_canary, promote, rollback, set_canary, set_live, set_several
+from agentkit.serve.routes.changes import end_canaries, end_canary, promote, rollback, set_canary, set_live, set_several
 from agentkit.serve.routes.conditions import Refused, parse_target
 from agentkit.serve.routes.edits import parse_route
 from agentkit.serve.routes.table import Resolved, RouteTable
@@ -14,6 +14,7 @@ __all__ = [
     "Refused",
     "Resolved",
     "RouteTable",
+    "end_canaries",
     "end_canary",
     "newest",
     "parse_route",

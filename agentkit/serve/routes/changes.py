@@ -142,6 +142,20 @@ def end_canary(
     return change(store, edit, by=by, why=why, expected=expected)
 
 
+def end_canaries(store: Store, target: Target, *, by: str, why: str, expected: int | None = None) -> Revision:
+    """Take a target off every route where it is the canary; running conversations, too, are answered by what is live
+    from now on. Nothing is changed where it is no canary."""
+
+    def edit(current: Revision) -> Edit:
+        routes = current.routes
+        for it in current.routes:
+            if it.canary == target:
+                routes = without_canary(routes, it.agent, it.step)
+        return Edit(routes, {"withdrawn": withdrawn(current.routes, routes)})
+
+    return change(store, edit, by=by, why=why, expected=expected)
+
+
 def promote(
     store: Store,
     agent: str,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agentkit.records import AdapterName, Arm, ConversationId, Revision, Target, TargetKind
 from agentkit.serve.lookup import RouteMap, find_route, route_map
 from agentkit.serve.routes.arms import arm_of, target_of
+from agentkit.serve.routes.edits import adapters_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ class History:
             ):
                 number = it.revision.number
         return number
+
+    def is_rollback(self, number: int) -> bool:
+        """Whether that revision is an earlier table again."""
+        return "restores" in (self._tables[number].revision.evidence or {})
+
+    def tries_adapters(self, number: int) -> bool:
+        """Whether a canary of that revision is an adapter."""
+        return Arm.CANARY in adapters_in(self._tables[number].revision.routes).values()
 
     def adapters(self, number: int) -> set[AdapterName]:
         """Adapters that may answer conversations of that revision."""

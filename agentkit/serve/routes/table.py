@@ -95,8 +95,17 @@ class RouteTable:
 
     def begin_once_up(self, serves: Callable[[AdapterName], bool]) -> None:
         """From now on a new revision takes conversations once each adapter that it adds is up, as `serves` says; until
-        then they belong to the one before. A rollback waits for nothing."""
-        self._serves = serves
+        then they belong to the one before. A rollback waits for nothing.
+
+        That holds for what was made before this process began, too, unless it is known to have begun by then. Blocking.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        number = self._had_begun()
+        with self._lock:
+            self._serves, self._begun = serves, number
+        self._begin()
 
     @property
     def current(self) -> Revision:
@@ -217,11 +226,24 @@ class RouteTable:
         with self._lock:
             known = self._history.adapters(self._begun)
             for number in range(self._history.last, self._begun, -1):
-                table = self._history.get(number)
-                back = table is not None and "restores" in (table.revision.evidence or {})
-                if back or all(map(self._serves, self._history.adapters(number) - known)):
+                added = self._history.adapters(number) - known
+                if self._history.is_rollback(number) or all(map(self._serves, added)):
                     self._begun = number
                     return
+
+    def _had_begun(self) -> int:
+        """The newest revision that certainly has begun before: a conversation was pinned to it, it is a rollback, or
+        it has no canary that might never have come up."""
+        pinned = self._store.pinned_revisions(datetime.fromtimestamp(self._clock().timestamp(), UTC) - _KEPT)
+        number = self._history.last
+        while number > 1 and number not in pinned:
+            self._load(number)
+            with self._lock:
+                if self._history.is_rollback(number) or not self._history.tries_adapters(number):
+                    break
+            number -= 1
+        self._load(number)
+        return number
 
     def _first_seen(self, conversation: ConversationId, now: float) -> Held:
         held = self._stored(conversation, now)

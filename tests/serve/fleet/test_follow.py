@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from agentkit.errors import AdapterError
-from agentkit.records import AdapterName, Revision, Route, Target, TargetKind
+from agentkit.records import AdapterName, AdapterState, ConversationId, Revision, Route, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.fleet import Fleet, Follower
+from agentkit.serve.production import end_refused
+from agentkit.serve.routes import RouteTable, set_canary, set_live
+from agentkit.store import Store
 from tests.serve.fleet.conftest import BASE, Park, adapter_target, until
+from tests.store.records import make_adapter as make_row
 
 
 @dataclass
@@ -100,6 +107,131 @@ async def test_what_cannot_be_served_is_told_once_and_hinders_nothing_else(
         assert follower.refused == frozenset()
     assert said == ["load adapter bad-v1-3fa9: no adapter is called 'bad-v1-3fa9'"]
     assert sum("load" in it for it in park.control.events) == 1
+
+
+CLOUD = Target(TargetKind.UPSTREAM, "cloud")
+SAID = {"by": "cli", "why": "because"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path}/store.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_table(store: Store) -> Iterator[Callable[[], RouteTable]]:
+    """Makes tables that follow the store only when they are told to."""
+    tables: list[RouteTable] = []
+
+    def make() -> RouteTable:
+        tables.append(RouteTable(store, clock=lambda: datetime.now(UTC)))
+        return tables[-1]
+
+    yield make
+    for it in tables:
+        it.close()
+
+
+def following(fleet: Fleet, table: RouteTable, store: Store, adapter: AdapterFolder, said: list[str]) -> Follower:
+    end = partial(end_refused, store, table, said.append)
+    return Follower(fleet, table, {adapter.name: adapter}.__getitem__, try_again=0.0, end_canary=end)
+
+
+async def test_a_canary_that_cannot_be_served_ends_and_what_waited_for_it_begins(
+    make_fleet: Callable[..., Fleet],
+    make_adapter: Callable[..., AdapterFolder],
+    park: Park,
+    store: Store,
+    open_table: Callable[[], RouteTable],
+) -> None:
+    bad, said = make_adapter(), list[str]()
+    store.add_adapter(make_row(bad.name))
+    park.control.silent = True
+    table, elsewhere = open_table(), open_table()
+    async with make_fleet(replicas=1) as fleet:
+        table.begin_once_up(fleet.serves)
+        follower = following(fleet, table, store, bad, said)
+        set_canary(store, "till", "refund", adapter_target(bad.name), 0.5, **SAID)
+        set_live(store, "till", "greet", CLOUD, **SAID)
+        elsewhere.refresh()  # another router, whose servers do serve it
+        theirs = [ConversationId(f"c{number}") for number in range(50)]
+        assert {str(elsewhere.resolve(it, "till", "refund").target) for it in theirs} == {"base", bad.name}
+        for _ in range(2):
+            table.refresh()
+            follower.step()
+            await follower.idle()
+            assert (table.begun.number, table.current.number) == (1, 3)
+        follower.step()
+        await follower.idle()
+        assert (table.begun.number, table.current.number, table.current.by) == (4, 4, "serve")
+        assert f"{bad.name} could not be served in 3 tries: " in table.current.why
+        assert "answers exactly as the base model does" in table.current.why
+        assert said == [f"revision 4: {table.current.why}"]
+        found = [table.resolve(ConversationId("new"), "till", step) for step in ("refund", "greet")]
+        assert [(it.revision, str(it.target)) for it in found] == [(4, "base"), (4, "cloud")]
+        elsewhere.refresh()
+        assert {str(elsewhere.resolve(it, "till", "refund").target) for it in theirs} == {"base"}
+        follower.step()
+        await follower.idle()
+        assert (follower.refused, table.current.number) == (frozenset(), 4)
+    assert store.adapter(bad.name).state is AdapterState.CANDIDATE
+
+
+async def test_a_canary_is_not_ended_because_the_servers_are_down(
+    make_fleet: Callable[..., Fleet],
+    make_adapter: Callable[..., AdapterFolder],
+    park: Park,
+    store: Store,
+    open_table: Callable[[], RouteTable],
+) -> None:
+    adapter, table = make_adapter(), open_table()
+    store.add_adapter(make_row(adapter.name))
+    async with make_fleet(replicas=1) as fleet:
+        table.begin_once_up(fleet.serves)
+        follower = following(fleet, table, store, adapter, [])
+        park.control.die = True
+        await park.servers[0].kill()
+        await until(lambda: not fleet.serving(BASE))
+        set_canary(store, "till", "refund", adapter_target(adapter.name), 0.5, **SAID)
+        table.refresh()
+        for _ in range(5):
+            follower.step()
+            await follower.idle()
+            assert follower.refused == {adapter.name}
+        park.control.die = False
+        await until(lambda: fleet.serving(BASE))
+        follower.step()
+        await follower.idle()
+        table.refresh()
+        assert (table.begun.number, table.current.number) == (2, 2)
+
+
+async def test_a_canary_whose_own_replica_does_not_come_up_ends_where_it_is_to_have_one(
+    make_fleet: Callable[..., Fleet],
+    make_adapter: Callable[..., AdapterFolder],
+    park: Park,
+    store: Store,
+    open_table: Callable[[], RouteTable],
+) -> None:
+    adapter, table = make_adapter(), open_table()
+    store.add_adapter(make_row(adapter.name))
+    async with make_fleet(replicas=1) as fleet:
+        table.begin_once_up(fleet.serves_merged)
+        end = partial(end_refused, store, table, lambda _: None)
+        find = {adapter.name: adapter}.__getitem__
+        follower = Follower(fleet, table, find, merge=True, canaries=True, try_again=0.0, end_canary=end)
+        set_canary(store, "till", "refund", adapter_target(adapter.name), 0.5, **SAID)
+        table.refresh()
+        follower.step()
+        await follower.idle()
+        park.control.die = True
+        for _ in range(3):
+            assert (fleet.serves(adapter.name), table.begun.number) == (True, 1)
+            follower.step()
+            await follower.idle()
+        assert (table.begun.number, table.current.by) == (3, "serve")
+        assert "did not come up: RuntimeError: not enough memory" in table.current.why
 
 
 async def test_a_copy_of_what_is_merged_makes_room(

@@ -10,6 +10,7 @@ from agentkit.errors import ExitCode, StoreError, UsageError
 from agentkit.records import AdapterState, Route, Target, TargetKind
 from agentkit.serve.routes import (
     Refused,
+    end_canaries,
     end_canary,
     newest,
     parse_route,
@@ -246,3 +247,20 @@ def test_targets_are_named_as_short_as_they_are_clear(store: Store) -> None:
             parse_target(store, text, ("cloud",))
     with pytest.raises(UsageError, match="is an adapter and an upstream"):
         parse_target(store, A.name, (A.name,))
+
+
+def test_what_cannot_be_served_is_a_canary_nowhere(store: Store) -> None:
+    canary(store)
+    set_canary(store, "till", "greet", A, 0.1, **SAID)
+    set_canary(store, "shop", "*", B, 0.1, **SAID)
+    made = end_canaries(store, A, by="serve", why="it could not be loaded")
+    assert [str(it.canary) for it in made.routes if it.canary is not None] == [B.name]
+    assert (made.number, made.by, made.parent) == (5, "serve", 4)
+    assert made.evidence is not None
+    assert {(it["agent"], it["step"], it["name"]) for it in made.evidence["withdrawn"]} == {
+        ("till", "refund", A.name),
+        ("till", "greet", A.name),
+    }
+    assert (state(store, A), state(store, B)) == (AdapterState.CANDIDATE, AdapterState.CANARY)
+    assert end_canaries(store, A, by="serve", why="another process was refused, too") == made
+    set_canary(store, "till", "refund", A, 0.1, by="cli", why="mended: it was not found to be worse")

@@ -89,6 +89,48 @@ def test_a_rollback_waits_for_nothing(store: Store, table: RouteTable, repin: bo
     assert ask(table, "after") == (4, A.name)
 
 
+def test_a_restart_lets_in_no_canary_that_waits(store: Store, clock: Clock) -> None:
+    up: set[str] = set()
+    set_canary(store, "till", "refund", A, 0.5, **SAID)
+    set_live(store, "till", "greet", CLOUD, **SAID)
+    again = RouteTable(store, clock=clock)
+    again.begin_once_up(lambda name: name in up)
+    assert (again.begun.number, again.current.number) == (1, 3)
+    assert {ask(again, name) for name in MANY[:50]} == {(1, "base")}
+    assert again.adapters_needed() == {A.name}, "so that it is loaded"
+    up.add(A.name)
+    again.refresh()
+    assert again.begun.number == 3
+    again.close()
+
+
+def test_a_restart_takes_nothing_back_that_had_begun(store: Store, table: RouteTable, clock: Clock) -> None:
+    set_live(store, "till", "*", B, force=True, **SAID)
+    set_canary(store, "till", "refund", A, 0.5, **SAID)
+    set_live(store, "till", "greet", CLOUD, **SAID)
+    table.refresh()
+    ask(table, "before")
+    table.flush()
+    clock.wait(120)
+    set_canary(store, "shop", "refund", A, 0.5, **SAID)
+    set_canary(store, "shop", "greet", B, 0.5, **SAID)
+    again = RouteTable(store, clock=clock)
+    again.begin_once_up(lambda _: False)
+    assert again.begun.number == 6, "whose adapters are those of what had begun"
+    assert (ask(again, "new", "greet"), ask(again, "new", "")) == ((6, "cloud"), (6, B.name))
+    again.close()
+
+
+def test_a_restart_keeps_a_rollback(store: Store, clock: Clock) -> None:
+    set_canary(store, "till", "refund", A, 0.5, **SAID)
+    set_live(store, "till", "greet", CLOUD, **SAID)
+    rollback(store, **SAID)
+    again = RouteTable(store, clock=clock)
+    again.begin_once_up(lambda _: False)
+    assert (again.begun.number, ask(again, "new", "greet")) == (4, (4, "base"))
+    again.close()
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_the_canary_has_its_share(share: float) -> None:
     route = Route("till", "refund", BASE, A, share)
