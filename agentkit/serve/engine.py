@@ -45,7 +45,7 @@ class Engine:
         on_progress: is told in words what is going on.
 
     Raises (on entering):
-        EngineError: vLLM is missing, died (with the end of its log), or did not answer in time.
+        EngineError: vLLM is missing, could not be started, died (with the end of its log), or did not answer in time.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ def spawned(model: str, name: str, settings: EngineSettings) -> Iterator[tuple[S
     should be ready; whoever asks for it stops it.
 
     Raises:
-        EngineError: vLLM is missing.
+        EngineError: vLLM is missing, or its process cannot be started.
     """
     key = secrets.token_urlsafe(32)
     with reserved_port() as port:

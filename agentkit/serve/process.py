@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from agentkit.errors import EngineError
 from agentkit.serve.cache import cache_folder
 
 KEEPER = Path(__file__).with_name("keeper.py")
@@ -16,21 +19,28 @@ LOG_TAIL = 15
 
 
 class ServerProcess:
-    """One server. It ends with `stop` and with this process, however that ends."""
+    """One server. It ends with `stop` and with this process, however that ends.
+
+    Raises (on being made):
+        EngineError: its log cannot be written, or the system starts no process.
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        logs = cache_folder() / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=logs, prefix="vllm-", suffix=".log", delete=False) as log:
-            self.log = Path(log.name)
+        descriptor, self.log = _new_log(cache_folder() / "logs")
+        try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", str(KEEPER), *command],
                 stdin=subprocess.PIPE,
-                stdout=log,
+                stdout=descriptor,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
             )
+        except OSError as error:
+            self.drop_log()
+            raise EngineError(f"the process of a server could not be started: {error}") from None
+        finally:
+            os.close(descriptor)
 
     @property
     def exit_code(self) -> int | None:
@@ -49,4 +59,21 @@ class ServerProcess:
         self._process.stdin.close()
         self._process.wait()
         if not keep_log:
-            self.log.unlink(missing_ok=True)
+            self.drop_log()
+
+    def drop_log(self) -> None:
+        """Delete the log; one that cannot be deleted is left."""
+        with suppress(OSError):
+            self.log.unlink()
+
+
+def _new_log(folder: Path) -> tuple[int, Path]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="vllm-", suffix=".log")
+    except OSError as error:
+        raise EngineError(
+            f"{folder}: found {error.strerror!r}, expected a folder for the logs of servers; AGENTKIT_CACHE names "
+            "another cache"
+        ) from None
+    return descriptor, Path(name)

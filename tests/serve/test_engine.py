@@ -17,6 +17,7 @@ from agentkit.errors import EngineError
 from agentkit.serve import Engine, EngineSettings
 from agentkit.serve import engine as engine_module
 from agentkit.serve.keeper import end
+from agentkit.serve.process import ServerProcess
 
 FAKE = Path(__file__).with_name("fake_server.py")
 SOON = EngineSettings(start_timeout=1.5)
@@ -130,6 +131,13 @@ def test_the_server_ends_with_the_process_that_started_it(pids: Path, how: signa
         assert owner.stdout.readline() == "ready\n"
         owner.send_signal(how)
     assert_gone(pids)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how long a variable may be is Linux's")
+def test_a_process_that_the_system_does_not_start_is_told(pids: Path, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"could not be started: .*Argument list too long"):
+        ServerProcess(["server"], {"TOO_LONG": "x" * 2**20})
+    assert list((tmp_path / "cache" / "logs").iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

@@ -12,6 +12,7 @@ from agentkit.errors import AgentkitError
 from agentkit.records import AdapterName, Revision, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.fleet.fleet import Fleet
+from agentkit.serve.fleet.state import told
 from agentkit.serve.fleet.table import BASE
 
 _TRIES = 3
@@ -139,7 +140,7 @@ class Follower:
         try:
             await do(name)
         except Exception as error:  # whatever it is: the next try may go well, and the others go on
-            why = str(error) if isinstance(error, AgentkitError) else repr(error)
+            why = told(error)
             self._tell(f"{what} adapter {name}: {why}")
             await self._count(key, why, up=up)
         else:

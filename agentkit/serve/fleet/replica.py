@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
-from agentkit.errors import AdapterError, EngineError
+from agentkit.errors import EngineError
 from agentkit.records import AdapterName
 from agentkit.serve.engine import Endpoint
 from agentkit.serve.fleet.attestation import attest
 from agentkit.serve.fleet.prepared import Merged, Prepared
 from agentkit.serve.fleet.server import Server, healthy
-from agentkit.serve.fleet.state import Pace, State
+from agentkit.serve.fleet.state import Pace, State, told
 from agentkit.serve.fleet.talk import Talk
 
 _LAST_WORDS = 3.0
@@ -58,6 +58,7 @@ class Replica:
         self._alone = asyncio.Lock()
         self._leaving = False
         self._life: asyncio.Task[None] | None = None
+        self._loads: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
         """Start it, and keep it up from now on."""
@@ -71,6 +72,7 @@ class Replica:
             with suppress(asyncio.CancelledError):
                 await self._life
         await self._server.stop()
+        await asyncio.gather(*self._loads, return_exceptions=True)
         self._become(State.DEAD)
 
     def drain(self) -> None:
@@ -79,7 +81,7 @@ class Replica:
         self._become(State.DRAINING)
 
     async def take(self, adapter: Prepared) -> None:
-        """Load an adapter and attest it; only then is it answered for.
+        """Load an adapter and attest it; only then is it answered for. Nothing happens where it is wanted no longer.
 
         Raises:
             AdapterError: the server does not serve it; it was taken out again.
@@ -88,7 +90,8 @@ class Replica:
         async with self._alone:
             if self.endpoint is None:
                 raise EngineError(f"replica {self.name} has no server")
-            if adapter.name not in self.attested:
+            wanted = (self.wanted or {}).get(adapter.name) is adapter
+            if wanted and adapter.name not in self.attested:
                 await self._load(self.endpoint, adapter)
         self._changed()
 
@@ -113,9 +116,10 @@ class Replica:
             await asyncio.sleep(self._pace.before_start(failures))
             try:
                 began = await self._come_up()
-                why = await self._watched(began)
-            except (EngineError, AdapterError) as error:
-                why, failures = str(error), failures + 1
+                with self._loading():
+                    why = await self._watched(began)
+            except Exception as error:  # whatever it is: the next start may go well
+                why, failures = told(error), failures + 1
             else:
                 failures = 1 if time.monotonic() - began >= self._pace.steady else failures + 1
             self._die(why)
@@ -127,7 +131,7 @@ class Replica:
 
     async def _come_up(self) -> float:
         """Start the server and make it ready; gives when it was. A server of base weights is ready before its adapters
-        are, which are attested one after the other."""
+        are."""
         self._tell(f"{self.name}: starting")
         begin = time.monotonic()
         endpoint = await self._server.start()
@@ -142,17 +146,32 @@ class Replica:
             self._become(State.READY)
         self._tell(f"{self.name}: ready after {time.monotonic() - begin:.0f} s")
         self.settled.set()
-        await self._take_all()
         return time.monotonic()
 
-    async def _take_all(self) -> None:
-        """The adapters that were loaded before the server ended. One that fails is told, and not answered for here."""
-        for adapter in tuple((self.wanted or {}).values()):
-            try:
-                await self.take(adapter)
-            except AdapterError as error:
-                self.why = str(error)
-                self._tell(f"{self.name}: {error}")
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        """Have the adapters loaded that are wanted and not answered for, as long as the block runs."""
+        task = asyncio.create_task(self._load_missing(), name=f"adapters of {self.name}")
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _load_missing(self) -> None:
+        """One after the other, again and again. One that fails is told, not answered for here and tried again after a
+        while; the server goes on with all else."""
+        while self.wanted is not None:
+            why = ""
+            for adapter in [it for name, it in self.wanted.items() if name not in self.attested]:
+                try:
+                    await self.take(adapter)
+                except Exception as error:  # whether the server lives is told by its health
+                    why = told(error)
+                    self._tell(f"{self.name}: load adapter {adapter.name}: {why}")
+            self.why = why
+            await asyncio.sleep(self._pace.reload)
 
     async def _load(self, endpoint: Endpoint, adapter: Prepared) -> None:
         begin = time.monotonic()
@@ -204,8 +223,8 @@ class Replica:
     def _die(self, why: str) -> None:
         self.endpoint, self.attested, self.why = None, set(), why
         self._become(State.DEAD)
-        self._tell(f"{self.name}: dead: {why}")
         self.settled.set()
+        self._tell(f"{self.name}: dead: {why}")
 
     def _become(self, state: State) -> None:
         self.state = state

@@ -40,7 +40,7 @@ class StartedServer:
         self._name = name
         self._settings = settings
         self._process: ServerProcess | None = None
-        self._log: Path | None = None
+        self._dead: ServerProcess | None = None
 
     async def start(self) -> Endpoint:
         with spawned(self._model, self._name, self._settings) as (process, endpoint):
@@ -82,9 +82,9 @@ class StartedServer:
             await stopping
             raise
         if keep_log:
-            if self._log is not None:
-                self._log.unlink(missing_ok=True)
-            self._log = process.log
+            if self._dead is not None:
+                self._dead.drop_log()
+            self._dead = process
 
 
 class ExistingServer:

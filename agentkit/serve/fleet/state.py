@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from agentkit.errors import AgentkitError
 from agentkit.records import AdapterName
 
 
@@ -52,6 +53,8 @@ class Pace:
     longest_backoff: float = 30.0
     steady: float = 10.0
     """That a replica must have been ready for its next start to be at once again."""
+    reload: float = 30.0
+    """Between two tries to load the adapters that a ready replica lacks."""
     drain: float = 60.0
     """That requests under way are waited for before what answers them is taken away."""
 
@@ -62,3 +65,8 @@ class Pace:
     def before_start(self, failures: int) -> float:
         """Seconds to wait after so many starts or short lives in a row."""
         return 0.0 if failures < 2 else float(min(self.backoff * 2 ** (failures - 2), self.longest_backoff))
+
+
+def told(error: Exception) -> str:
+    """What went wrong, in words; of an error that nobody expected, its kind as well."""
+    return str(error) if isinstance(error, AgentkitError) else repr(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -33,7 +34,7 @@ FAKE = Path(__file__).with_name("fake_vllm.py")
 MERGE = Path(__file__).parents[2] / "tune" / "numpy_merge.py"
 BASE = Target(TargetKind.BASE)
 TOKENS = (3, 14, 15, 92, 65, 35)
-QUICK = Pace(look=0.005, probe=0.02, probe_timeout=5.0, backoff=0.02, steady=0.0, drain=5.0)
+QUICK = Pace(look=0.005, probe=0.02, probe_timeout=5.0, backoff=0.02, steady=0.0, reload=0.02, drain=5.0)
 SETTINGS = EngineSettings(max_loras=3, max_cpu_loras=3, start_timeout=20)
 
 
@@ -52,6 +53,8 @@ class Near:
     async def start(self) -> Endpoint:
         if self.control.die:
             raise EngineError("RuntimeError: not enough memory")
+        if self.control.no_process:
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
         key = secrets.token_hex(8)
         self.fake, self.why = FakeVllm(self.name, key, self.control), None
         return Endpoint(f"http://127.0.0.1:{await self.fake.listen()}/v1", self.name, key)

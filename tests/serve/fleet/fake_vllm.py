@@ -31,8 +31,14 @@ class Control:
     """They say that they are not healthy."""
     refuse: bool = False
     """They load no adapter."""
+    bare: bool = False
+    """They know no way to load adapters."""
+    no_numbers: bool = False
+    """They give no log-probabilities."""
     die: bool = False
     """They do not come up."""
+    no_process: bool = False
+    """The system starts no process for them."""
     events: list[str] = field(default_factory=list)
 
 
@@ -86,12 +92,16 @@ class FakeVllm:
                 return 200 if known else 404, "{}"
             case "/tokenize":
                 return 200, json.dumps({"tokens": [len(it["content"]) for it in body["messages"]]})
+            case "/v1/completions" if self._control.no_numbers and "allowed_token_ids" in body:
+                return 500, json.dumps({"error": {"message": "out of memory"}})
             case "/v1/completions" if body["model"] in (self._model, *self._loaded):
                 return 200, self._written(body) if body.get("stream") else self._completion(body)
         return 404, json.dumps({"error": {"message": "no such model"}})
 
     def _load(self, name: str, folder: str) -> tuple[int, str]:
         self._note(f"load {name} {folder}")
+        if self._control.bare:
+            return 404, json.dumps({"detail": "Not Found"})
         if self._control.refuse:
             return 400, json.dumps({"error": {"message": "no room"}})
         self._loaded.add(name)

@@ -66,6 +66,25 @@ async def test_a_fleet_of_which_nothing_comes_up_says_why(make_fleet: MakeFleet,
     assert "engine-1" in str(caught.value)
 
 
+async def test_a_process_that_the_system_refuses_is_tried_again(make_fleet: MakeFleet, park: Park) -> None:
+    said: list[str] = []
+    async with make_fleet(on_progress=said.append) as fleet:
+        await until(lambda: len(fleet.serving(BASE)) == 2)
+        park.control.no_process = True
+        await park.servers[0].kill()
+        await until(lambda: fleet.replicas[0].restarts > 2)
+        assert names(fleet) == ["engine-1"]
+        park.control.no_process = False
+        await until(lambda: names(fleet) == ["engine-0", "engine-1"])
+    assert "engine-0: dead: OSError(12, 'Cannot allocate memory')" in said
+
+
+async def test_a_first_start_that_the_system_refuses_is_told(make_fleet: MakeFleet, park: Park) -> None:
+    park.control.no_process = True
+    with pytest.raises(EngineError, match=r"no replica came up:\nengine-0: OSError\(12, 'Cannot allocate memory'\)"):
+        await asyncio.wait_for(make_fleet().__aenter__(), 60)
+
+
 def test_starts_that_fail_wait_longer_and_longer() -> None:
     assert [QUICK.before_start(failures) for failures in (0, 1, 2, 3, 4)] == [0, 0, 0.02, 0.04, 0.08]
     assert QUICK.before_start(90) == QUICK.longest_backoff
@@ -110,6 +129,28 @@ async def test_a_replica_that_comes_again_loads_and_attests_anew(
         await until(lambda: "applies nothing" in fleet.replicas[1].why)
         assert names(fleet, target) == ["engine-0"]
         assert names(fleet) == ["engine-0", "engine-1"]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"), [("bare", "loads no adapters"), ("no_numbers", "out of memory"), ("refuse", "no room")]
+)
+async def test_an_adapter_that_does_not_load_takes_no_server_down_and_is_tried_again(
+    make_fleet: MakeFleet, make_adapter: MakeAdapter, park: Park, trouble: str, words: str
+) -> None:
+    adapter = make_adapter()
+    target = adapter_target(adapter.name)
+    async with make_fleet(replicas=1) as fleet:
+        await fleet.load(adapter)
+        setattr(park.control, trouble, True)
+        await park.servers[0].kill()
+        await until(lambda: words in fleet.replicas[0].why)
+        park.control.events.clear()
+        await until(lambda: sum("load" in it.split() for it in park.control.events) > 2)
+        assert (names(fleet), fleet.serving(target), fleet.replicas[0].restarts) == (["engine-0"], (), 1)
+        setattr(park.control, trouble, False)
+        await until(lambda: names(fleet, target) == ["engine-0"])
+        await until(lambda: not fleet.replicas[0].why)
+        assert fleet.replicas[0].restarts == 1
 
 
 async def test_a_silent_fall_back_to_the_base_model_is_refused(

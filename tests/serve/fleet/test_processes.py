@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,16 @@ async def test_what_the_log_of_a_server_says_that_does_not_come_up(base: Path, p
         await Fleet(base, name="tiny", settings=SETTINGS, pace=QUICK).__aenter__()
     assert "RuntimeError: not enough memory" in str(caught.value)
     assert mine() == []
+
+
+async def test_logs_that_cannot_be_written_are_told(
+    base: Path, processes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AGENTKIT_CACHE", str(tmp_path / "file"))
+    fleet = Fleet(base, name="tiny", settings=SETTINGS, pace=QUICK)
+    with pytest.raises(EngineError, match=r"file/logs: found .Not a directory., expected .* AGENTKIT_CACHE"):
+        await asyncio.wait_for(fleet.__aenter__(), 60)
 
 
 @pytest.mark.slow
