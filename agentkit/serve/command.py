@@ -81,6 +81,7 @@ def vllm_command(model: str, name: str, port: int, settings: EngineSettings) -> 
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--max-model-len", str(settings.max_model_len), "--max-num-seqs", str(settings.max_num_seqs)),
         "--enforce-eager",  # compiling takes minutes, at the first start on a machine
+        "--disable-uvicorn-access-log",  # two lines a second from `/health` alone, as long as it runs
         *("--structured-outputs-config", json.dumps(STRUCTURED_OUTPUTS)),
         *("--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--tool-strict-level", "parameter"),
         *("--chat-template-content-format", "string"),

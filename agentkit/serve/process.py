@@ -16,6 +16,8 @@ from agentkit.serve.cache import cache_folder
 KEEPER = Path(__file__).with_name("keeper.py")
 LOG_TAIL = 15
 """Lines of the server's log shown in an error."""
+_LAST = 64 * 1024
+"""Bytes of the log in which they are looked for."""
 
 
 class ServerProcess:
@@ -48,10 +50,19 @@ class ServerProcess:
         return self._process.poll()
 
     def explain(self, what: str) -> str:
-        """`what` with the end of the log, for an error."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        """`what` with the end of the log, for an error; however long the log is, it takes no time."""
+        try:
+            lines = self._end_of_log()
+        except OSError as error:
+            return f"{what}; its log cannot be read: {error}"
         tail = "\n".join(f"  {line}" for line in lines[-LOG_TAIL:])
         return f"{what}; the end of its log, {self.log}:\n{tail}"
+
+    def _end_of_log(self) -> list[str]:
+        with self.log.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(0, size - _LAST))
+            return log.read(_LAST).decode("utf-8", errors="replace").splitlines()
 
     def stop(self, *, keep_log: bool = False) -> None:
         """Close the keeper's pipe, which ends the server and its children, and wait until they are gone."""

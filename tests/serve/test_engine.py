@@ -108,6 +108,24 @@ def test_a_server_that_dies_is_explained_by_its_log(behave: Callable[[str], None
     assert_gone(pids)
 
 
+def test_of_a_long_log_only_the_end_is_read(pids: Path) -> None:
+    process = ServerProcess([sys.executable, "-c", "print('the end')"], os.environ)
+    try:
+        while process.exit_code is None:
+            time.sleep(0.01)
+        with process.log.open("r+b") as log:
+            log.truncate(2**26)  # one line of nothing
+            log.seek(0, os.SEEK_END)
+            log.write("a\n\u00e9\nRuntimeError: not enough memory\n".encode())
+        words = process.explain("it ended")
+        assert words.startswith(f"it ended; the end of its log, {process.log}:\n")
+        assert words.endswith("\n  \u00e9\n  RuntimeError: not enough memory")
+        assert len(words) < 2**17
+    finally:
+        process.stop()
+    assert process.explain("it ended").startswith("it ended; its log cannot be read: [Errno 2]")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("behaviour", ["mute", "other"])
 def test_a_server_that_never_serves_our_model_is_given_up(
