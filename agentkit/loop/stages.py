@@ -19,7 +19,7 @@ from agentkit.loop.turn import LAST, Turn, newest_of
 from agentkit.records import ANY, AdapterName, Decision, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.router import breaches
-from agentkit.serve.routes import Refused, end_canary, newest, promote, set_canary
+from agentkit.serve.routes import Refused, end_canaries, end_canary, newest, promote, set_canary
 from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from agentkit.tune.job import Work
@@ -238,16 +238,11 @@ def abandon(store: Store, *, by: str, why: str) -> Decision:
     if last is None or last.outcome in LAST:
         raise UsageError("no turn of the loop is under way (agentkit loop status)")
     if last.stage in ("canary", "promote") and "adapter" in last.evidence:
-        _taken_back(store, Target(TargetKind.ADAPTER, last.evidence["adapter"]), f"{last.turn} is abandoned: {why}")
+        canary = Target(TargetKind.ADAPTER, last.evidence["adapter"])
+        end_canaries(store, canary, by=_BY, why=f"{last.turn} is abandoned: {why}")
     it = Decision(last.turn, last.stage, stamp(datetime.now(UTC)), "abandoned", why, {**last.evidence, "by": by})
     store.add_decision(it)
     return it
-
-
-def _taken_back(store: Store, target: Target, why: str) -> None:
-    for route in newest(store).routes:
-        if route.canary == target:
-            end_canary(store, route.agent, route.step, by=_BY, why=why, target=target)
 
 
 def _own_route(turn: Turn, revision: Revision) -> Route | None:
