@@ -26,6 +26,16 @@ from agentkit.errors import StoreError, StoreUnavailable
 BUSY_SECONDS = 30.0
 """How long a writer waits for other writers."""
 
+_NOTICED = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Options of libpq (seconds, the last milliseconds): a database that went away without a word is noticed within about a
+minute, and nobody waits for it longer. What the URL says goes before."""
+
 _SAFE = "every trial recorded before this is safe"
 _SECRET = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 
@@ -37,7 +47,7 @@ def open_engine(url: str) -> Engine:
     """
     parsed = _parse(url)
     try:
-        engine = create_engine(parsed, hide_parameters=True)
+        engine = create_engine(parsed, hide_parameters=True, connect_args=_connect_args(parsed))
     except NoSuchModuleError:
         raise StoreError(
             f"{masked(parsed)}: no database of the kind {parsed.drivername!r} is known; "
@@ -61,6 +71,12 @@ def _parse(url: str) -> URL:
         hint = "" if "://" in url else f"; for a file write sqlite:///{url}"
         shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
         raise StoreError(f"{shown!r} is not the URL of a database{hint}") from None
+
+
+def _connect_args(url: URL) -> dict[str, int]:
+    if url.get_backend_name() != "postgresql" or not url.get_driver_name().startswith("psycopg"):
+        return {}
+    return {name: value for name, value in _NOTICED.items() if name not in url.query}
 
 
 def masked(url: URL) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, event, make_url
 from agentkit.errors import StoreError, StoreUnavailable
 from agentkit.records import RunId
 from agentkit.store import DEFAULT_URL, Store, engine
+from tests import postgres
 from tests.store.records import make_run, make_trial
 
 SECRET = "hush-hush-4711"
@@ -79,6 +80,21 @@ def test_a_server_that_does_not_answer() -> None:
     message = refused(f"postgresql+psycopg://me:{SECRET}@127.0.0.1:1/x?application_name=a")
     assert message.startswith("postgresql+psycopg://me:***@127.0.0.1:1/x?application_name=a: ")
     assert "refused" in message
+
+
+@pytest.mark.slow
+@postgres.NEEDED
+def test_a_server_that_went_away_without_a_word_is_noticed(postgres_url: str) -> None:
+    told = make_url(postgres_url).update_query_dict({"keepalives_idle": "5"})
+    opened = engine.open_engine(told.render_as_string(hide_password=False))
+    with opened.connect() as connection:
+        known = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+    opened.dispose()
+    assert {name: known[name] for name in ("connect_timeout", "keepalives_idle", "tcp_user_timeout")} == {
+        "connect_timeout": "10",
+        "keepalives_idle": "5",
+        "tcp_user_timeout": "60000",
+    }
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ from agentkit.errors import StoreError, UsageError, near_match
 from agentkit.records import ANY, Revision
 from agentkit.serve import routes
 from agentkit.serve.router.asked import NAME
-from agentkit.serve.router.document import revision
+from agentkit.serve.router.document import ACTIONS, revision
 from agentkit.serve.router.parts import Admin
 from agentkit.serve.router.refused import Refused, bad, shown
 from agentkit.store import Store
 
-ACTIONS = ("canary", "end_canary", "promote", "rollback", "set")
 _MEMBERS = ("action", "agent", "step", "target", "share", "why", "repin", "expected")
 
 

@@ -103,15 +103,18 @@ _REQUEST: Final = _object(
     },
     *("model", "messages"),
 )
+ACTIONS: Final = ("canary", "end_canary", "promote", "rollback", "set")
+"""What admins may do to the route table."""
 _CHANGE: Final = _object(
     {
-        "action": {"enum": ["promote", "canary", "set", "rollback"]},
+        "action": {"enum": list(ACTIONS)},
         "agent": _TEXT,
         "step": _TEXT,
         "target": _TEXT,
         "share": {"type": "number", "minimum": 0, "maximum": 1},
         "why": _TEXT,
         "repin": {"type": "boolean"},
+        "expected": {"type": "integer"},
     },
     *("action", "why"),
 )
