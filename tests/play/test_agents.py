@@ -16,8 +16,12 @@ from agentkit.play.agents import build_agent
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.agents.guided import guided_messages, read_guided, response_format
 from agentkit.play.agents.http import HttpAgent
-from agentkit.records import Message, Party, Status, Stop, ToolCall, ToolSpec, Verdict
+from agentkit.records import Effect, Message, Party, Status, Stop, ToolCall, ToolSpec, Verdict
 from agentkit.scenario import Loaded
+from agentkit.scenario.detours import ToolFault
+from agentkit.scenario.detours.tool import TOOL_FAULTS
+from agentkit.scenario.detours.tool.altered import Stale
+from agentkit.scenario.detours.tool.slow import Slow
 from tests.llm.conftest import Server, Time
 from tests.play.conftest import Play
 
@@ -60,6 +64,44 @@ async def test_a_graph_obeys_the_hard_limit_and_its_own(play: Play, shop: tuple[
     assert (run.status, len(trials), run.spent["calls"]) == ("stopped", 1, 6)
     _, (trial,) = await play(built(graph(recursion_limit=2), shop))
     assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TURN_LIMIT)
+
+
+@pytest.mark.parametrize("kind", TOOL_FAULTS)
+async def test_a_tool_fault_shows_in_what_a_graph_s_tools_said(
+    play: Play, shop: tuple[Loaded, ...], monkeypatch: pytest.MonkeyPatch, kind: type[ToolFault]
+) -> None:
+    monkeypatch.setattr(Slow, "delay", 0.02)
+    fault = f"tool:{kind.name}"
+    _, trials = await play(built(graph(), shop), trials=2, variants=(f"{fault}@1",))
+    for trial in trials:
+        (found,) = trial.disturbances
+        assert trial.verdict is not Verdict.INVALID, trial.reason
+        assert found.effect is (Effect.NOT_TRIGGERED if kind is Stale else Effect.TRIGGERED)
+        struck = [m for m in trial.messages if m.planted == fault]
+        assert len(struck) == found.disturbed
+        assert all(m.original is not None or kind.withholds for m in struck)
+        assert all(m.duration is not None and m.span_id for m in trial.messages if m.role == "tool")
+
+
+@pytest.mark.parametrize("fault", ["tool:slow", "tool:error"])
+async def test_of_a_graph_s_equal_calls_one_answer_is_disturbed(
+    play: Play, shop: tuple[Loaded, ...], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(Slow, "delay", 0.02)
+    _, (trial,) = await play(built(graph("twice"), shop), variants=(f"{fault}@1",))
+    assert trial.verdict is not Verdict.INVALID, trial.reason
+    answers = [m for m in trial.messages if m.role == "tool"]
+    assert [sum(m.planted == fault for m in answers if m.turn == turn) for turn in (0, 1)] == [1, 1]
+    assert len({m.span_id for m in answers}) == len(answers) == 4
+    assert {m.tool_call_id for m in answers} == {c.id for m in trial.messages for c in m.tool_calls}
+
+
+async def test_a_graph_s_record_says_what_its_model_was_shown(play: Play, shop: tuple[Loaded, ...]) -> None:
+    _, (trial,) = await play(built(graph("brief"), shop), variants=("tool:error@1",))
+    looked_up, shipped = (m for m in trial.messages if m.role == "tool")
+    assert (looked_up.name, shipped.name) == ("look_up", "ship")
+    assert len(looked_up.content) == 12
+    assert looked_up.planted == shipped.planted == "tool:error"
 
 
 @pytest.mark.parametrize(("name", "said"), [("broken", "no graph for Be kind."), ("no_graph", "gave a str")])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -95,7 +96,9 @@ class GraphAgent:
         finally:
             _CURRENT.reset(token)
         ids = {message.id for message in given}
-        return tuple(_from_langchain(m, moment.turn, log, calls) for m in state["messages"] if m.id not in ids)
+        new = [message for message in state["messages"] if message.id not in ids]
+        results = _Results(log, new)
+        return tuple(_from_langchain(message, moment.turn, results, calls) for message in new)
 
     def definition(self) -> Mapping[str, Any]:
         return {"kind": "langgraph", "graph": self._source, "recursion_limit": self._limit}
@@ -168,24 +171,42 @@ def _to_langchain(message: Message, message_id: str) -> AnyMessage:
     return HumanMessage(message.content, id=message_id)
 
 
-def _from_langchain(message: BaseMessage, turn: int, log: CallLog, calls: _ModelCalls) -> Message:
-    """The record of a new message; a tool's result is the one that this trial's world gave, if it did."""
+class _Results:
+    """What the trial's world answered in one move, to be found by the graph's own messages; each is taken once."""
+
+    def __init__(self, log: CallLog, messages: Sequence[BaseMessage]) -> None:
+        self._left = [
+            (asked.tool_calls[0], result) for asked, result in zip(log.messages[::2], log.messages[1::2], strict=True)
+        ]
+        self._asked = {
+            call["id"]: call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls
+        }
+
+    def take(self, message: ToolMessage) -> Message | None:
+        """The result that a tool message shows: the same tool's, with the same text or for the same arguments, best
+        both. None where its tool was not one of the world's."""
+        asked = self._asked.get(message.tool_call_id)
+        name = message.name or (asked["name"] if asked else None)
+        alike = [
+            (2 * (result.content == message.text) + (asked is not None and call.arguments == asked["args"]), -place)
+            for place, (call, result) in enumerate(self._left)
+            if result.name == name
+        ]
+        likeness, place = max(alike, default=(0, 0))
+        return self._left.pop(-place)[1] if likeness else None
+
+
+def _from_langchain(message: BaseMessage, turn: int, results: _Results, calls: _ModelCalls) -> Message:
+    """The record of a new message. A tool's result is the one that this trial's world gave, if it did, in the words
+    that the graph's model was shown."""
     if isinstance(message, ToolMessage):
-        own = next(
-            (m for m in log.messages if m.role == "tool" and m.name == message.name and m.content == message.text), None
-        )
-        return Message(
-            "tool",
-            message.text,
-            turn,
-            tool_call_id=message.tool_call_id,
-            name=message.name,
-            error=own.error if own else "ToolException" if message.status == "error" else None,
-            span_id=own.span_id if own else None,
-        )
+        plain = _plain(message, turn)
+        own = results.take(message)
+        if own is None:
+            return replace(plain, error="ToolException" if message.status == "error" else None)
+        return replace(own, content=plain.content, turn=turn, tool_call_id=plain.tool_call_id)
     span_id, call = calls.by_message.get(message.id, (None, None))
-    plain = _plain(message, turn)
-    return Message(plain.role, plain.content, turn, tool_calls=plain.tool_calls, call=call, span_id=span_id)
+    return replace(_plain(message, turn), call=call, span_id=span_id)
 
 
 def _plain(message: BaseMessage, turn: int) -> Message:
