@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -36,7 +37,7 @@ class Budget:
 
     `max_calls` is exact. Cost is only known after an answer, so `max_cost` (US dollars) refuses what would
     begin after it was reached: the overshoot is at most the calls under way at that moment, and attempts that
-    were billed but never answered. One budget belongs to one event loop.
+    were billed but never answered. Threads may share it, as those do in which a graph's synchronous nodes run.
 
     `spent` holds the totals of earlier sittings of the same run; they count against the limits.
     """
@@ -50,6 +51,7 @@ class Budget:
             raise ConfigError(f"max_cost: found {max_cost}, expected US dollars, 0 or more")
         self.max_calls = max_calls
         self.max_cost = max_cost
+        self._lock = threading.Lock()
         before = spent or Totals()
         self._calls = before.calls
         self._usage = before.usage
@@ -76,6 +78,20 @@ class Budget:
 
     def reserve(self) -> None:
         """Count one call that is about to be made. Raises BudgetExhausted where it must not be made."""
+        with self._lock:
+            self._check()
+            self._calls += 1
+
+    def spend(self, usage: Usage, cost: float | None) -> None:
+        """Add what an answered call used; `cost` is None where it is not known."""
+        with self._lock:
+            self._usage += usage
+            if cost is None:
+                self._unpriced += 1
+            else:
+                self._cost += cost
+
+    def _check(self) -> None:
         if self.max_calls is not None and self._calls >= self.max_calls:
             raise BudgetExhausted(f"the limit of {self.max_calls} model calls is reached")
         if self.max_cost is not None:
@@ -86,15 +102,6 @@ class Budget:
                 )
             if self._cost >= self.max_cost:
                 raise BudgetExhausted(f"the limit of ${self.max_cost:g} is reached: ${self._cost:.4f} spent")
-        self._calls += 1
-
-    def spend(self, usage: Usage, cost: float | None) -> None:
-        """Add what an answered call used; `cost` is None where it is not known."""
-        self._usage += usage
-        if cost is None:
-            self._unpriced += 1
-        else:
-            self._cost += cost
 
 
 class _Share(Budget):

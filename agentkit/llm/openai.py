@@ -15,10 +15,10 @@ from agentkit.llm.chat import ChatRequest, ChatResponse
 from agentkit.llm.endpoint import checked_headers, checked_url
 from agentkit.llm.planted import planted_exchange
 from agentkit.llm.post import Post
-from agentkit.llm.prices import Price, Prices
+from agentkit.llm.prices import Price, Prices, known_cost
 from agentkit.llm.retry import Retries
 from agentkit.llm.throttle import Clock, Throttle
-from agentkit.llm.wire import Answer, Malformed, decode, dump, encode
+from agentkit.llm.wire import Malformed, decode, dump, encode
 from agentkit.records import ModelCall
 from agentkit.redact import is_secret_name
 
@@ -100,7 +100,7 @@ class OpenAIChat:
             answer = decode(posted.content, request)
         except Malformed as error:
             raise self._post.error("protocol", str(error), posted.attempts) from None
-        cost = self._cost(answer)
+        cost = known_cost(self._price, answer.usage if answer.counted else None)
         if self._budget is not None:
             self._budget.spend(answer.usage, cost)
         call = ModelCall(
@@ -117,11 +117,6 @@ class OpenAIChat:
 
     async def close(self) -> None:
         await self._post.close()
-
-    def _cost(self, answer: Answer) -> float | None:
-        if self._price is not None and self._price.free:
-            return 0.0
-        return self._price.cost(answer.usage) if self._price is not None and answer.counted else None
 
 
 def _endpoint(base_url: str) -> httpx.URL:

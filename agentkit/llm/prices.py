@@ -47,6 +47,14 @@ FREE = Price(0.0, 0.0)
 """For a model that runs on the user's own machine."""
 
 
+def known_cost(price: Price | None, usage: Usage | None) -> float | None:
+    """US dollars of an answer; `usage` is None where no tokens were counted. None where the cost is not known, which is
+    not zero."""
+    if price is not None and price.free:
+        return 0.0
+    return None if price is None or usage is None else price.cost(usage)
+
+
 class Prices:
     """Prices by model name or by pattern (`*`, `?`, `[…]`)."""
 

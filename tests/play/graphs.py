@@ -16,6 +16,8 @@ from langgraph.prebuilt import ToolNode, tools_condition
 class Rules(BaseChatModel):
     """Looks up, ships when asked to, and repeats what the tool said."""
 
+    counted: bool = True
+    """Whether its answers tell how many tokens they took."""
     twice: bool = False
     """Whether it makes each call twice, side by side."""
 
@@ -35,7 +37,7 @@ class Rules(BaseChatModel):
         answer = AIMessage(
             "" if calls else f"I see: {last}. Anything else?",
             tool_calls=calls,
-            usage_metadata=usage,
+            usage_metadata=usage if self.counted else None,
             response_metadata={"model_name": "rules-1"},
         )
         return ChatResult(generations=[ChatGeneration(message=answer)])
@@ -46,6 +48,10 @@ def build(tools: list[Any]) -> Any:
     return loop(Rules(), tools)
 
 
+def uncounted(tools: list[Any]) -> Any:
+    return loop(Rules(counted=False), tools)
+
+
 def twice(tools: list[Any]) -> Any:
     return loop(Rules(twice=True), tools)
 
@@ -53,6 +59,28 @@ def twice(tools: list[Any]) -> Any:
 def loop(model: Rules, tools: list[Any]) -> Any:
     async def think(state: MessagesState) -> dict[str, Any]:
         return {"messages": [await model.ainvoke(state["messages"])]}
+
+    return looped(think, ToolNode(tools))
+
+
+def synchronous(tools: list[Any]) -> Any:
+    model = Rules()
+
+    def think(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [model.invoke(state["messages"])]}
+
+    return looped(think, ToolNode(tools))
+
+
+def forgiving(tools: list[Any]) -> Any:
+    """A synchronous node that makes the best of whatever its model raises."""
+    model = Rules()
+
+    def think(state: MessagesState) -> dict[str, Any]:
+        try:
+            return {"messages": [model.invoke(state["messages"])]}
+        except Exception:
+            return {"messages": [AIMessage("Sorry, not now.")]}
 
     return looped(think, ToolNode(tools))
 

@@ -58,10 +58,31 @@ async def test_a_langgraph_graph_acts_on_the_trials_world(play: Play, shop: tupl
     assert run.spent["calls"] == 20
 
 
-async def test_a_graph_obeys_the_hard_limit_and_its_own(play: Play, shop: tuple[Loaded, ...]) -> None:
+@pytest.mark.parametrize("name", ["build", "synchronous", "forgiving"])
+async def test_a_graph_obeys_the_hard_limit_on_calls(play: Play, shop: tuple[Loaded, ...], name: str) -> None:
     budget = Budget(max_calls=6)
-    run, trials = await play(built(graph(), shop, budget), trials=4, budget=budget, concurrency=1)
+    run, trials = await play(built(graph(name), shop, budget), trials=4, budget=budget, concurrency=1)
     assert (run.status, len(trials), run.spent["calls"]) == ("stopped", 1, 6)
+    assert {trial.verdict for trial in trials} == {Verdict.SUCCESS}
+
+
+@pytest.mark.parametrize("name", ["build", "synchronous"])
+async def test_a_graph_obeys_the_hard_limit_on_cost(play: Play, shop: tuple[Loaded, ...], name: str) -> None:
+    budget = Budget(max_cost=6.5 * (10 * 1.0 + 5 * 2.0) / 1e6)
+    run, trials = await play(built(graph(name), shop, budget), trials=4, budget=budget, concurrency=1)
+    assert (run.status, len(trials), run.spent["calls"]) == ("stopped", 1, 7)
+
+
+async def test_what_a_graph_s_model_does_not_count_has_no_known_cost(play: Play, shop: tuple[Loaded, ...]) -> None:
+    budget = Budget()
+    run, (trial,) = await play(built(graph("uncounted"), shop, budget), budget=budget)
+    assert (trial.model_calls, trial.cost, run.spent["unpriced"]) == (5, None, 5)
+    limited = Budget(max_cost=1.0)
+    run, trials = await play(built(graph("uncounted"), shop, limited), budget=limited)
+    assert (run.status, len(trials), run.spent["calls"]) == ("stopped", 0, 1)
+
+
+async def test_a_graph_s_own_limit(play: Play, shop: tuple[Loaded, ...]) -> None:
     _, (trial,) = await play(built(graph(recursion_limit=2), shop))
     assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TURN_LIMIT)
 

@@ -13,13 +13,15 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from langchain_core.callbacks import AsyncCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tools import StructuredTool, ToolException
 from langgraph.errors import GraphRecursionError
 
+from agentkit.errors import BudgetExhausted
 from agentkit.llm import Budget, Prices
+from agentkit.llm.prices import known_cost
 from agentkit.play.agent import Moment
 from agentkit.play.agents.function import CallLog
 from agentkit.play.trouble import TurnLimitReached
@@ -91,10 +93,17 @@ class GraphAgent:
                     "configurable": {"thread_id": f"{moment.conversation_id}/{moment.turn}"},
                 },
             )
-        except GraphRecursionError:
-            raise TurnLimitReached(f"the graph took more than {self._limit} supersteps in one turn") from None
+        except Exception as error:
+            if calls.refused is not None:
+                raise calls.refused from None
+            if isinstance(error, GraphRecursionError):
+                words = f"the graph took more than {self._limit} supersteps in one turn"
+                raise TurnLimitReached(words) from None
+            raise
         finally:
             _CURRENT.reset(token)
+        if calls.refused is not None:
+            raise calls.refused
         ids = {message.id for message in given}
         new = [message for message in state["messages"] if message.id not in ids]
         results = _Results(log, new)
@@ -107,23 +116,34 @@ class GraphAgent:
         return None
 
 
-class _ModelCalls(AsyncCallbackHandler):
-    """Traces, counts and limits the model calls inside the user's graph."""
+class _ModelCalls(BaseCallbackHandler):
+    """Traces, counts and limits the model calls inside the user's graph.
+
+    Its methods are plain functions: what an asynchronous handler raises in a synchronous node is logged and forgotten,
+    and the model called all the same. Synchronous nodes run in threads.
+    """
 
     raise_error = True
+    run_inline = True
 
     def __init__(self, moment: Moment, budget: Budget, prices: Prices) -> None:
         self._moment = moment
         self._budget = budget
         self._prices = prices
         self._open: dict[UUID, tuple[Any, float]] = {}
+        self.refused: BudgetExhausted | None = None
+        """Why a call was not made, which the graph may have caught."""
         self.by_message: dict[str | None, tuple[str, ModelCall]] = {}
         """Id of an assistant message → the span and the call that produced it."""
 
-    async def on_chat_model_start(
+    def on_chat_model_start(
         self, serialized: dict[str, Any], messages: list[list[BaseMessage]], *, run_id: UUID, **kwargs: Any
     ) -> None:
-        self._budget.reserve()
+        try:
+            self._budget.reserve()
+        except BudgetExhausted as error:
+            self.refused = error
+            raise
         parameters = kwargs.get("invocation_params") or {}
         known = {
             name: parameters[name] for name in ("temperature", "top_p", "max_tokens", "seed") if parameters.get(name)
@@ -137,7 +157,7 @@ class _ModelCalls(AsyncCallbackHandler):
         )
         self._open[run_id] = span, time.monotonic()
 
-    async def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         span, began = self._open.pop(run_id)
         generation = response.generations[0][0]
         message = generation.message if isinstance(generation, ChatGeneration) else AIMessage(generation.text)
@@ -146,18 +166,17 @@ class _ModelCalls(AsyncCallbackHandler):
         span.finish(_plain(message, self._moment.turn), call)
         self.by_message[message.id] = span.span_id, call
 
-    async def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         span, _ = self._open.pop(run_id)
         span.fail(error)
 
     def _call(self, message: BaseMessage, latency: float) -> ModelCall:
-        counted = getattr(message, "usage_metadata", None) or {}
-        usage = Usage(counted.get("input_tokens", 0), counted.get("output_tokens", 0))
+        counted = getattr(message, "usage_metadata", None)
+        usage = Usage(counted["input_tokens"], counted["output_tokens"]) if counted else None
         metadata = message.response_metadata
         model = str(metadata.get("model_name") or "unknown")
-        price = self._prices.find(model)
-        cost = None if price is None else price.cost(usage)
-        return ModelCall(model, usage, cost, latency, finish_reason=metadata.get("finish_reason"))
+        cost = known_cost(self._prices.find(model), usage)
+        return ModelCall(model, usage or Usage(), cost, latency, finish_reason=metadata.get("finish_reason"))
 
 
 def _to_langchain(message: Message, message_id: str) -> AnyMessage:
