@@ -87,6 +87,17 @@ def test_nothing_repeated_is_not_called_stable(cli: Cli) -> None:
     assert "nothing was played twice under the same conditions" in cli("show", "--flaky").stdout
 
 
+def test_an_agent_whose_cost_nobody_knows_is_not_offered_for_nothing(cli: Cli) -> None:
+    for agent in ("my-agent", "scripted:1"):
+        cli("run", "--agent", agent, "--trials", "2", "--detours", "none")
+    runs = [it["id"] for it in json.loads(cli("runs", "--json", "-").stdout)]
+    done = cli("compare", "--frontier", *runs, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    whole = json.loads(done.stdout)["choices"][0]
+    assert {it["agent"]: it["cost"] for it in whole["offers"]} == {"my-agent": None, "scripted:1": 0.0}
+    assert whole["cheapest_by"] != "cost"
+
+
 PROJECT = """
 [tool.agentkit.upstreams.cloud]
 model = "big"

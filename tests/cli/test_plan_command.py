@@ -36,6 +36,15 @@ def test_an_earlier_run_tells_more(cli: Cli) -> None:
     assert "a candidate that is no different is shown to be less than 10 points worse" in done.stdout
 
 
+def test_what_an_earlier_run_could_not_see_is_unknown(cli: Cli) -> None:
+    cli("run", "--agent", "my-agent", "--trials", "2", "--detours", "none")
+    done = cli("plan", "--trials", "100", "--agent", "my-agent", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["pairs"]
+    assert found["calls"] > 0
+    assert (found["tokens"], found["cost"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

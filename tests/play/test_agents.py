@@ -187,6 +187,14 @@ async def test_an_http_agent_whose_tools_are_executed_here(play: Play, shop: tup
     assert trial.trace_id in head
 
 
+async def test_nobody_knows_what_an_http_agent_costs(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
+    budget = Budget()
+    settings = config.HttpAgent(kind="http", url=server.url)
+    run, (trial,) = await play(built(settings, shop, budget), budget=budget)
+    assert (trial.model_calls, trial.cost) == (3, None)
+    assert (run.spent["calls"], run.spent["unpriced"]) == (3, 3)
+
+
 async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
     server.answer = lambda body: (
         200,

@@ -87,6 +87,29 @@ async def test_a_provider_that_fails_makes_the_trial_invalid(play: Play, error: 
     assert (trial.verdict, trial.stop, trial.fault) == (Verdict.INVALID, Stop.INVALID, Party.INFRASTRUCTURE)
 
 
+async def test_nobody_knows_what_a_function_costs(play: Play) -> None:
+    async def act(moment: Moment) -> str:
+        await moment.call_tool(ToolCall("c", "explode", {}))
+        return "Hello?"
+
+    budget = Budget()
+    run, (trial,) = await play(FunctionAgent("f", act, budget=budget), budget=budget)
+    assert (trial.model_calls, trial.cost) == (3, None)
+    assert [m.call.model for m in trial.messages if m.call] == ["f"] * 3
+    assert all(m.content == "Hello?" for m in trial.messages if m.call)
+    assert (run.spent["calls"], run.spent["unpriced"]) == (3, 3)
+
+
+async def test_a_function_may_tell_what_its_model_calls_cost(play: Play) -> None:
+    async def act(moment: Moment) -> Message:
+        return Message("assistant", "Hello?", call=ModelCall("m", Usage(40, 20), cost=0.5))
+
+    budget = Budget()
+    run, (trial,) = await play(FunctionAgent("f", act, budget=budget), budget=budget)
+    assert (trial.model_calls, trial.cost) == (3, 1.5)
+    assert (run.spent["cost"], run.spent["unpriced"]) == (1.5, 0)
+
+
 async def test_an_agent_that_never_answers_hits_its_turn_limit(play: Play) -> None:
     async def act(moment: Moment) -> Message:
         return Message("assistant", "", tool_calls=(ToolCall(f"c{len(moment.messages)}", "explode", {}),))

@@ -104,7 +104,7 @@ def _mean(rows: Sequence[ExpenseRow]) -> Expected:
     seconds = [row.seconds for row in rows]
     return Expected(
         sum(row.model_calls for row in rows) / len(rows),
-        sum(row.tokens for row in rows) / len(rows),
+        _average([row.tokens if row.tokens or not row.model_calls else None for row in rows]),
         _average(costs),
         _average(seconds),
     )

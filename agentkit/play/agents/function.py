@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit.llm import Budget
 from agentkit.play.agent import Moment
-from agentkit.records import Message, ToolCall
+from agentkit.records import Message, ModelCall, ToolCall
 
 Answer = str | Message | tuple[Message, ...]
 Function = Callable[[Moment], Awaitable[Answer]]
@@ -20,6 +21,9 @@ class FunctionAgent:
 
     It returns the answer's text, or a message (with tool calls that are to be executed), or several messages. It may
     also execute calls by itself with `await moment.call_tool(ToolCall(...))`; those are recorded as they happen.
+
+    What happens inside it cannot be seen: being asked counts as one model call whose tokens and cost are not known,
+    unless its messages tell of their model calls themselves (`Message.call`).
     """
 
     name: str
@@ -28,12 +32,12 @@ class FunctionAgent:
     source: str = ""
     """Where the function comes from, and what tells its versions apart: `module:name@hash`."""
     budget: Budget | None = None
-    """Counts each call of the function, since what happens inside it cannot be seen."""
+    """Counts each call of the function."""
 
     async def act(self, moment: Moment) -> tuple[Message, ...]:
         if self.budget is not None:
             self.budget.reserve()
-        log = CallLog(moment)
+        log, began = CallLog(moment), time.monotonic()
         answer = await self.function(log.moment)
         if isinstance(answer, str):
             answer = Message("assistant", answer, moment.turn)
@@ -41,13 +45,25 @@ class FunctionAgent:
             answer = (answer,)
         if not isinstance(answer, tuple) or not all(isinstance(message, Message) for message in answer):
             raise TypeError(f"expected a text, a Message or a tuple of them, found {type(answer).__name__}")
-        return (*log.messages, *answer)
+        messages = (*log.messages, *answer)
+        if all(message.call is None for message in messages):
+            messages = _called(messages, ModelCall(self.name, latency=time.monotonic() - began))
+        if self.budget is not None:
+            for call in (message.call for message in messages if message.call is not None):
+                self.budget.spend(call.usage, call.cost)
+        return messages
 
     def definition(self) -> Mapping[str, Any]:
         return {"kind": "function", "function": self.source or repr(self.function)}
 
     async def close(self) -> None:
         return None
+
+
+def _called(messages: tuple[Message, ...], call: ModelCall) -> tuple[Message, ...]:
+    """The messages, with `call` behind the agent's last one."""
+    last = max((place for place, message in enumerate(messages) if message.role == "assistant"), default=None)
+    return tuple(replace(message, call=call) if place == last else message for place, message in enumerate(messages))
 
 
 class CallLog:

@@ -38,6 +38,7 @@ class HttpAgent:
         self.name = name
         self.deterministic = settings.deterministic
         self._settings = settings
+        self._budget = budget
         self._request = {key: _expression(name, f"request.{key}", text) for key, text in settings.request.items()}
         self._reply = _expression(name, "reply", settings.reply)
         self._calls = None if settings.calls is None else _expression(name, "calls", settings.calls)
@@ -56,6 +57,8 @@ class HttpAgent:
 
     async def act(self, moment: Moment) -> tuple[Message, ...]:
         posted = await self._ask(moment)
+        call = ModelCall(self.name, latency=posted.latency, attempts=posted.attempts)
+        self._budget.spend(call.usage, call.cost)
         try:
             answer = orjson.loads(posted.content)
         except orjson.JSONDecodeError:
@@ -64,7 +67,6 @@ class HttpAgent:
         text = self._reply.search(answer)
         if not isinstance(text, str) and not pending:
             raise ValueError(f"`{self._settings.reply}` finds no text in the agent's response")
-        call = ModelCall(self.name, latency=posted.latency, attempts=posted.attempts)
         last = Message("assistant", text if isinstance(text, str) else "", moment.turn, tool_calls=pending, call=call)
         return (*done, last)
 
