@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,7 +16,7 @@ from agentkit.play.agent import Moment
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.agents.function import FunctionAgent
 from agentkit.play.time_limit import TimeLimit
-from agentkit.play.trouble import TimeLimitReached
+from agentkit.play.trouble import TimeLimitReached, agent_trouble
 from agentkit.records import Message, ModelCall, Party, Status, Stop, ToolCall, Usage, Verdict
 from tests.llm.conftest import Server
 from tests.play.conftest import Play
@@ -85,6 +85,59 @@ async def test_a_provider_that_fails_makes_the_trial_invalid(play: Play, error: 
 
     _, (trial,) = await play(agent(act))
     assert (trial.verdict, trial.stop, trial.fault) == (Verdict.INVALID, Stop.INVALID, Party.INFRASTRUCTURE)
+
+
+class Throttled(Exception):
+    """As botocore raises it."""
+
+    response: ClassVar = {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
+
+
+class Refused(Exception):
+    """As many client libraries raise it."""
+
+    def __init__(self, status_code: int, message: str) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+
+
+WAIT = "Too many tokens, please wait before trying again."
+TOO_LONG = "This model's maximum context length is 8192 tokens, however you requested 9000"
+
+
+@pytest.mark.parametrize(
+    ("error", "stop"),
+    [
+        (ProviderError("rate_limit", f"HTTP 429: {WAIT}"), Stop.INVALID),
+        (ProviderError("rate_limit", f"HTTP 429: {TOO_LONG}"), Stop.INVALID),
+        (ProviderError("rejected", f"HTTP 400: {TOO_LONG}"), Stop.TOKEN_LIMIT),
+        (ProviderError("rejected", "HTTP 404: no such model"), Stop.INVALID),
+        (Throttled(WAIT), Stop.INVALID),
+        (Refused(429, WAIT), Stop.INVALID),
+        (Refused(503, TOO_LONG), Stop.INVALID),
+        (Refused(400, TOO_LONG), Stop.TOKEN_LIMIT),
+        (Refused(400, "too many tokens: total number of tokens in the prompt cannot exceed 4081"), Stop.TOKEN_LIMIT),
+        (Refused(400, "no such model"), Stop.AGENT_ERROR),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_trouble_that_may_pass_is_no_prompt_that_is_too_long(error: Exception, stop: Stop, wrapped: bool) -> None:
+    raised: Exception = error
+    if wrapped:
+        raised = RuntimeError(f"the model failed: {error}")
+        raised.__cause__ = error
+    assert agent_trouble(raised)[0] is stop
+
+
+async def test_a_provider_s_limit_on_tokens_is_not_the_agent_s(play: Play) -> None:
+    ahead = Ahead()
+    async with Server.listening() as server:
+        server.script = [Server.error(429, WAIT)]
+        player = hosted(server, ahead)
+        _, (trial,) = await play(player)
+        await player.close()
+    assert (trial.verdict, trial.stop, trial.fault) == (Verdict.INVALID, Stop.INVALID, Party.INFRASTRUCTURE)
+    assert WAIT in trial.reason
 
 
 async def test_nobody_knows_what_a_function_costs(play: Play) -> None:
