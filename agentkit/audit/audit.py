@@ -60,7 +60,7 @@ async def audit(
 
         one = _Variant(loaded, variant, setting)
         for number in range(instances):
-            await one.play(instance_seed(seed, number))
+            await one.play(instance_seed(seed, number, loaded.cycle))
         findings += one.conclude()
         unjudged += one.unjudged
         trials += one.trials

@@ -74,8 +74,8 @@ def match(base: Recorded, candidate: Recorded, *, without: Collection[str] = ())
     theirs = {(cell.scenario, cell.variant): cell for cell in candidate.cells}
     places: dict[int, int] = {}
     for cell in candidate.cells:
-        for instance in cell.instances.tolist():
-            places.setdefault(instance, len(places))
+        for place, instance in enumerate(dict.fromkeys(cell.instances.tolist())):
+            places.setdefault(instance, place)  # a scenario whose rows are played in order has seeds of its own
     return tuple(
         _match(cell, theirs[cell.scenario, cell.variant], base, candidate, without, places)
         for cell in sorted(base.cells, key=lambda cell: (cell.scenario, cell.variant))

@@ -35,13 +35,18 @@ class Planned:
     """None where the whole conversation is to be played."""
 
 
-def instance_seed(seed: int, number: int) -> int:
+_SEEDS = 2**48
+
+
+def instance_seed(seed: int, number: int, cycle: int = 1) -> int:
     """Seed of instance `number` in a run of `seed`, 48 bits.
 
-    The same for every scenario, variant and agent: what is played with equal seeds is a true pair.
+    The same for every variant and agent: what is played with equal seeds is a true pair. The same for every scenario
+    too, but for one whose rows are played in order: its `cycle` is their number, and the seed's remainder by it that of
+    `number`.
     """
     digest = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=6).digest()
-    return int.from_bytes(digest, "big")
+    return int.from_bytes(digest, "big") % (_SEEDS // cycle) * cycle + number % cycle
 
 
 def trial_seed(key: TrialKey, seed: int) -> int:
@@ -64,8 +69,9 @@ def plan(
     about equally often. `variants` (scenario id, variant) are by default all that the scenarios define.
     """
     cells = variants if variants is not None else [(it.id, variant) for it in scenarios for variant in it.variants]
+    cycles = {it.id: it.cycle for it in scenarios}
     keys = (
-        TrialKey(scenario, variant, instance_seed(seed, number), repeat)
+        TrialKey(scenario, variant, instance_seed(seed, number, cycles[scenario]), repeat)
         for number in range(trials)
         for repeat in range(repeats)
         for scenario, variant in cells

@@ -222,6 +222,11 @@ def resume_session(
         raise UsageError(f"run {run.id} cannot be resumed: user {names} changed since it began; start a new run")
     kept = [loaded for loaded in scenarios if loaded.id in run.scenarios]
     trials = _plan(settings, kept) if planned is None else planned
+    if others := store.keys(run.id) - {trial.key for trial in trials}:
+        raise UsageError(
+            f"run {run.id} cannot be resumed: {len(others)} of its trials are not among those that its settings now "
+            "plan, as where an earlier version drew the instances; start a new run instead"
+        )
     return Session(run, settings, {loaded.id: loaded for loaded in kept}, trials, store, users)
 
 

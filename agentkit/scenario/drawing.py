@@ -34,6 +34,11 @@ class Drawing:
     rows: tuple[Row, ...] = ()
     row_order: Literal["random", "sequential"] = "random"
 
+    @property
+    def cycle(self) -> int:
+        """By which a seed's remainder is the place of its row, from 0; 1 where no rows are played in order."""
+        return len(self.rows) if self.rows and self.row_order == "sequential" else 1
+
     def draw(self, seed: int) -> dict[str, Any]:
         """The values of the seed; the same in every process. Raises VariableError."""
         values: dict[str, Any] = dict(self._row(seed))
@@ -48,7 +53,7 @@ class Drawing:
         if not self.rows:
             return {}
         if self.row_order == "sequential":
-            return self.rows[seed % len(self.rows)]
+            return self.rows[seed % self.cycle]
         return self.rows[stream(seed, "rows").randrange(len(self.rows))]
 
 

@@ -65,6 +65,11 @@ class Loaded:
         return tuple(self.plan.variants)
 
     @property
+    def cycle(self) -> int:
+        """By which a seed's remainder is the place of the row that it plays, from 0; 1 without rows in order."""
+        return self.plan.drawing.cycle
+
+    @property
     def tools(self) -> Mapping[str, ToolSpec]:
         """Those of the suite's world; none where it has no world."""
         return self.suite.world.tools if self.suite.world else {}

@@ -206,7 +206,7 @@ class Rows(Model):
     file: str
     """JSONL or CSV, beside the scenario file; its columns become variables."""
     order: Literal["random", "sequential"] = "random"
-    """`random`: the seed picks the row; `sequential`: instance n plays row n, modulo their number."""
+    """`random`: the seed picks the row; `sequential`: instance n of a run plays row n, modulo their number."""
 
 
 Said = Annotated[str, BeforeValidator(lambda value: as_text(value) if type(value) in (int, float) else value)]

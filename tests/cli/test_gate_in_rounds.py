@@ -126,3 +126,22 @@ def test_what_cannot_be_paired_is_refused_before_anything_is_played(gated: Cli, 
     assert (changed.returncode, "so nothing was played: orders/cancel" in changed.stderr) == (3, True), changed.stderr
     runs = json.loads(gated("runs", "--json", "-").stdout)
     assert len(runs) == 1
+
+
+@pytest.mark.slow
+def test_rows_in_order_are_played_in_order_by_the_candidate_too(cli: Cli, project: Path) -> None:
+    scenario = project / "scenarios/orders/cancel.yaml"
+    drawn = "  item: {choice: [kettle, desk lamp, rain jacket, chess set]}\n"
+    text = scenario.read_text()
+    assert drawn in text
+    scenario.write_text("rows: {file: items.csv, order: sequential}\n" + text.replace(drawn, ""))
+    (scenario.parent / "items.csv").write_text("item\nkettle\ndesk lamp\nrain jacket\n")
+    assert cli("run", "--agent", "scripted:0.95", "--trials", "20").returncode == 0
+    assert cli("baseline").returncode == 0
+    done = cli("gate", "scripted:0.95", "--sequential", "--batch", "30", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["sequential"]["played"], found["sequential"]["planned"]) == (60, 60)
+    assert all(it["difference"]["paired"] for it in found["criteria"])
+    trials = [json.loads(cli("show", "last", "--trial", str(n), "--json", "-").stdout) for n in range(0, 12, 3)]
+    assert [it["variables"]["item"] for it in trials] == ["kettle", "desk lamp", "rain jacket", "kettle"]

@@ -89,7 +89,9 @@ async def from_golden(scenarios: Sequence[Loaded], cells: Sequence[tuple[str, st
     tracing = Tracing.off()
     setting = Setting(RunId("plan"), ScriptedAgent("golden"), None, Limits(), seed, tracing, build_conversation())
     by_id = {loaded.id: loaded for loaded in scenarios}
-    planned = [Planned(i, TrialKey(*cell, instance_seed(seed, 0))) for i, cell in enumerate(cells)]
+    planned = [
+        Planned(i, TrialKey(*cell, instance_seed(seed, 0, by_id[cell[0]].cycle))) for i, cell in enumerate(cells)
+    ]
     trials = await play_each(planned, by_id, setting, concurrency=8)
     tracing.close()
     moves = {

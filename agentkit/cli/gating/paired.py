@@ -67,7 +67,7 @@ def begin(
         user=user,
         users=chosen_users(chosen, user, config),
         variants=variants,
-        trials=_instances(gate.base),
+        trials=_instances(gate.base, chosen),
         repeats=1 + max(repeat for cell in gate.base.cells for _, repeat in (*cell.keys, *cell.invalid)),
         seed=gate.base.seed,
         concurrency=concurrency,
@@ -117,11 +117,12 @@ def pairs(base: Recorded, settings: RunSettings, scenarios: Sequence[Loaded]) ->
     return found
 
 
-def _instances(base: Recorded) -> int:
+def _instances(base: Recorded, scenarios: Sequence[Loaded]) -> int:
     """How many instances of its seed it takes to hold all of the baseline's."""
-    wanted = {instance for cell in base.cells for instance in cell.instances.tolist()}
+    cycles = {loaded.id: loaded.cycle for loaded in scenarios}
+    wanted = {(cycles[cell.scenario], instance) for cell in base.cells for instance in cell.instances.tolist()}
     for number in range(_FARTHEST):
-        wanted.discard(instance_seed(base.seed, number))
+        wanted -= {(cycle, instance_seed(base.seed, number, cycle)) for cycle in set(cycles.values())}
         if not wanted:
             return number + 1
     raise UsageError(

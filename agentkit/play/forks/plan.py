@@ -61,15 +61,15 @@ async def plan_forks(
     planned: list[Planned] = []
     for number in range(trials):
         listener(number, trials)
-        at = instance_seed(seed, number)
+        at = {scenario: instance_seed(seed, number, known[scenario].cycle) for scenario in played}
         points = [
             (scenario, point)
             for scenario, names in played.items()
-            for point in await _points(known[scenario], names, at, number, histories, after, model_faults)
+            for point in await _points(known[scenario], names, at[scenario], number, histories, after, model_faults)
         ]
         for repeat in range(repeats):
             for scenario, point in points:
-                key = TrialKey(scenario, f"{point.variant}/{point.turn + 1}", at, repeat)
+                key = TrialKey(scenario, f"{point.variant}/{point.turn + 1}", at[scenario], repeat)
                 planned.append(Planned(len(planned), key, point))
     listener(trials, trials)
     await histories.close()
