@@ -94,6 +94,20 @@ def test_a_user_is_forgotten(typed: Typed) -> None:
 
 
 @pytest.mark.usefixtures("captured")
+def test_what_was_written_for_training_is_forgotten_and_what_is_away_is_named(typed: Typed) -> None:
+    typed("label", "export", "--kto", "-o", "thumbs.jsonl")
+    typed("collect", "export", "-o", "data")
+    Path("data").rename("moved")
+    anna = pseudonym("Anna", ".agentkit/collect")
+    said = typed("forget", "--user", anna, "--json", "gone.json").output
+    assert f"so is whoever calls themselves that ({pseudonym(anna, '.agentkit/collect')})" in said
+    assert ", 1 lines of data sets and drafts" in said
+    assert f"is not there now, so that nothing was removed from it: {Path('data').absolute()}" in said
+    assert json.loads(Path("gone.json").read_text())["missing"] == [str(Path("data").absolute())]
+    assert not Path("thumbs.jsonl").exists()
+
+
+@pytest.mark.usefixtures("captured")
 def test_old_exchanges_are_pruned(typed: Typed) -> None:
     assert typed("collect", "prune", "--before", "2026-03-01T12:00:01Z").output == "2 exchanges deleted\n"
     Path("pyproject.toml").write_text("[tool.agentkit.collect]\nretention_days = 0.5\n")

@@ -178,8 +178,9 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_twice_as_long_a_hostile_line_is_twice_the_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     half, whole = (HOSTILE[name][-length:] for length in (6_000, 12_000))
-    assert len(half) <= work(half, monkeypatch)
-    assert work(whole, monkeypatch) <= 2.5 * work(half, monkeypatch)
+    little, much = work(half, monkeypatch), work(whole, monkeypatch)
+    assert len(half) <= little <= 20 * len(half)
+    assert much <= 2.5 * little
     found = find(half, LOOKING)
     assert all(one.end <= other.start for one, other in pairwise(found))
 

@@ -75,6 +75,9 @@ def test_exchanges_are_chosen_by_what_they_are(store: Store) -> None:
     assert ids() == "bca", "in the order in which they came in"
     assert ids(limit=2) == "ca"
     assert ids(conversation=OTHER) == ids(agent="clerk") == "b"
+    both = [OTHER, ConversationId("conv-1"), ConversationId("none")]
+    assert (ids(conversations=both), ids(conversations=both, limit=2), ids(conversations=[])) == ("bca", "ca", "")
+    assert ids(conversations=[OTHER], since=at(2)) == ""
     assert ids(step="refund") == ids(revision=4) == ids(arm=Arm.LIVE) == "c"
     assert ids(since=at(2)) == ids(since="2026-03-02T13:00:00+01:00") == "ca"
     assert ids(until=at(2)) == "b"
