@@ -34,6 +34,7 @@ from agentkit.tune.split import (
     HeldOut,
     TurnWording,
     Values,
+    conversation_of,
     found_in,
     has_wording,
     leaks,
@@ -157,6 +158,8 @@ class _Compiler:
         self._prompts: list[Prompt] = []
         self._requests: set[bytes] = set()
         self._texts: list[str] = []
+        self._conversations: set[bytes] = set()
+        """Of prompts, and of what is held out."""
         self._left_out: Counter[str] = Counter()
 
     async def compiled(self) -> Compiled:
@@ -244,7 +247,7 @@ class _Compiler:
         instance = loaded.draw(step.variant, at)
         self._check_wording(loaded, step, instance)
         if split is not Split.TRAIN:
-            self._check_values(loaded, instance)
+            self._check_apart(loaded, instance)
         return await self._due(step, instance)
 
     async def _due(self, step: TargetStep, instance: Instance) -> Due:
@@ -262,6 +265,7 @@ class _Compiler:
         self._requests.add(request)
         self._prompts.append(prompt)
         self._texts.append(words_of(prompt))
+        self._conversations.add(conversation_of(due.loaded, prompt.variant, prompt.instance))
 
     def _held_out(self) -> tuple[HeldOut, ...]:
         """Conversations of instances that share nothing with any prompt, every variant in turn."""
@@ -274,14 +278,15 @@ class _Compiler:
                 raise UsageError(self._too_few(f"{len(found)} of {self._settings.held_out} conversations to hold out"))
             held = Counter((it.scenario, it.variant) for it in found)
             scenario, variant = cell = min(able, key=lambda it: (held[it], it))
-            at = next(self._fresh)
+            loaded, at = self._known[scenario], next(self._fresh)
             try:
-                self._check_values(self._known[scenario], self._known[scenario].draw(variant, at))
+                self._check_apart(loaded, loaded.draw(variant, at))
             except (NoPrompt, NoPlaceError) as reason:
                 self._left_out[f"held-out instance: {reason}"] += 1
                 vain[cell] += 1
             else:
                 found.append(HeldOut(scenario=scenario, variant=variant, instance=at))
+                self._conversations.add(conversation_of(loaded, variant, at))
                 vain[cell] = 0
         return tuple(found)
 
@@ -307,7 +312,10 @@ class _Compiler:
         if has_wording(loaded, instance, self._wordings[loaded.id, turn]):
             raise NoPrompt(f"turn {turn} has the wording that is held out")
 
-    def _check_values(self, loaded: Loaded, instance: Instance) -> None:
+    def _check_apart(self, loaded: Loaded, instance: Instance) -> None:
+        """Whether nothing of an instance stands in what was made before."""
+        if conversation_of(loaded, instance.variant, instance.seed) in self._conversations:
+            raise NoPrompt("another seed gave the same conversation: its variables take too few values")
         if found_in(self._values[loaded.id].identifiers(instance.variables), self._texts) is not None:
             raise NoPrompt("one of its identifiers stands in another split's prompt")
 

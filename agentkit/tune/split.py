@@ -1,6 +1,7 @@
-"""Train, validation and held-out data that share no instance, no identifier, and not every wording.
+"""Train, validation and held-out data that share no instance, no conversation, no identifier, and not every wording.
 
-Everything is drawn from seeds: an instance is its seed, and belongs to one split only. A variable that takes many
+Everything is drawn from seeds: an instance is its seed, and belongs to one split only. Where variables take few values,
+two seeds may give one conversation; that, too, belongs to one split, and is held out once. A variable that takes many
 values is *telling*: none of its values in a held-out or validation instance may stand in a training prompt. One that
 takes few (an item of a short list) must repeat, and is named.
 """
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from agentkit.grade.text import folded
@@ -139,6 +141,14 @@ def _base(loaded: Loaded, variant: str) -> str:
     return variant if variant in loaded.plan.variants else parse_variant(variant)[0]
 
 
+def conversation_of(loaded: Loaded, variant: str, seed: int) -> bytes:
+    """All of an instance that an agent can meet: what the user says, and the world, before detours of the catalogue
+    disturb them. Equal for seeds that differ in nothing else, also between a scenario and one that pins it down."""
+    instance = loaded.disturbed(variant, seed).undisturbed
+    met = [[turn.user for turn in instance.turns], instance.world]
+    return orjson.dumps(met, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+
+
 def words_of(prompt: Prompt) -> str:
     """All that training reads of a prompt."""
     messages = [str(part) for message in prompt.request.get("messages", ()) for part in _leaves(message)]
@@ -174,6 +184,7 @@ def leaks(
         it = found_in(known[conversation.scenario].identifiers(variables), seen_texts)
         name = f"{conversation.scenario}/{conversation.variant}@{conversation.instance}"
         found += [] if it is None else [f"{name} (held-out): {it!r} stands in a prompt"]
+    found += _same_conversations(prompts, held_out, scenarios)
     for prompt in (*train, *validation, *guards):
         found += _held_words(prompt, scenarios[prompt.scenario], wordings)
     return found
@@ -190,6 +201,26 @@ def _shared_instances(
     for one, other in combinations(sides, 2):
         if shared := sides[one] & sides[other]:
             yield f"instance {min(shared)} is in both {one} and {other}"
+
+
+def _same_conversations(
+    prompts: Sequence[Prompt], held_out: Sequence[HeldOut], scenarios: Mapping[str, Loaded]
+) -> Iterator[str]:
+    """Conversations of two splits, or held out twice, that differ in nothing but their seed."""
+
+    def met(it: Prompt | HeldOut) -> bytes:
+        return conversation_of(scenarios[it.scenario], it.variant, it.instance)
+
+    train = {met(it): it.id for it in prompts if it.split is Split.TRAIN}
+    for prompt in prompts:
+        if prompt.split is Split.VALIDATION and (same := train.get(met(prompt))):
+            yield f"{prompt.id} (validation): is the conversation of {same}, which is trained on"
+    seen = {met(it): it.id for it in prompts}
+    for it in held_out:
+        name, own = f"{it.scenario}/{it.variant}@{it.instance}", met(it)
+        if same := seen.get(own):
+            yield f"{name} (held-out): is the conversation of {same}"
+        seen[own] = f"{name}, which is held out too"
 
 
 def _held_words(prompt: Prompt, loaded: Loaded, wordings: Sequence[TurnWording]) -> Iterator[str]:

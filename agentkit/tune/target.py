@@ -16,6 +16,7 @@ from agentkit.records import Run
 from agentkit.scenario import Loaded, Step
 from agentkit.store import Store
 from agentkit.tune.moment import NoPrompt, place_of
+from agentkit.tune.regress import TAG
 
 _SHOWN = 3
 
@@ -221,6 +222,10 @@ def _objection(known: Mapping[str, Loaded], scenario: str, variant: str, step: s
     """Why a step cannot be trained, in words; '' where it can."""
     if scenario not in known:
         return "its scenario is not there any more"
+    if TAG in known[scenario].scenario.tags:
+        return (
+            f"its scenario has the tag {TAG!r}: it pins one conversation down, which cannot be trained on and held out"
+        )
     problem = ""
     for seed in range(8):
         try:

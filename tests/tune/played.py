@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -13,6 +13,7 @@ from agentkit.llm import Budget, ChatRequest
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.session import RunSettings, open_session, play_session
 from agentkit.records import Run
+from agentkit.scenario import Loaded
 from agentkit.store import Store
 from tests.tune.compiled import REFUND, ROOT, suite
 
@@ -54,16 +55,19 @@ async def play(
     trials: int = 3,
     variants: tuple[str, ...] = ("golden", "cash_instead"),
     changed: Callable[[RunSettings], RunSettings] = lambda settings: settings,
+    scenarios: Sequence[Loaded] | None = None,
 ) -> Run:
+    """`scenarios`: what is played in these variants; the refund where none are named."""
+    chosen = [it for it in suite() if it.id == REFUND] if scenarios is None else scenarios
     settings = RunSettings(
         paths=(str(ROOT / "scenarios"),),
         agent=agent.name,
         agent_settings=SETTINGS,
-        variants=tuple((REFUND, variant) for variant in variants),
+        variants=tuple((it.id, variant) for it in chosen for variant in variants),
         trials=trials,
         seed=5,
     )
-    session = open_session(changed(settings), [it for it in suite() if it.id == REFUND], agent, store)
+    session = open_session(changed(settings), chosen, agent, store)
     return await play_session(
         session, agent, judge=None, budget=Budget(), trace_folder=folder, listener=lambda progress: None
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from agentkit.errors import NotJudged, UsageError
 from agentkit.llm import ChatRequest
 from agentkit.llm.wire import encode
 from agentkit.records import Status
-from agentkit.scenario import Loaded
+from agentkit.scenario import Loaded, load
 from agentkit.store import Store
 from agentkit.tune.compile import CompileSettings, silent_agent
 from agentkit.tune.prompt import Split, of_target, prompt_lines
+from agentkit.tune.regress import Mended, keep
 from agentkit.tune.target import choose_target
-from tests.tune.compiled import REFUND, SMALL, chat_agent, compiled, suite, target
+from tests.tune.compiled import REFUND, ROOT, SMALL, chat_agent, compiled, suite, target
 from tests.tune.played import clerk, play
 
 
@@ -171,6 +173,21 @@ async def test_the_worst_step_is_the_one_whose_repair_gives_the_most(store: Stor
     skill = choose_target(store, run, refund_only(), step="skill:refund")
     assert {it.step for it in skill.steps} == {"refund"}
     assert any("item_refunded" in it and "the world's state" in it for it in skill.left_out)
+
+
+async def test_a_regression_is_played_and_never_trained_on(store: Store, tmp_path: Path) -> None:
+    folder = shutil.copytree(ROOT / "scenarios" / "point_of_sale", tmp_path / "point_of_sale")
+    loaded = load([folder / "refund.yaml"])
+    pinned = load(keep([Mended(0, 1017, REFUND, "golden", "refund")], loaded).files)
+    both = [*loaded, *pinned]
+    run = await play(store, chat_agent(clerk), tmp_path / "traces", trials=1, variants=("golden",), scenarios=both)
+    assert {it.scenario for it in choose_target(store, run, both, worst=True).steps} == {REFUND}
+    chosen = choose_target(store, run, both, step="refund")
+    assert [it.id for it in chosen.steps] == [f"{REFUND}/golden#refund"]
+    (left_out,) = chosen.left_out
+    assert left_out.startswith(f"{pinned[0].id}/golden#refund: its scenario has the tag 'regression'")
+    with pytest.raises(UsageError, match=r"nothing to train: .* pins one conversation down"):
+        choose_target(store, run, both, step=f"{pinned[0].id}/golden#refund")
 
 
 async def test_a_run_whose_model_cannot_be_trained_or_of_a_changed_scenario_is_refused(

@@ -1,16 +1,31 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from agentkit.errors import UsageError
-from agentkit.scenario import Instance
-from agentkit.tune.compile import Compiled, CompileSettings
+from agentkit.scenario import Instance, Loaded, load
+from agentkit.tune.compile import Compiled, CompileSettings, compile_prompts
 from agentkit.tune.prompt import Prompt, Split
-from agentkit.tune.split import Fresh, HeldOut, TurnWording, has_wording, leaks, turn_wording, values_of, words_of
-from tests.tune.compiled import REFUND, compiled, suite, target
+from agentkit.tune.regress import Mended, keep
+from agentkit.tune.split import (
+    Fresh,
+    HeldOut,
+    TurnWording,
+    conversation_of,
+    has_wording,
+    leaks,
+    turn_wording,
+    values_of,
+    words_of,
+)
+from agentkit.tune.target import Target, TargetStep
+from tests.tune.compiled import REFUND, ROOT, a_run, chat_agent, compiled, suite, target
 
 LOADED = {it.id: it for it in suite()}
 
@@ -114,3 +129,60 @@ def test_a_turn_that_a_detour_of_the_catalogue_brings_has_one_wording() -> None:
     found = turn_wording(LOADED[REFUND], "user:typos", "agree", 0)
     assert found == TurnWording(scenario=REFUND, turn="agree", wordings=2, held_out=None)
     assert turn_wording(LOADED[REFUND], "golden", "elsewhere", 0).wordings == 1
+
+
+@pytest.fixture
+def pinned(tmp_path: Path) -> list[Loaded]:
+    """The refund, and one instance of it pinned down, as a job leaves a mended failure behind."""
+    folder = shutil.copytree(ROOT / "scenarios" / "point_of_sale", tmp_path / "point_of_sale")
+    loaded = load([folder / "refund.yaml"])
+    return [*loaded, *load(keep([Mended(0, 1017, REFUND, "golden", "refund")], loaded).files)]
+
+
+async def compiled_of(scenarios: list[Loaded], **counts: int) -> Compiled:
+    chosen = Target("refund", "refund", tuple(TargetStep(it.id, "golden", "refund", 0, 1) for it in scenarios))
+    settings = CompileSettings(guards=0, moments=0, **counts)
+    return await compile_prompts(chosen, a_run(), (), scenarios, chat_agent(), settings)
+
+
+async def test_a_conversation_that_was_trained_on_is_not_held_out_under_another_seed(pinned: list[Loaded]) -> None:
+    data = await compiled_of(pinned, train=4, validation=2, held_out=10)
+    trained = [it for it in data.prompts if it.scenario == pinned[1].id]
+    assert [it.split for it in trained] == [Split.TRAIN], "it is one conversation"
+    assert {it.scenario for it in data.held_out} == {REFUND}
+    assert len(data.held_out) == 10
+
+
+async def test_a_scenario_of_few_values_is_held_out_once_each_and_no_oftener(pinned: list[Loaded]) -> None:
+    file = pinned[1].file
+    document = yaml.safe_load(file.read_text())
+    document["variables"]["item"] = {"choice": ["hat", "scarf", "belt", "cap", "vest", "tie"]}
+    file.write_text(yaml.safe_dump(document))
+    few = load([file])
+    data = await compiled_of(few, train=2, validation=1, held_out=3)
+    met = [conversation_of(few[0], it.variant, it.instance) for it in (*data.prompts, *data.held_out)]
+    assert len(met) == len(set(met)) == 6
+    with pytest.raises(UsageError, match=r"3 of 4 conversations to hold out: .*takes? too few values"):
+        await compiled_of(few, train=2, validation=1, held_out=4)
+
+
+async def test_conversations_of_two_splits_that_differ_in_their_seed_alone_are_leaks(pinned: list[Loaded]) -> None:
+    data = await compiled_of(pinned, train=2, validation=1, held_out=2)
+    known = {it.id: it for it in pinned}
+    again = HeldOut(scenario=pinned[1].id, variant="golden", instance=1)
+    original = HeldOut(scenario=REFUND, variant="golden", instance=1017)
+    kept = next(it for it in data.prompts if it.scenario == pinned[1].id)
+    elsewhere = kept.model_copy(update={"id": "elsewhere", "split": Split.VALIDATION, "instance": 2})
+
+    def found(prompts: list[Prompt], held_out: list[HeldOut]) -> list[str]:
+        return leaks(prompts, held_out, known, data.values, data.wordings)
+
+    assert leaks(data.prompts, data.held_out, known, data.values, data.wordings) == []
+    assert f"{again.scenario}/golden@1 (held-out): is the conversation of {kept.id}" in found([kept], [again])
+    assert f"{REFUND}/golden@1017 (held-out): is the conversation of {kept.id}" in found([kept], [original])
+    assert found([], [original, again]) == [
+        f"{again.scenario}/golden@1 (held-out): is the conversation of {REFUND}/golden@1017, which is held out too"
+    ]
+    assert f"elsewhere (validation): is the conversation of {kept.id}, which is trained on" in found(
+        [kept, elsewhere], []
+    )
