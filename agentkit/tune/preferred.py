@@ -1,5 +1,5 @@
-"""What is preferred to what at a job's prompts: by people who judged production, and by the golden answers of recorded
-failures. Rows for DPO and KTO; and a check of the rewards, which must not prefer what people judged worse."""
+"""What is preferred to what at a job's training prompts: by people who judged production, and by the golden answers of
+recorded failures. Rows for DPO and KTO; and a check of the rewards, which must not prefer what people judged worse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agentkit.tune.audit import Finding
 from agentkit.tune.exchange import Pair, Thumb, preferences_of, recorded_pairs, thumbs_of
 from agentkit.tune.feedback_rows import rows_of
 from agentkit.tune.preflight import Preferences
-from agentkit.tune.prompt import Prompt, of_target
+from agentkit.tune.prompt import Prompt, Split
 from agentkit.tune.reward_checks import RewardCheck, cases_of, check_rewards
 from agentkit.tune.target import Target
 
@@ -26,7 +26,7 @@ ENOUGH = 8
 
 @dataclass(frozen=True, slots=True)
 class Preferred:
-    """Rows at the job's own prompts."""
+    """Rows at the job's own training prompts."""
 
     pairs: tuple[Pair, ...]
     """People's."""
@@ -53,8 +53,8 @@ class Preferred:
 
 
 def preferred(store: Store, run: Run, target: Target, prompts: Sequence[Prompt]) -> Preferred:
-    """All that is known at the prompts of the job's target."""
-    asked = of_target(prompts)
+    """All that is known at the training prompts among `prompts`; what is known elsewhere is none to learn from."""
+    asked = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
     said = rows_of(_judged(store, run, target), asked)
     recorded = asyncio.run(recorded_pairs(asked, store.trials(run.id)))
     return Preferred(said.pairs, said.thumbs, tuple(recorded))

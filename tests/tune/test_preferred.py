@@ -11,8 +11,10 @@ import pytest
 from agentkit.grade import Part, Rubric
 from agentkit.records import FeedbackKind, Source
 from agentkit.store import Store
+from agentkit.tune.exchange import write_preferences
 from agentkit.tune.preferred import ENOUGH, against_people, preferred
-from agentkit.tune.prompt import Prompt, of_target
+from agentkit.tune.prompt import Prompt, Split, of_target
+from agentkit.tune.trainer.preference_rows import read_preferences
 from tests.collect.feedback.talks import exchange, said
 from tests.tune.compiled import SMALL, a_run, compiled, target
 
@@ -49,15 +51,24 @@ def correct(store: Store, prompts: list[Prompt], step: str = "refund") -> None:
         )
 
 
-def test_corrections_of_production_become_pairs_that_a_job_learns_from(store: Store, prompts: list[Prompt]) -> None:
+def test_corrections_of_production_become_pairs_that_a_job_learns_from(
+    store: Store, prompts: list[Prompt], tmp_path: Path
+) -> None:
     correct(store, prompts)
+    train = [it for it in prompts if it.split is Split.TRAIN]
+    assert len(train) < len(prompts), "people judged validation prompts, too"
     found = preferred(store, a_run(), target(), prompts)
     assert [(it.prompt, it.chosen, it.rejected) for it in found.pairs] == [
-        (it.id, it.golden, WRONG["content"]) for it in prompts
+        (it.id, it.golden, WRONG["content"]) for it in train
     ]
-    assert found.counted(None).pairs == len(prompts) >= ENOUGH
+    assert found.counted(None).pairs == found.counted("dpo").pairs == len(train) == ENOUGH
+    assert found.counted("kto").thumbs == 2 * len(train)
     assert list(found.rows("dpo")) == list(found.pairs)
-    assert len(found.rows("kto")) == 2 * len(prompts)
+    for method, rows in (("dpo", len(train)), ("kto", 2 * len(train))):
+        file = tmp_path / f"{method}.jsonl"
+        write_preferences(found.rows(method), file)
+        read = read_preferences(file, method, {it.id for it in train})
+        assert len(read) == rows, "the training program knows each prompt"
     assert not found.rows("grpo")
     elsewhere = preferred(store, a_run(), target("find_sale"), prompts)
     assert (elsewhere.pairs, elsewhere.thumbs) == ((), ())
