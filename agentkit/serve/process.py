@@ -1,4 +1,5 @@
-"""The process of a model server: spawned with a keeper that ends it in any case, and its log."""
+"""Processes that end with the one that started them: a keeper ends them in any case. And that of a model server, with
+its log."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from agentkit.errors import EngineError
 from agentkit.serve.cache import cache_folder
@@ -18,6 +20,30 @@ LOG_TAIL = 15
 """Lines of the server's log shown in an error."""
 _LAST = 64 * 1024
 """Bytes of the log in which they are looked for."""
+
+
+def spawn_kept(
+    command: Sequence[str], environment: Mapping[str, str], output: IO[bytes] | int
+) -> subprocess.Popen[bytes]:
+    """The keeper of a command, whose output and exit code are the command's: 128 and the signal's number where a signal
+    ended it. The command and its children end once the keeper's input is closed, as it is when this process is gone."""
+    return subprocess.Popen(
+        [sys.executable, "-P", str(KEEPER), *command],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=dict(environment),
+        start_new_session=True,
+    )
+
+
+def end_kept(*keepers: subprocess.Popen[bytes]) -> None:
+    """End what these keep, and wait until it is gone."""
+    for keeper in keepers:
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+    for keeper in keepers:
+        keeper.wait()
 
 
 class ServerProcess:
@@ -30,14 +56,7 @@ class ServerProcess:
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         descriptor, self.log = _new_log(cache_folder() / "logs")
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(KEEPER), *command],
-                stdin=subprocess.PIPE,
-                stdout=descriptor,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                start_new_session=True,
-            )
+            self._process = spawn_kept(command, environment, descriptor)
         except OSError as error:
             self.drop_log()
             raise EngineError(f"the process of a server could not be started: {error}") from None
@@ -65,10 +84,8 @@ class ServerProcess:
             return log.read(_LAST).decode("utf-8", errors="replace").splitlines()
 
     def stop(self, *, keep_log: bool = False) -> None:
-        """Close the keeper's pipe, which ends the server and its children, and wait until they are gone."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        """End the server and its children, and wait until they are gone."""
+        end_kept(self._process)
         if not keep_log:
             self.drop_log()
 

@@ -1,4 +1,5 @@
-"""The phases of a job, each trained by a program of its own that can be killed and taken up again."""
+"""The phases of a job, each trained by a program of its own that can be killed and taken up again, and that ends with
+the job."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import orjson
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
 from agentkit.serve.command import precision
+from agentkit.serve.process import end_kept, spawn_kept
 from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, STACKED, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
@@ -28,8 +30,6 @@ _LOOK = 0.5
 """Seconds between two looks at the progress."""
 _LINES = 12
 """Of what the program said, that an error shows."""
-_GRACE = 30.0
-"""Seconds that a program which is told to end has for it; one that waits for another process may not hear it."""
 
 Listener = Callable[[Mapping[str, Any]], None]
 """Told each line of a training's progress."""
@@ -177,7 +177,7 @@ def _run(
                 time.sleep(_LOOK)
                 told = _tell(progress, told, listener)
         finally:
-            _end(started)
+            end_kept(*started)
     _tell(progress, told, listener)
     # One that lost the others crashes, with 1; what the first of them failed by is another code.
     for code, log in sorted(zip(codes, logs, strict=True), key=lambda it: it[0] == 1):
@@ -189,9 +189,7 @@ def _run(
 
 def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment
-        )
+        return spawn_kept(command, environment, output)
 
 
 def _rank(rank: int, size: int, meeting: Path) -> dict[str, str]:
@@ -207,19 +205,6 @@ def _rank(rank: int, size: int, meeting: Path) -> dict[str, str]:
         **{name: str(value) for name, value in names.items()},
         RENDEZVOUS: f"file://{meeting}/ranks",
     }
-
-
-def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
-    """What still runs of them is ended, in order where it hears of it in time."""
-    running = [it for it in started if it.poll() is None]
-    for process in running:
-        process.terminate()
-    for process in running:
-        try:
-            process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _tell(file: Path, told: int, listener: Listener) -> int:

@@ -7,13 +7,15 @@ in place right before, and one without it is thrown away when training is taken 
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from importlib import metadata
@@ -31,13 +33,44 @@ if TYPE_CHECKING:
     from agentkit.tune.trainer.state import Kept
 
 
+LOCK = "train.lock"
+"""Held by the process that writes into the folder; holds its id."""
+
+
 def train(folder: Path) -> None:
-    """Train what `phase.json` says. Done already, it does nothing; begun, it goes on."""
+    """Train what `phase.json` says. Done already, it does nothing; begun, it goes on.
+
+    Raises UsageError where another process trains in the folder.
+    """
     if (folder / RESULT).is_file():
         return
     phase = Phase.read(folder)
-    with traced(folder, phase.method) as span:
-        _train(folder, phase, span)
+    with _alone(folder / LOCK):
+        if not (folder / RESULT).is_file():  # another process may have come to its end meanwhile
+            with traced(folder, phase.method) as span:
+                _train(folder, phase, span)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Of processes that train together the first, which alone writes, holds the lock. It goes with its process, however
+    that ends."""
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    with lock.open("a+") as held:
+        held.seek(0)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                f"{lock}: process {held.read().strip() or 'unknown'} trains in this folder; end it, or let it come to "
+                "its end"
+            ) from None
+        held.truncate(0)
+        held.write(str(os.getpid()))
+        held.flush()
+        yield
 
 
 def _train(folder: Path, phase: Phase, span: Part | None) -> None:

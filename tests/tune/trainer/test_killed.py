@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from tests.tune.trainer.nursery import Fork
 from tests.tune.trainer.tiny import (
     REWARDS,
     UPDATES,
@@ -21,22 +24,44 @@ from tests.tune.trainer.tiny import (
     start,
     taught,
     write_grpo,
+    write_phase,
 )
 
 pytestmark = pytest.mark.slow
+JOB = """
+import sys
+from pathlib import Path
+from agentkit.tune.phase import Phase
+from agentkit.tune.training import train_phase
+
+folder = Path(sys.argv[1])
+train_phase(folder, Phase.read(folder), lambda told: print(told["event"], flush=True))
+"""
+"""What a job does of a training."""
 
 
-def end_at(folder: Path, step: int, number: signal.Signals) -> int:
-    """Start training, and send it a signal once `step` updates are done; its exit code."""
-    process = start(folder)
+def reached(process: Fork, folder: Path, step: int) -> bool:
+    """Wait until so many updates are done; False where it ended before."""
     limit = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < limit:
         if (folder / "progress.jsonl").is_file() and f'"step":{step},'.encode() in (
             folder / "progress.jsonl"
         ).read_bytes():
-            process.send_signal(number)
-            break
+            return True
         time.sleep(0.005)
+    return False
+
+
+def endless(folder: Path, model: Path) -> Path:
+    """A training that nobody waits for."""
+    return write_phase(folder, model, method="sft", epochs=9999, evaluate_every=99_999)
+
+
+def end_at(folder: Path, step: int, number: signal.Signals) -> int:
+    """Start training, and send it a signal once `step` updates are done; its exit code."""
+    process = start(folder)
+    if reached(process, folder, step):
+        process.send_signal(number)
     code = process.wait(timeout=60)
     assert not (folder / "result.json").exists(), "it was ended in the middle"
     assert not (folder / "adapter").exists()
@@ -130,6 +155,40 @@ def test_a_training_is_ended_in_the_middle_of_a_reward_too(tiny: Path, tmp_path:
     assert not (folder / "adapter").exists()
 
 
+def test_a_training_ends_with_a_job_that_is_killed(tiny: Path, tmp_path: Path) -> None:
+    folder = endless(tmp_path / "job", tiny)
+
+    def left() -> list[psutil.Process]:
+        return [it for it in psutil.process_iter(["cmdline"]) if str(folder) in (it.info["cmdline"] or [])]
+
+    with subprocess.Popen([sys.executable, "-c", JOB, str(folder)], stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout is not None
+        assert "step\n" in iter(job.stdout.readline, ""), "it trains"
+        assert len(left()) > 1, "the training is a process of its own"
+        job.kill()
+    limit = time.monotonic() + 60
+    while left() and time.monotonic() < limit:
+        time.sleep(0.05)
+    training = left()
+    for process in training:
+        process.kill()
+    assert training == []
+    assert not (folder / "result.json").exists(), "it was ended in the middle"
+
+
+def test_a_second_training_in_the_same_folder_is_refused_and_named_the_first(tiny: Path, tmp_path: Path) -> None:
+    folder = endless(tmp_path / "job", tiny)
+    first = start(folder)
+    try:
+        assert reached(first, folder, 1)
+        said = run(folder, code=2)
+    finally:
+        first.terminate()
+    assert f"train.lock: process {first.pid} trains in this folder; end it, or let it come to its end" in said
+    assert first.wait(timeout=60) == 130, "the first was not disturbed"
+    assert len(events(folder, "begin")) == 1
+
+
 def unfinished(done: Path, folder: Path) -> Path:
     """As a run is left that is killed between the adapter and the result."""
     shutil.copytree(done, folder)
@@ -206,8 +265,6 @@ def test_only_whole_checkpoints_count(tmp_path: Path) -> None:
 
 
 def test_the_program_says_how_it_is_called() -> None:
-    import sys
-
     ended = subprocess.run([sys.executable, "-m", "agentkit.tune.trainer", "go"], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("usage: python -m agentkit.tune.trainer train|render FOLDER")
