@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -259,11 +259,10 @@ class Work:
         train = [prompt for prompt in prompts if prompt.split is Split.TRAIN]
         rubric = load_rubric(settings.rubric, Path(settings.rewards))
 
-        async def sampler(asked: Sequence[Prompt], n: int, seed: int) -> Sequence[Sequence[str]]:
-            return await sample_served(served, asked, n)
-
         with playing_on(train, lambda: self.scenarios):
-            samples = asyncio.run(sample(train, sampler, settings.samples, settings.seed, rubric))
+            samples = asyncio.run(
+                sample(train, partial(sample_served, served), settings.samples, settings.seed, rubric)
+            )
         known = preferred(self.store, self.run, self.target, prompts)
         decision = decide(samples, known.counted(settings.method), settings.method)
         self.tell(f"method {decision.method}: {decision.why}")

@@ -28,6 +28,7 @@ from agentkit.play.session import (
 )
 from agentkit.records import Run, ToolCall, TrialKey
 from agentkit.scenario import Loaded
+from agentkit.scenario.streams import derive
 from agentkit.serve import Endpoint
 from agentkit.serve.players import players
 from agentkit.store import Store
@@ -141,13 +142,19 @@ async def answer_served(served: Endpoint, prompts: Sequence[Prompt]) -> list[str
     return await _answers(served, [prompt.request for prompt in prompts])
 
 
-async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int) -> list[list[str]]:
+async def sample_served(served: Endpoint, prompts: Sequence[Prompt], n: int, seed: int) -> list[list[str]]:
     """`n` answers of the served model at each prompt, at temperature 1 and otherwise as the agent asks.
 
-    Without a seed of their own: answered side by side, seeded requests are not the same again either, since what shares
-    a batch rounds otherwise. So these answers are a sample; they are kept.
+    Each is asked for with a seed of its own, derived from `seed`: to requests that share one a server gives one answer.
+    The same again they need not be all the same, since what is answered side by side shares a batch and rounds
+    otherwise. So these answers are a sample; they are kept.
     """
-    texts = await _answers(served, [{**it.request, "temperature": 1.0} for it in prompts for _ in range(n)])
+    requests = [
+        {**it.request, "temperature": 1.0, "seed": derive(seed, "sample", it.id, str(number)) >> 33}
+        for it in prompts
+        for number in range(n)
+    ]
+    texts = await _answers(served, requests)
     return [texts[place * n : (place + 1) * n] for place in range(len(prompts))]
 
 

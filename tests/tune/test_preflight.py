@@ -2,14 +2,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agentkit.errors import NotJudged, UsageError
 from agentkit.grade import load_rubric
+from agentkit.serve import Endpoint
 from agentkit.tune.preflight import Preferences, Sample, Samples, decide, figures_of, sample
 from agentkit.tune.prompt import Prompt
-from tests.tune.compiled import ROOT, compiled
+from agentkit.tune.serving import sample_served
+from tests.llm.conftest import Server
+from tests.tune.compiled import ROOT, chat_agent, compiled
 
 
 def samples(*rights: int, of: int = 8, partial: float = 0.0) -> Samples:
@@ -99,3 +104,28 @@ async def test_a_sampler_that_gives_too_few_answers_is_an_error() -> None:
         await sample(data.prompts, sampler, 4, 0)
     with pytest.raises(UsageError, match="found 1, expected at least 2"):
         await sample(data.prompts, sampler, 1, 0)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+async def test_the_server_is_asked_for_each_answer_with_a_seed_of_its_own(temperature: float) -> None:
+    """Requests that share a seed are given one answer, which would count as many."""
+    agent = chat_agent()
+    agent = replace(agent, sampling=agent.sampling.model_copy(update={"temperature": temperature}))
+    prompts = (await compiled(agent=agent)).prompts[:2]
+    assert all(("seed" in it.request) is (temperature > 0) for it in prompts)
+
+    async def asked(seed: int) -> list[dict[str, Any]]:
+        async with Server.listening() as server:
+            answers = await sample_served(Endpoint(server.url, "tiny", "key"), prompts, 4, seed)
+        assert answers == [["Hi."] * 4] * 2
+        return sorted((it.body for it in server.received), key=lambda it: json.dumps(it, sort_keys=True))
+
+    sent = await asked(1)
+    assert len({it["seed"] for it in sent}) == 8
+    assert all(it["temperature"] == 1.0 for it in sent)
+    for prompt in prompts:
+        same = [it for it in sent if it["messages"] == prompt.request["messages"]]
+        assert len(same) == 4
+        assert all({**it, "seed": None} == {**same[0], "seed": None} for it in same), "they differ in nothing else"
+    assert await asked(1) == sent
+    assert not {it["seed"] for it in await asked(2)} & {it["seed"] for it in sent}
