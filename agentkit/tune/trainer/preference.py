@@ -12,11 +12,13 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 
 from agentkit.errors import UsageError
 from agentkit.tune.trainer.checkpoints import arguments
 from agentkit.tune.trainer.grammar import Grammars, Schema
+from agentkit.tune.trainer.model import Trainee
 from agentkit.tune.trainer.preference_rows import read_preferences
 from agentkit.tune.trainer.task import Task
 from agentkit.tune.trainer.watch import Watch
@@ -26,20 +28,32 @@ _MASKS = {
     "KL_completion_mask": ("KL_completion_ids",),
 }
 """Mask → the answers whose rows it has, one field after the other."""
+_ANSWERS = {"chosen": "chosen_ids", "rejected": "rejected_ids", "completion": "completion_ids"}
+"""Text of an answer → its token ids."""
 
 
 def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
     """Train, and say what happened. Raises UsageError where the preferences cannot be used."""
-    phase, trainee, ids = task.phase, task.trainee, task.ids
+    phase = task.phase
     assert phase.preferences is not None, "checked when the phase was read"
     rows = read_preferences(Path(phase.preferences), phase.method, {prompt.id for prompt in task.train})
+    updates = -(-len(rows) // phase.batch) * phase.epochs
+    watch = Watch(task, updates)
+    trainer = prepare(task, rows, watch)
+    if not trainer.data_collator.any_open:
+        raise UsageError(f"{phase.preferences}: the grammar leaves no choice in any answer: nothing can be learned")
+    watch.train(trainer)
+    return watch, {"rows": len(rows)}
+
+
+def prepare(task: Task, rows: Sequence[Mapping[str, Any]], *callbacks: TrainerCallback) -> Any:
+    """TRL's trainer for rows of preferences, which it has in the token ids that are served."""
+    phase, trainee, ids = task.phase, task.trainee, task.ids
     texts = {
         name: trainee.tokenizer.decode(list(ids[name]), skip_special_tokens=False)
         for name in {r["prompt"] for r in rows}
     }
     dataset = Dataset.from_list([{**row, "prompt": texts[row["prompt"]]} for row in rows])
-    updates = -(-len(rows) // phase.batch) * phase.epochs
-    watch = Watch(task, updates)
     told = {
         **arguments(task.folder, phase),
         "num_train_epochs": phase.epochs,
@@ -51,13 +65,14 @@ def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         "model": trainee.model,
         "train_dataset": dataset,
         "processing_class": trainee.tokenizer,
-        "callbacks": [watch],
+        "callbacks": list(callbacks),
     }
     trainer: Any
     if phase.method == "dpo":
         trainer = DPOTrainer(args=DPOConfig(**told), **shared)
     else:
         trainer = KTOTrainer(args=KTOConfig(**told), **shared)
+    trainer.train_dataset = _as_served(trainer.train_dataset, rows, ids, trainee)
     schemas = {prompt.id: prompt.schema_ for prompt in task.train}
     answers = [
         (schemas[row["prompt"]], made[name])
@@ -66,10 +81,27 @@ def train_preferences(task: Task) -> tuple[Watch, Mapping[str, Any]]:
         if name in made
     ]
     trainer.data_collator = OpenText(trainer.data_collator, trainee.generator.grammars, answers)
-    if not trainer.data_collator.any_open:
-        raise UsageError(f"{phase.preferences}: the grammar leaves no choice in any answer: nothing can be learned")
-    watch.train(trainer)
-    return watch, {"rows": len(rows)}
+    return trainer
+
+
+def _as_served(
+    made: Dataset, rows: Sequence[Mapping[str, Any]], ids: Mapping[str, Sequence[int]], trainee: Trainee
+) -> Dataset:
+    """TRL's rows with the prompts' own token ids. It takes texts alone, and tokenizes them with what the tokenizer puts
+    before any text: a second BOS, where the chat template begins with one. Where prompt and answer meet it may also cut
+    tokens that the server never sees."""
+    own: dict[tuple[int, ...], list[int]] = {}
+    for row, it in zip(rows, made, strict=True):
+        for text, name in _ANSWERS.items():
+            if text in row:
+                words = row[text].removesuffix(str(trainee.tokenizer.eos_token))
+                own[tuple(it[name])] = [*trainee.tokenizer(words, add_special_tokens=False)["input_ids"], trainee.end]
+
+    def served(it: Mapping[str, Any], place: int) -> dict[str, Any]:
+        names = [name for names in _MASKS.values() for name in names if name in it]
+        return {"prompt_ids": list(ids[rows[place]["prompt"]])} | {name: own[tuple(it[name])] for name in names}
+
+    return made.map(served, with_indices=True)
 
 
 class OpenText:
