@@ -7,15 +7,14 @@ in place right before, and one without it is thrown away when training is taken 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from importlib import metadata
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentkit.errors import AgentkitError, ExitCode, UsageError
+from agentkit.lock import locked
 from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, Phase
 from agentkit.tune.prompt import Split, read_prompts
@@ -51,26 +51,11 @@ def train(folder: Path) -> None:
                 _train(folder, phase, span)
 
 
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Of processes that train together the first, which alone writes, holds the lock. It goes with its process, however
-    that ends."""
+def _alone(lock: Path) -> AbstractContextManager[None]:
+    """Of processes that train together the first, which alone writes, holds the lock."""
     if os.environ.get("RANK", "0") != "0":
-        yield
-        return
-    with lock.open("a+") as held:
-        held.seek(0)
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(
-                f"{lock}: process {held.read().strip() or 'unknown'} trains in this folder; end it, or let it come to "
-                "its end"
-            ) from None
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
-        yield
+        return nullcontext()
+    return locked(lock, "process {} trains in this folder; end it, or let it come to its end")
 
 
 def _train(folder: Path, phase: Phase, span: Part | None) -> None:
