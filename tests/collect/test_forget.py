@@ -172,7 +172,7 @@ def correct(store: Store, prompts: Sequence[Prompt], *, users: Sequence[str], fi
 def decide(job: Work, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job's own stage that writes what it will learn from, with a model that always says the same."""
 
-    async def sampled(served: object, prompts: Sequence[Prompt], n: int) -> list[list[str]]:
+    async def sampled(served: object, prompts: Sequence[Prompt], n: int, seed: int) -> list[list[str]]:
         return [["?"] * n for _ in prompts]
 
     monkeypatch.setattr("agentkit.tune.job.sample_served", sampled)
