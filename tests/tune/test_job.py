@@ -121,11 +121,11 @@ def test_the_first_training_seed_that_is_any_better_is_proved_by_its_own_plays(
         return phase_result(4, (3, 8))
 
     @contextmanager
-    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, Users]]:
+    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, Users, None]]:
         """The clerk as he was; with an adapter, one who refunds to the card."""
         tuned = "+" in settings.agent
         answer = (lambda request: clerk(request).replace('"cash"', '"card"')) if tuned else clerk
-        yield chat_agent(answer, model="tuned" if tuned else "tiny"), None, Users()
+        yield chat_agent(answer, model="tuned" if tuned else "tiny"), None, Users(), None
 
     async def answered(adapters: int, prompts: Sequence[Prompt]) -> list[str]:
         golden = [prompt.golden or "" for prompt in prompts]
@@ -203,8 +203,8 @@ def test_what_is_trained_on_top_of_an_adapter_is_held_against_it_and_takes_its_p
         yield served[-1]
 
     @contextmanager
-    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, Users]]:
-        yield chat_agent(clerk, model=settings.agent.partition("+")[2], name=settings.agent), None, Users()
+    def cast(hall: Hall, settings: RunSettings, budget: Budget) -> Iterator[tuple[ChatAgent, None, Users, None]]:
+        yield chat_agent(clerk, model=settings.agent.partition("+")[2], name=settings.agent), None, Users(), None
 
     monkeypatch.setattr("agentkit.tune.job.train_phase", train)
     monkeypatch.setattr("agentkit.tune.job.stack_adapters", stack)
