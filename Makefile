@@ -58,7 +58,7 @@ demo: setup ## play the point-of-sale suite against the small model that comes w
 	@echo "This model was never trained to call tools: its accuracy is poor, and that is what there is to improve."
 	@echo "One conversation, with each grade and why: $(BIN)/agentkit show last --trial point_of_sale/refund/french_poem#0"
 
-loop: setup ## a whole turn on this machine: users, a failing step, training, proof, canary; then a bad canary (20 to 45 minutes)
+loop: setup ## a whole turn on this machine: users, a failing step, training, proof, canary; then a bad canary (20 to 45 minutes; over an hour with AVX2 alone)
 	$(BIN)/agentkit loop show --store sqlite:///.agentkit/loop.db
 
 check: setup-dev ## format, lint, types, layers and the fast tests
