@@ -81,7 +81,7 @@ _PATTERNS = tuple(
 """Hints, pattern, replacement. A text that holds none of the hints, in any case, is not searched at all."""
 
 
-_SECRET_FIELD = re.compile(rf"(?i)(?:{_NAME}|authorization|client[_-]?secret)\Z")
+_SECRET_FIELD = re.compile(rf"(?i)(?:{_NAME}|authorization)\Z")
 
 
 @lru_cache(maxsize=1024)

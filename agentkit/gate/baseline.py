@@ -17,6 +17,7 @@ import numpy as np
 import orjson
 
 from agentkit.errors import Problem, UsageError, near_match
+from agentkit.gate.files import write_json
 from agentkit.gate.recorded import Key, Played, Recorded
 from agentkit.measure import FAILED, NOT_REACHED, PASSED, UNGRADED
 
@@ -37,14 +38,7 @@ _VARIANT = ("skills", "steps", "trials")
 
 def write_baseline(recorded: Recorded, path: Path) -> None:
     """Write the file, whole or not at all. Equal records give equal bytes."""
-    text = orjson.dumps(document(recorded), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(text)
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None
+    write_json(document(recorded), path)
 
 
 def document(recorded: Recorded) -> dict[str, Any]:

@@ -239,7 +239,7 @@ def abandon(store: Store, *, by: str, why: str) -> Decision:
         raise UsageError("no turn of the loop is under way (agentkit loop status)")
     if last.stage in ("canary", "promote") and "adapter" in last.evidence:
         canary = Target(TargetKind.ADAPTER, last.evidence["adapter"])
-        end_canaries(store, canary, by=_BY, why=f"{last.turn} is abandoned: {why}")
+        end_canaries(store, canary, by=by, why=f"{last.turn} is abandoned: {why}")
     it = Decision(last.turn, last.stage, stamp(datetime.now(UTC)), "abandoned", why, {**last.evidence, "by": by})
     store.add_decision(it)
     return it

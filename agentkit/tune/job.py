@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.config import Config
-from agentkit.errors import AgentkitError, UsageError
+from agentkit.errors import AgentkitError
 from agentkit.grade import load_rubric
 from agentkit.records import Adapter, Job, JobStatus, Run
 from agentkit.scenario import Loaded
-from agentkit.serve import Endpoint, ServedModel, model_endpoint, served_model
+from agentkit.serve import Endpoint, model_endpoint, served_model
 from agentkit.serve.adapter_folder import PROBE, AdapterFolder
-from agentkit.serve.merged import merged_model, merged_name
 from agentkit.serve.model import playing_settings
 from agentkit.serve.model_hash import content_hash
 from agentkit.serve.probe import make_probe
@@ -43,7 +42,7 @@ from agentkit.tune.job_trace import JobTrace
 from agentkit.tune.jobs import expected_seconds, pace
 from agentkit.tune.manifest import PROMPTS, Manifest, manifest_of, read_job, write_job
 from agentkit.tune.page import render
-from agentkit.tune.phase import ADAPTER, TOKENS, Phase
+from agentkit.tune.phase import TOKENS, Phase
 from agentkit.tune.phase_card import phase_card
 from agentkit.tune.plays import Plays
 from agentkit.tune.preferred import against_people, preferred
@@ -56,7 +55,8 @@ from agentkit.tune.rollouts import rollout_server
 from agentkit.tune.serving import check_calls, check_parity, sample_served
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
-from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, stack_adapters, train_phase
+from agentkit.tune.trained import TrainedModel
+from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, train_phase
 
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.html"
@@ -122,18 +122,8 @@ class Work:
             self._set(JobStatus.FAILED, str(error).splitlines()[0])
             raise
 
-    def _check_rank(self) -> None:
-        """Raises UsageError where the engines would not take what is trained as an adapter."""
-        engines, below = self.config.serve.engines, 0 if self.onto is None else self.onto.rank
-        if (rank := below + self.settings.rank) > engines.max_lora_rank and engines.merge != "always":
-            more = f" on top of the {below} of {self.onto.name}" if self.onto is not None else ""
-            raise UsageError(
-                f"--rank: found {self.settings.rank}{more}, and [tool.agentkit.serve.engines] max_lora_rank is "
-                f'{engines.max_lora_rank}; set it to {rank} or more, or merge = "always"'
-            )
-
     def _stages(self) -> Ended:
-        self._check_rank()
+        self.model.check_rank(self.settings.rank, self.config.serve.engines)
         manifest, prompts = self._compiled()
         if (reasons := self._audited(prompts)) is not None:
             return self._unproved(manifest, Promotion.STOPPED, reasons)
@@ -190,8 +180,8 @@ class Work:
             agent,
             self.scenarios,
             settings.of_data,
-            base=self.base.name,
-            base_hash=content_hash(self.base.folder),
+            base=self.model.base.name,
+            base_hash=content_hash(self.model.base.folder),
             rubric=load_rubric(settings.rubric, Path(settings.rewards)),
         )
         write_job(self.folder, manifest, compiled.prompts, compiled.moments)
@@ -279,7 +269,7 @@ class Work:
                 continue
             phase = phase.model_copy(update={"scenarios": scenarios if phase.method == "grpo" else {}})
             told = self.progress, self.trace.environment, self.settings.processes
-            server = rollout_server(folder, phase, self.trained, self.config.serve.engines, self.tell)
+            server = rollout_server(folder, phase, self.model.start, self.config.serve.engines, self.tell)
             stage = self._stage(JobStatus.TRAINING, f"{phase.method} in {folder.parent.name}/{folder.name}")
             with stage, server as shared:
                 results.append(train_phase(folder, phase, *told, shared))
@@ -288,7 +278,7 @@ class Work:
     def _phases(self, method: str) -> list[tuple[Path, Phase]]:
         under = self.folder / f"train{self.part}"
         context = self.config.serve.engines.max_model_len
-        return plan_phases(method, under, self.trained.folder, chat_settings(self.run), self.settings, context)
+        return plan_phases(method, under, self.model.start.folder, chat_settings(self.run), self.settings, context)
 
     def _published(self, manifest: Manifest, method: str, results: Results) -> list[Adapter]:
         """The adapters of the phases that learned something, in order; the last is the one to be proved. None where no
@@ -300,10 +290,10 @@ class Work:
             for (folder, phase), result in zip(self._phases(method), results, strict=True):
                 if not result["best"]:
                     continue  # the best was what it began with
-                onto = () if self.onto is None else (str(self.onto.name),)
-                card = phase_card(manifest, self.settings, phase, result, (*onto, *names[-1:]))
-                adapters, base = Path(self.settings.adapters), self.base.folder
-                made = folder / ADAPTER if self.onto is None else stack_adapters(folder, base, self.onto.path)
+                parents = *(str(it.name) for it in self.model.adapters), *names[-1:]
+                card = phase_card(manifest, self.settings, phase, result, parents)
+                adapters, base = Path(self.settings.adapters), self.model.base.folder
+                made = self.model.adapter_of(folder)
                 self._probe(made)
                 adapter = publish_and_register(self.store, made, adapters, card, base_folder=base)
                 names.append(str(adapter.name))
@@ -314,7 +304,7 @@ class Work:
         """What it says at a few prompts of the job, by which a server's copy of it is known later."""
         if not (adapter / PROBE).is_file():
             with self.files.timed("probe"):
-                make_probe(self.base.folder, adapter, adapter / PROBE, self.folder / PROMPTS)
+                make_probe(self.model.base.folder, adapter, adapter / PROBE, self.folder / PROMPTS)
 
     def _played(self, manifest: Manifest, adapters: Sequence[Adapter]) -> None:
         """The step by itself, which is soon told; then whole conversations after, those of the warm start alone where
@@ -380,30 +370,17 @@ class Work:
         return Ended(verdict, document, None, self.folder)
 
     @cached_property
-    def base(self) -> ServedModel:
-        """The model that adapters are for: the one that the agent is served with."""
-        return served_model(trained_model(self.run), on_progress=self.tell)
-
-    @cached_property
-    def onto(self) -> AdapterFolder | None:
-        """The adapter that the agent of the run has already, on top of which another is trained."""
-        names = chat_settings(self.run).adapters
-        return next(iter(find_adapters(names, Path(self.settings.adapters), self.store)), None)
-
-    @cached_property
-    def trained(self) -> ServedModel:
-        """The model that is trained: with the changes of the agent's adapter in its weights."""
-        if self.onto is None:
-            return self.base
-        merged = merged_model(self.base.folder, [self.onto], on_progress=self.tell)
-        return ServedModel(merged_name(self.base.name, [self.onto]), merged)
+    def model(self) -> TrainedModel:
+        base = served_model(trained_model(self.run), on_progress=self.tell)
+        has = find_adapters(chat_settings(self.run).adapters, Path(self.settings.adapters), self.store)
+        return TrainedModel(base, next(iter(has), None), self.tell)
 
     @contextmanager
     def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:
         """The agent's model, as it is served while the agent plays: with an adapter that was made, or as it was."""
         settings = playing_settings(self.config.serve.engines, self.tell)
-        adapters = adapters or ([] if self.onto is None else [self.onto])
-        endpoint = model_endpoint(self.base, adapters=adapters, settings=settings, on_progress=self.tell)
+        adapters = adapters or self.model.adapters
+        endpoint = model_endpoint(self.model.base, adapters=adapters, settings=settings, on_progress=self.tell)
         with self._timed("server"), endpoint as served:
             yield served
 

@@ -207,9 +207,8 @@ def test_what_is_trained_on_top_of_an_adapter_is_held_against_it_and_takes_its_p
         yield chat_agent(clerk, model=settings.agent.partition("+")[2], name=settings.agent), None, Users(), None
 
     monkeypatch.setattr("agentkit.tune.job.train_phase", train)
-    monkeypatch.setattr("agentkit.tune.job.stack_adapters", stack)
+    monkeypatch.setattr("agentkit.tune.trained.stack_adapters", stack)
     monkeypatch.setattr("agentkit.tune.job.model_endpoint", endpoint)
-    monkeypatch.setattr("agentkit.tune.job.merged_model", merged.merged_model)
     monkeypatch.setattr(Work, "_probe", lambda *_: None)
     monkeypatch.setattr(Hall, "_cast", cast)
     job.files.write("parity.json", {})

@@ -12,6 +12,7 @@ import orjson
 
 from agentkit.config import Config
 from agentkit.errors import Problem, UsageError, near_match
+from agentkit.gate.files import write_json
 from agentkit.gate.judge_calibration import FEWEST_LABELS, Calibration, Rate, calibrate
 from agentkit.gate.wording import percent
 from agentkit.measure.graded import Floats
@@ -88,14 +89,7 @@ def project_calibration(config: Config, told: str | None = None) -> Calibrated |
 
 def write_calibration(found: Calibrated, file: Path) -> None:
     """Raises UsageError where it cannot be written."""
-    text = orjson.dumps(found.document(), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
-    part = file.with_name(f".{file.name}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text)
-        part.replace(file)
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
+    write_json(found.document(), file)
 
 
 def read_calibration(file: Path) -> Calibrated:

@@ -58,8 +58,7 @@ def prepare(adapter: AdapterFolder, base: Path | None, max_rank: int) -> Prepare
             f"found {found[:12]}… in {base}"
         )
     check_lora(adapter.path / WEIGHTS, config, None if base is None else model_tensors(base))
-    rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
-    if rank > max_rank:
+    if (rank := adapter.rank) > max_rank:
         raise AdapterError(
             f"adapter {adapter.name}: found the rank {rank}, expected at most {max_rank} (max_lora_rank of "
             "[tool.agentkit.serve.engines])"
