@@ -24,7 +24,7 @@ DRAFTS = "__drafts__"
 def command(context: click.Context) -> int:
     """What was captured of production: how much there is, drafts of scenarios, data sets."""
     if context.invoked_subcommand is None:
-        result: int = context.invoke(status, store=None, json_file=None)
+        result: int = context.invoke(status)
         return result
     return ExitCode.PASS
 
@@ -96,8 +96,12 @@ def draft(
     check_writable(json_file)
     from agentkit.collect import draft as drafting
 
+    from agentkit.collect.export import remember
+
     config = _config()
     folder = Path(out) if out is not None else Path(config.scenarios) / DRAFTS
+    if out is not None:
+        remember(config.collect, folder)
     with open_store(store) as opened:
         found = opened.conversations(since=_time(since), agent=agent)
         if bad_only or bad_first:

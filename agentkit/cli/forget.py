@@ -33,7 +33,8 @@ def command(user: str, store: str | None, json_file: str | None) -> int:
 
     config = load_config()
     with open_store(store) as opened:
-        gone = forget(opened, config.collect, user, scenarios=Path(config.scenarios), jobs=Path(_JOBS))
+        drafted = [Path(config.scenarios), Path(config.loop.drafts)]
+        gone = forget(opened, config.collect, user, scenarios=drafted, jobs=Path(_JOBS))
     if json_file is not None:
         write_json(json_file, _document(gone))
     if json_file != "-":

@@ -69,7 +69,7 @@ def write_json(file: str, document: Any) -> None:
 
 def open_store(url: str | None) -> Any:
     """The store that the command line, the environment or the project's configuration names."""
-    from agentkit.config import load_config
+    from agentkit.config import load_config, store_url
     from agentkit.store import Store
 
-    return Store.open(url or load_config().store)
+    return Store.open(url or store_url(load_config()))

@@ -50,11 +50,11 @@ class Gone:
 
 
 def forget(
-    store: Store, settings: CollectSettings, user: str, *, scenarios: Path, jobs: Path, wait: float = 5.0
+    store: Store, settings: CollectSettings, user: str, *, scenarios: Sequence[Path], jobs: Path, wait: float = 5.0
 ) -> Gone:
     """Forget a user, named as the callers name them or by pseudonym. Doing it again, or after a crash, is no error.
 
-    `scenarios`, `jobs`: the project's folders. `wait`: seconds for running processes to move their spill files.
+    `scenarios`: folders below which scenarios and drafts of them lie; `jobs`: that of the training jobs. `wait`: seconds for running processes to move their spill files.
 
     Raises:
         UsageError: no user was ever given a pseudonym here, or a file cannot be read or written, or has other lines
@@ -67,7 +67,7 @@ def forget(
         raise UsageError(f"{settings.folder}: nobody was ever captured here, so there is no user {user!r} to forget")
     names = _pseudonyms(user, settings)
     exported = export_folders(settings)
-    folders = [*exported, *_job_folders(store, jobs), *_draft_folders(scenarios)]
+    folders = sorted({*exported, *_job_folders(store, jobs), *_made_below([*exported, *scenarios])})
     known = _conversations(folders, names, (it for name in names for it in store.conversations_of(name)))
     for folder in folders:
         check(folder, names, known)
@@ -86,7 +86,7 @@ def forget(
         adapters=adapters,
         scenarios=tuple(_confirmed(scenarios, known)),
         held=held,
-        missing=tuple(it for it in exported if not (it / PROVENANCE).is_file()),
+        missing=tuple(it for it in exported if not _made_below([it])),
     )
 
 
@@ -138,13 +138,14 @@ def _job_folders(store: Store, jobs: Path) -> list[Path]:
     return sorted(known | there)
 
 
-def _draft_folders(scenarios: Path) -> list[Path]:
-    return sorted({it.parent for it in scenarios.rglob("provenance.json")}) if scenarios.is_dir() else []
+def _made_below(folders: Iterable[Path]) -> list[Path]:
+    """The folders at or below some that hold data made of production's conversations."""
+    return sorted({it.parent for folder in folders if folder.is_dir() for it in folder.rglob(PROVENANCE)})
 
 
-def _confirmed(scenarios: Path, known: Sequence[ConversationId]) -> Iterable[Path]:
+def _confirmed(scenarios: Sequence[Path], known: Sequence[ConversationId]) -> Iterable[Path]:
     marks = {f"# {shown(f'{FROM}{it}')}" for it in known}
-    for path in sorted(scenarios.rglob("*.y*ml")) if scenarios.is_dir() else []:
+    for path in sorted({it for folder in scenarios if folder.is_dir() for it in folder.rglob("*.y*ml")}):
         with path.open(encoding="utf-8", errors="replace") as stream:
             if any(line.rstrip("\n") in marks for line, _ in zip(stream, range(_HEAD), strict=False)):
                 yield path

@@ -27,6 +27,7 @@ from agentkit.config.project import (
     load_config,
     parse_config,
     rewards_folder,
+    store_url,
 )
 from agentkit.config.serving import (
     CanarySettings,
@@ -75,5 +76,6 @@ __all__ = [
     "parse_config",
     "rewards_folder",
     "secret",
+    "store_url",
     "user_settings",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,8 @@ from agentkit.errors import ConfigError, near_match
 
 FILE = "pyproject.toml"
 DEFAULT_STORE = "sqlite:///.agentkit/agentkit.db"
+STORE_VARIABLE = "AGENTKIT_STORE"
+"""Environment variable whose value takes the place of the setting `store`."""
 DEFAULT_ADAPTERS = ".agentkit/adapters"
 
 
@@ -69,6 +72,11 @@ def load_config(folder: Path | None = None) -> Config:
     """
     found = _find(folder)
     return Config() if found is None else parse_config(found[1], str(found[0]))
+
+
+def store_url(config: Config) -> str:
+    """Where runs are recorded, as the environment or the project's configuration says."""
+    return os.environ.get(STORE_VARIABLE) or config.store
 
 
 def rewards_folder(folder: Path | None = None) -> Path:

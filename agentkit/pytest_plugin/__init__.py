@@ -44,7 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="An item passes where it is no worse than in this baseline (written by `agentkit baseline`).",
     )
     group.addoption(
-        "--agentkit-store", metavar="URL", help="Where the trials are recorded (default: the project's store)."
+        "--agentkit-store",
+        metavar="URL",
+        help="Where the trials are recorded (default: AGENTKIT_STORE, else the project's store).",
     )
 
 

@@ -247,7 +247,7 @@ class Player:
         return [it for it in every if it.suite.folder.resolve() == suite]
 
     def _begin(self, name: str, loaded: Loaded) -> _Open:
-        from agentkit.config import GraphAgent, agent_settings, load_config
+        from agentkit.config import GraphAgent, agent_settings, load_config, store_url
         from agentkit.llm import Budget
         from agentkit.play.conversation import build_conversation
         from agentkit.play.session import RunSettings, open_session
@@ -270,7 +270,7 @@ class Player:
             seed=self.seed,
             limits=config.limits,
         )
-        store = self._stack.enter_context(Store.open(self._store_url or config.store))
+        store = self._stack.enter_context(Store.open(self._store_url or store_url(config)))
         budget = Budget()
         served = next((it.served for it in self._open if it.name == name), None)
         cast = self._stack.enter_context(players(settings, known, config, budget, store, served=served))

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agentkit.cli import app
+from agentkit.collect.draft import write_drafts
 from agentkit.collect.pseudonym import pseudonym
+from agentkit.config import Config
 from agentkit.errors import ExitCode, StoreError, UsageError
 from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
 from agentkit.store import Store
@@ -63,7 +65,13 @@ def test_status_of_nothing(typed: Typed) -> None:
 
 
 @pytest.mark.usefixtures("captured")
-def test_status(typed: Typed) -> None:
+def test_status(typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(".agentkit/agentkit.db", "other.db")
+    with Store.open("sqlite:///other.db") as store:
+        store.add_exchanges(exchanges("c3", *LOOK_UP, user=None))
+    monkeypatch.setenv("AGENTKIT_STORE", "sqlite:///other.db")
+    assert "8 exchanges of 3 conversations" in typed("collect").output
+    monkeypatch.delenv("AGENTKIT_STORE")
     found = json.loads(typed("collect", "status", "--json", "-").output)
     assert (found["exchanges"], found["conversations"], found["users"], found["spill_files"]) == (6, 2, 1, 0)
 
@@ -91,6 +99,24 @@ def test_a_user_is_forgotten(typed: Typed) -> None:
     assert json.loads(Path("gone.json").read_text())["exchanges"] == 2
     assert len(Path("data/exchanges.jsonl").read_text().splitlines()) == 4
     assert json.loads(typed("collect", "status", "--json", "-").output)["forgotten"] == 1
+
+
+@pytest.mark.usefixtures("captured")
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_drafts_of_a_forgotten_user_go_wherever_they_were_written(typed: Typed, elsewhere: bool) -> None:
+    if elsewhere:
+        typed("collect", "draft", "-o", "elsewhere")
+        drafts = Path("elsewhere/demo")
+    else:  # as `agentkit loop` writes them
+        with Store.open() as store:
+            write_drafts(store, [ConversationId("c1"), ConversationId("c2")], Path(Config().loop.drafts), None)
+        drafts = Path(".agentkit/drafts/demo")
+    assert (drafts / "c1.yaml").exists()
+    said = typed("forget", "--user", "Anna").output
+    assert "1 lines of data sets and drafts" in said
+    assert "is not there now" not in said
+    assert not (drafts / "c1.yaml").exists()
+    assert (drafts / "c2.yaml").exists()
 
 
 @pytest.mark.usefixtures("captured")

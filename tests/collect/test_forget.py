@@ -45,7 +45,7 @@ def anna(settings: CollectSettings) -> str:
 
 
 def gone(store: Store, settings: CollectSettings, tmp_path: Path, user: str = "Anna", wait: float = 0.0) -> Gone:
-    return forget(store, settings, user, scenarios=tmp_path / "scenarios", jobs=tmp_path / "jobs", wait=wait)
+    return forget(store, settings, user, scenarios=[tmp_path / "scenarios"], jobs=tmp_path / "jobs", wait=wait)
 
 
 def test_all_that_is_kept_of_a_user_goes(store: Store, settings: CollectSettings, tmp_path: Path, anna: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -126,3 +127,10 @@ def test_suites_that_need_nothing_else_share_a_run(project: Path, player: Player
     for path in (FIVE, ASK):
         assert strict(player.play(path)).passed
     assert recorded(project) == [4]
+
+
+def test_the_environment_may_say_where_trials_are_recorded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGENTKIT_STORE", f"sqlite:///{project}/runs.db")
+    with closing(Player(agent="scripted:1", trials=2)) as player:
+        assert strict(player.play(FIVE)).passed
+    assert recorded(project) == [2]
