@@ -95,7 +95,6 @@ def draft(
     """
     check_writable(json_file)
     from agentkit.collect import draft as drafting
-
     from agentkit.collect.export import remember
 
     config = _config()

@@ -52,8 +52,9 @@ def export_folders(settings: CollectSettings) -> list[Path]:
 
 
 def remember(settings: CollectSettings, out: Path) -> None:
-    """Keep the folder of a data set, or of drafts, on the list, so that users can be forgotten in it; before anything is
-    written there.
+    """Keep the folder of a data set, or of drafts, on the list, so that users can be forgotten in it.
+
+    To be called before anything is written there.
 
     Raises UsageError where the list is broken, or cannot be written.
     """

@@ -54,7 +54,8 @@ def forget(
 ) -> Gone:
     """Forget a user, named as the callers name them or by pseudonym. Doing it again, or after a crash, is no error.
 
-    `scenarios`: folders below which scenarios and drafts of them lie; `jobs`: that of the training jobs. `wait`: seconds for running processes to move their spill files.
+    `scenarios`: folders below which scenarios and drafts of them lie. `jobs`: that of the training jobs. `wait`:
+    seconds for running processes to move their spill files.
 
     Raises:
         UsageError: no user was ever given a pseudonym here, or a file cannot be read or written, or has other lines
