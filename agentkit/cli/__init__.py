@@ -35,6 +35,7 @@ _COMMANDS = {
     "audit": "Check scenarios themselves: players that know nothing must fail, golden ones must pass.",
     "tools": "Record the tools of an MCP server beside its suite.",
     "new": "Write a new project with one suite that runs at once.",
+    "settings": "Print every setting of the project, with its meaning, its default and its value here.",
     "schema": "Print the JSON Schema of the scenario format, for editors.",
 }
 

@@ -37,7 +37,9 @@ class GraphAgent(Settings):
     graph: str
     """`module:factory`; the factory may take `tools` (LangChain tools that act on the trial's world) and `policy`."""
     deterministic: bool = False
+    """Whether it does the same thing in the same conversation every time, so that repeats of an instance count once."""
     recursion_limit: Annotated[int, Field(gt=0)] = 50
+    """Supersteps of the graph for one of the user's turns."""
 
 
 class FunctionAgent(Settings):
@@ -47,6 +49,7 @@ class FunctionAgent(Settings):
     function: str
     """`module:function`, called with the moment (`messages`, `tools`, `call_tool`, `policy`)."""
     deterministic: bool = False
+    """As a LangGraph agent's."""
 
 
 class HttpAgent(Settings):
@@ -54,8 +57,11 @@ class HttpAgent(Settings):
 
     kind: Literal["http"]
     url: str
+    """Asked for every move."""
     method: Literal["POST", "PUT"] = "POST"
+    """Of the request."""
     headers: dict[str, str] = {}
+    """Sent with every request. No place for secrets."""
     header_env: dict[str, str] = {}
     """Header → name of the environment variable that holds its value."""
     request: dict[str, Any] = {"messages": "messages", "conversation_id": "conversation_id"}
@@ -71,6 +77,7 @@ class HttpAgent(Settings):
     retry_for: Annotated[float, Field(ge=0)] = 120.0
     """Seconds after which trouble is no longer retried."""
     deterministic: bool = False
+    """As a LangGraph agent's."""
 
 
 class ScriptedAgent(Settings):
@@ -78,6 +85,7 @@ class ScriptedAgent(Settings):
 
     kind: Literal["scripted"]
     accuracy: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Chance of the golden thing at each step."""
     steps: dict[str, Annotated[float, Field(ge=0, le=1)]] = {}
     """Step id or skill → its own accuracy."""
 
@@ -113,6 +121,7 @@ class LlmUser(Endpoint, Sampling):
     model: str = ""
     """As the endpoint names it; may be left out with an engine."""
     max_tokens: Annotated[int, Field(gt=0)] | None = 300
+    """Of one answer."""
     tries: Annotated[int, Field(ge=0, le=20)] = 2
     """How often it is asked again, with the reason, after it said what it may not."""
     max_characters: Annotated[int, Field(ge=50, le=20_000)] = 1000

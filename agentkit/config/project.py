@@ -37,19 +37,24 @@ DEFAULT_ADAPTERS = ".agentkit/adapters"
 
 
 class Config(Settings):
-    """The whole of `[tool.agentkit]`."""
+    """Where things are, what models cost, and what does not count for a while."""
 
     scenarios: str = "scenarios"
+    """Folder of the suites."""
     rewards: str = "rewards"
+    """Folder of the reward functions."""
     store: str = DEFAULT_STORE
+    """SQLAlchemy URL of where runs, traffic and the registry are kept; AGENTKIT_STORE and `--store` win over it."""
     adapters: str = DEFAULT_ADAPTERS
     """Folder of the trained adapters."""
     agents: dict[str, AgentSettings] = {}
+    """Agents under test."""
     users: dict[str, UserSettings] = {}
     """Simulated users."""
     judge: JudgeSettings | None = None
     prices: dict[str, Any] = {}
-    """Model (a pattern with `*` may be used) → US dollars per million tokens; read by `agentkit.llm.Prices`."""
+    """Model (a pattern with `*` may be used) → US dollars per million tokens:
+    `"some-model" = { input = 0.15, output = 0.60, cached = 0.075 }`."""
     limits: Limits = Limits()
     gate: GateOptions = GateOptions()
     upstreams: dict[str, UpstreamSettings] = {}
@@ -59,7 +64,8 @@ class Config(Settings):
     label: LabelSettings = LabelSettings()
     loop: LoopSettings = LoopSettings()
     quarantine: tuple[Any, ...] = ()
-    """Steps that are set aside for a while; read by `agentkit.gate.read_quarantines`."""
+    """Steps that are set aside for a while, each a table with `step` (`scenario/variant#step`), `owner`, `reason` and
+    `expires` (a date)."""
 
 
 def load_config(folder: Path | None = None) -> Config:

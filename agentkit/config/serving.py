@@ -65,6 +65,7 @@ class RouterSettings(Settings):
     max_depth: Annotated[int, Field(ge=8, le=500)] = 64
     """How deep a request's JSON may be nested."""
     max_messages: Annotated[int, Field(ge=1)] = 2000
+    """Of a request's conversation."""
     max_headers: Annotated[int, Field(ge=1024)] = 32 * 2**10
     """Bytes of a request's first line and headers."""
     read_time: Annotated[float, Field(gt=0)] = 20.0
@@ -94,6 +95,7 @@ class RouterSettings(Settings):
     eject_time: Annotated[float, Field(gt=0)] = 0.5
     """Seconds of the first such while; it doubles with each that follows."""
     eject_longest: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds of the longest such while."""
     drain_time: Annotated[float, Field(ge=0)] = 30.0
     """Seconds that running requests have when the router is told to end."""
     availability: Annotated[float, Field(gt=0, lt=1)] = 0.99
@@ -129,6 +131,7 @@ class CanarySettings(Settings):
     """A request that takes longer is slow; where it is not set, what takes `slow_factor` times as long as nine of ten
     of the first requests beside the canary."""
     slow_factor: Annotated[float, Field(ge=1)] = 2.0
+    """See `slow_seconds`."""
     every: Annotated[float, Field(gt=0)] = 2.0
     """Seconds between two looks."""
 

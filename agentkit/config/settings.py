@@ -33,8 +33,11 @@ class Sampling(Settings):
     """What is sent with every request; what is not set is left to the provider."""
 
     temperature: Annotated[float, Field(ge=0)] | None = None
+    """0: the likeliest answer."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the likeliest next tokens that are drawn from."""
     max_tokens: Annotated[int, Field(gt=0)] | None = None
+    """Of one answer."""
     extra_body: dict[str, Any] = {}
     """Further members of the request, as the provider defines them."""
 
@@ -43,10 +46,13 @@ class Endpoint(Settings):
     """An OpenAI-compatible endpoint."""
 
     model: str
+    """As the endpoint names it."""
     base_url: str = "https://api.openai.com/v1"
+    """Where it is; `/chat/completions` is put behind it."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key."""
     headers: dict[str, str] = {}
+    """Sent with every request. No place for secrets."""
     timeout: Annotated[float, Field(gt=0)] = 120.0
     """Seconds an attempt may take."""
     retry_for: Annotated[float, Field(ge=0)] = 120.0

@@ -58,6 +58,7 @@ class CompileSettings(Frozen):
     recorded: Annotated[int, Field(ge=0)] | None = None
     """Of these, recorded failures at most; None: as many as there are."""
     validation: Annotated[int, Field(gt=0)] = 16
+    """Prompts that say which update is kept."""
     guards: Annotated[int, Field(ge=0)] = 12
     """Prompts of other steps, which the run did right, at most: they say what a training costs them."""
     held_out: Annotated[int, Field(gt=0)] = 120
@@ -66,6 +67,7 @@ class CompileSettings(Frozen):
     """Of these, so many at most whose step is asked for by itself once the training is over, before whole conversations
     are played: one answer each, what came before being right."""
     seed: int = 0
+    """Of the instances that are drawn."""
 
 
 @dataclass(frozen=True, slots=True)

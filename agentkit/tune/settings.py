@@ -45,25 +45,37 @@ class JobSettings(CompileSettings):
     was; held-out conversations are played with that one alone. Where seeds are compared, each counts and none is tried
     again."""
     sft_epochs: Positive = 3
+    """Times that the golden answers are gone through."""
     sft_rate: Rate = 5e-4
+    """Learning rate."""
     sft_batch: Positive = 4
+    """Golden answers of an update."""
     grpo_steps: Positive = 16
+    """Updates at most."""
     grpo_rate: Rate = 5e-4
+    """Learning rate."""
     grpo_prompts: Positive = 2
     """Prompts of an update."""
     grpo_group: Annotated[int, Field(gt=1)] = 8
     """Completions of each."""
     grpo_beta: Annotated[float, Field(ge=0)] = 0.02
+    """Weight of the distance from the model as it was (Kullback-Leibler)."""
     preference_epochs: Positive = 2
+    """Of dpo and kto: times that the judgements are gone through."""
     preference_rate: Rate = 1e-4
+    """Learning rate."""
     preference_beta: Rate = 0.1
+    """How close to the model as it was (the beta of DPO)."""
     rank: Positive = 16
+    """Of the LoRA adapter."""
     generation: Literal["trainer", "vllm"] = "trainer"
     """Who writes the completions of grpo: the training program, or a vLLM server that is started for it."""
     processes: Positive = 1
     """That train together, each on a GPU of its own where there are any; an update is dealt out among them."""
     evaluate_every: Positive = 4
+    """Updates between two looks at the validation prompts."""
     patience: Positive = 3
+    """Looks without a better one, after which training ends."""
     regressions: Annotated[int, Field(ge=0)] = 3
     """Mended failures that stay behind as scenarios."""
     allow_thin: bool = False
