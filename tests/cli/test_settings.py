@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def test_what_the_project_sets_is_shown(tmp_path: Path) -> None:
     for line in ("goal = 0.8", "held_out = 40", "latency = true", 'safety = {"a b" = 0.05}', "min_effect = 0.02"):
         assert f"\n{line}\n" in said
     assert "hunter2" not in said
+
+
+def test_what_a_new_project_is_offered_can_be_taken(new_project: Path) -> None:
+    written = (new_project / "pyproject.toml").read_text(encoding="utf-8")
+    offered = re.sub(r"^# (?=\[|\w+ = )", "", written, flags=re.MULTILINE)
+    agents = parse_config(tomllib.loads(offered)["tool"]["agentkit"], "pyproject.toml").agents
+    assert {it.kind for it in agents.values()} == {"function", "chat", "langgraph", "http"}
 
 
 def test_a_part_of_them() -> None:
