@@ -21,18 +21,18 @@ from agentkit.gate.files import write_json
 from agentkit.gate.recorded import Key, Played, Recorded
 from agentkit.measure import FAILED, NOT_REACHED, PASSED, UNGRADED
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the file's form; raised with every change that an older agentkit cannot read."""
-_SINCE = {"users": 2, "judge": 3}
+_SINCE = {"users": 2, "judge": 3, "tags": 4}
 """Keys that older files do not have, and the version with which they came."""
 
 _SIGNS: Mapping[int, str] = {PASSED: "+", FAILED: "-", NOT_REACHED: ".", UNGRADED: "?"}
 _VALUES = {sign: value for value, sign in _SIGNS.items()}
 _UNKNOWN = "~"
 _INVALID = "!"
-_TOP = ("agent", "created_at", "judge", "run", "scenarios", "schema", "seed", "users", "versions")
+_TOP = ("agent", "created_at", "judge", "run", "scenarios", "schema", "seed", "tags", "users", "versions")
 _AGENT = ("deterministic", "hash", "name")
-_SCENARIO = ("hash", "tags", "variants")
+_SCENARIO = ("hash", "variants")
 _VARIANT = ("skills", "steps", "trials")
 
 
@@ -44,8 +44,7 @@ def write_baseline(recorded: Recorded, path: Path) -> None:
 def document(recorded: Recorded) -> dict[str, Any]:
     """The file's content as plain JSON."""
     scenarios: dict[str, Any] = {
-        scenario: {"hash": digest, "tags": list(recorded.tags.get(scenario, ())), "variants": {}}
-        for scenario, digest in recorded.scenarios.items()
+        scenario: {"hash": digest, "variants": {}} for scenario, digest in recorded.scenarios.items()
     }
     for cell in recorded.cells:
         scenarios[cell.scenario]["variants"][cell.variant] = {
@@ -65,6 +64,7 @@ def document(recorded: Recorded) -> dict[str, Any]:
         "seed": recorded.seed,
         "versions": dict(recorded.versions),
         "scenarios": scenarios,
+        "tags": {place: list(tags) for place, tags in recorded.tags.items() if tags},
         "users": None if recorded.users is None else dict(recorded.users),
         "judge": recorded.judge,
     }
@@ -120,8 +120,10 @@ class _Reader:
         agent = self.mapping(top["agent"], "agent")
         self.keys(agent, "agent", _AGENT)
         scenarios = self.mapping(top["scenarios"], "scenarios")
+        expected = _SCENARIO if schema >= _SINCE["tags"] else (*_SCENARIO, "tags")
         for name in scenarios:
-            self.keys(self.mapping(scenarios[name], f"scenarios.{name}"), f"scenarios.{name}", _SCENARIO)
+            self.keys(self.mapping(scenarios[name], f"scenarios.{name}"), f"scenarios.{name}", expected)
+        tags = top.get("tags") or {name: scenario["tags"] for name, scenario in scenarios.items() if "tags" in scenario}
         cells = [
             self.played(scenario, variant, value)
             for scenario in sorted(scenarios)
@@ -144,7 +146,7 @@ class _Reader:
                 name: self.text(version, f"versions.{name}")
                 for name, version in self.mapping(top["versions"], "versions").items()
             },
-            tags={name: self.texts(scenarios[name]["tags"], f"scenarios.{name}.tags") for name in sorted(scenarios)},
+            tags={place: self.texts(found, f"tags.{place}") for place, found in self.mapping(tags, "tags").items()},
             users=self.users(top.get("users")),
             judge=None if top.get("judge") is None else self.text(top["judge"], "judge"),
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agentkit.gate.recorded import Key, Played, Recorded
+from agentkit.gate.recorded import Key, Played, Recorded, StepTags
 from agentkit.measure import FAILED, PASSED
 from agentkit.measure.graded import Floats, Ints
 
@@ -43,7 +43,7 @@ class Matched:
     variant: str
     steps: tuple[str, ...]
     skills: tuple[str | None, ...]
-    tags: tuple[str, ...]
+    tags: StepTags
     paired: bool
     """Whether row u of both sides is one pair; what only one side could be graded on is then in neither."""
     repeated: bool
@@ -108,7 +108,7 @@ def _match(
         zero.variant,
         steps,
         tuple(skills.get(step) for step in steps),
-        base.tags.get(zero.scenario, ()),
+        base.tags_of(zero.scenario, zero.variant, steps),
         paired,
         len(units0) < len(keys0) or len(units1) < len(keys1),
         Side(units0, len(keys0)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,15 @@ from agentkit.measure.graded import Floats, Ints
 
 Key = tuple[int, int]
 """Instance and repeat: with scenario and variant, what a trial is."""
+
+StepTags = tuple[tuple[str, ...], ...]
+"""Of each step, its tags."""
+
+
+def step_tags(tags: Mapping[str, tuple[str, ...]], scenario: str, variant: str, steps: Iterable[str]) -> StepTags:
+    """Of each step: its own tags, its detour's and its scenario's, out of `Recorded.tags`."""
+    around = (*tags.get(scenario, ()), *tags.get(f"{scenario}/{variant}", ()))
+    return tuple((*around, *tags.get(f"{scenario}#{step}", ())) for step in steps)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,12 +95,17 @@ class Recorded:
     """Scenario id to content hash."""
     versions: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Scenario id to its tags."""
+    """Tags of scenarios, of their own detours (`scenario/variant`) and of steps (`scenario#step`); of those that have
+    any."""
     users: Mapping[str, str] | None = None
     """Simulated user to the hash of its definition; empty where the scenarios' own words were said, None where nobody
     wrote down who spoke."""
     judge: str | None = None
     """The model that judges rubrics; None where there was none, or nobody wrote it down."""
+
+    def tags_of(self, scenario: str, variant: str, steps: Iterable[str]) -> StepTags:
+        """Of each of a cell's steps: its own, its detour's and its scenario's."""
+        return step_tags(self.tags, scenario, variant, steps)
 
     @property
     def invalid(self) -> int:

@@ -53,7 +53,7 @@ def recorded(
         cells=tuple(gathered[key].played(*key) for key in sorted(gathered)),
         scenarios={scenario: run.scenarios.get(scenario, "") for scenario, _ in sorted(gathered)},
         versions=dict(run.versions),
-        tags={scenario: tuple((tags or {}).get(scenario, ())) for scenario, _ in sorted(gathered)},
+        tags=dict(tags or {}),
         users=_users(run),
         judge=judge_model(run),
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from agentkit.gate.recorded import Played, Recorded
+from agentkit.gate.recorded import Played, Recorded, StepTags
 from agentkit.gate.settings import GateSettings, select
 from agentkit.measure import FAILED, PASSED, failure_bound, passes_needed
 from agentkit.measure.graded import Ints
@@ -26,7 +26,7 @@ class Own:
     """`scenario/variant`."""
     steps: tuple[str, ...]
     skills: tuple[str | None, ...]
-    tags: tuple[str, ...]
+    tags: StepTags
     failures: Ints
     """Shape [K]: units of which a trial failed the step."""
     graded: Ints
@@ -81,7 +81,7 @@ def _own(cell: Played, theirs: Played | None, base: Recorded, candidate: Recorde
         cell.id,
         steps,
         tuple(skills.get(step) for step in steps),
-        base.tags.get(cell.scenario) or candidate.tags.get(cell.scenario, ()),
+        (candidate if theirs is None else base).tags_of(cell.scenario, cell.variant, steps),
         failed.sum(axis=0),
         graded.sum(axis=0),
     )

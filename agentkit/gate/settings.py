@@ -14,6 +14,7 @@ from agentkit.errors import UsageError, near_match
 from agentkit.gate.difference import Target
 from agentkit.gate.metric import Metric, compounded, pass_k, per_success, steps, success
 from agentkit.gate.pairs import Matched
+from agentkit.gate.recorded import StepTags
 from agentkit.measure.graded import Floats
 from agentkit.records import GOLDEN
 
@@ -41,9 +42,9 @@ class GateSettings:
     off_path: bool = False
     """Compounded accuracy over all variants but the golden one."""
     steps: tuple[str, ...] = ()
-    """Blocking steps: `step`, `scenario/variant#step`, patterns of these with `*`, `skill:NAME`, `tag:NAME` (all steps
-    of scenarios with that tag). One selector is one criterion, the mean of its steps; `each:SELECTOR` makes one for
-    each."""
+    """Blocking steps: `step`, `scenario/variant#step`, patterns of these with `*`, `skill:NAME`, `tag:NAME` (steps
+    that have it, or whose detour or scenario has). One selector is one criterion, the mean of its steps;
+    `each:SELECTOR` makes one for each."""
     pass_k: tuple[int, ...] = ()
     cost: bool = False
     seconds: bool = False
@@ -152,21 +153,25 @@ class Selectable(Protocol):
         ...
 
     @property
-    def tags(self) -> tuple[str, ...]: ...
+    def tags(self) -> StepTags: ...
 
 
 def select(cells: Sequence[Selectable], selector: str) -> tuple[str, ...]:
     """The steps (`scenario/variant#step`) that a selector names, one at least."""
     kind, _, name = selector.partition(":")
-    every = [(cell, step, skill) for cell in cells for step, skill in zip(cell.steps, cell.skills, strict=True)]
+    every = [
+        (f"{cell.id}#{step}", step, skill, tags)
+        for cell in cells
+        for step, skill, tags in zip(cell.steps, cell.skills, cell.tags, strict=True)
+    ]
     if kind == "skill":
-        found = [f"{cell.id}#{step}" for cell, step, skill in every if skill == name]
-        known = {skill for _, _, skill in every if skill is not None}
+        found = [id for id, _, skill, _ in every if skill == name]
+        known = {skill for _, _, skill, _ in every if skill is not None}
     elif kind == "tag":
-        found = [f"{cell.id}#{step}" for cell, step, _ in every if name in cell.tags]
-        known = {tag for cell in cells for tag in cell.tags}
+        found = [id for id, _, _, tags in every if name in tags]
+        known = {tag for _, _, _, tags in every for tag in tags}
     else:
-        ids = [(f"{cell.id}#{step}", step) for cell, step, _ in every]
+        ids = [(id, step) for id, step, _, _ in every]
         found = [id for id, step in ids if fnmatchcase(id, selector) or fnmatchcase(step, selector)]
         kind, name, known = "step", selector, {step for _, step in ids} | {id for id, _ in ids if "#" in selector}
     if not found:

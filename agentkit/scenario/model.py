@@ -128,6 +128,7 @@ class Step(Model):
     skill: Name | None = None
     """Groups steps across scenarios: what a person would fix, train or route (`verify_identity`)."""
     tags: list[str] = []
+    """`tag:NAME` selects the step in gates and trainings."""
     call: Call | None = None
     reply: Reply | None = None
     state: dict[Template, Matcher] | None = None
@@ -184,6 +185,7 @@ class Detour(Model):
     id: Name
     title: str = ""
     tags: list[str] = []
+    """`tag:NAME` selects all steps of the conversation that it makes."""
     leaves: Name | None = None
     """Id of the golden turn before which the detour's turns are played."""
     turns: Annotated[list[Turn], Field(min_length=1)] | None = None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from agentkit.config import AgentSettings, ChatAgent
 from agentkit.errors import NotJudged, UsageError, near_match
+from agentkit.gate.project.sides import tags_in
+from agentkit.gate.recorded import StepTags, step_tags
 from agentkit.gate.settings import select
 from agentkit.measure import summarize
 from agentkit.measure.graded import FAILED, PASSED, Cell
@@ -63,7 +65,7 @@ class _Played:
     """A cell as a selector looks at it."""
 
     cell: Cell
-    tags: tuple[str, ...]
+    tags: StepTags
 
     @property
     def id(self) -> str:
@@ -148,9 +150,9 @@ def trained_model(run: Run) -> str:
 
 
 def _played(store: Store, run: Run, known: Mapping[str, Loaded]) -> list[_Played]:
+    tags = tags_in(known.values())
     found = [
-        _Played(cell, tuple(known[cell.scenario].scenario.tags) if cell.scenario in known else ())
-        for cell in cells(store.grades(run.id))
+        _Played(cell, step_tags(tags, cell.scenario, cell.variant, cell.steps)) for cell in cells(store.grades(run.id))
     ]
     if not found:
         raise NotJudged(f"run {run.id} has no graded trial: there is nothing to learn from")

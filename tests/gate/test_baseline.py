@@ -104,8 +104,8 @@ def test_the_file_is_stable_and_has_one_line_a_trial(path, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c.update(schema=4), "schema: found 4, expected 3: write the baseline again"),
-        (lambda c: c.update(schema=True), "schema: found True, expected 3"),
+        (lambda c: c.update(schema=5), "schema: found 5, expected 4: write the baseline again"),
+        (lambda c: c.update(schema=True), "schema: found True, expected 4"),
         (lambda c: c.update(schema=1), "unknown key 'judge'"),
         (lambda c: c.update(schema=2), "unknown key 'judge'"),
         (lambda c: c.pop("judge"), "the key 'judge' is required, and missing"),
@@ -137,9 +137,9 @@ def test_a_mistake_is_named_with_its_field(path, change, said):
 
 
 def test_a_file_of_the_first_version_is_read_and_says_nothing_of_users(path):
-    content = json.loads(path.read_text())
+    content = older(path, 1)
     del content["users"], content["judge"]
-    path.write_text(json.dumps(content | {"schema": 1}))
+    path.write_text(json.dumps(content))
     found = read_baseline(path)
     assert (found.users, found.judge) == (None, None)
     assert [cell.keys for cell in found.cells] == [cell.keys for cell in sorted_by_key(sample())]
@@ -149,11 +149,30 @@ def test_a_file_of_the_first_version_is_read_and_says_nothing_of_users(path):
 
 
 def test_a_file_of_the_second_version_is_read_and_says_nothing_of_its_judge(path):
-    content = json.loads(path.read_text())
+    content = older(path, 2)
     del content["judge"]
-    path.write_text(json.dumps(content | {"schema": 2}))
+    path.write_text(json.dumps(content))
     found = read_baseline(path)
     assert (found.users, found.judge) == ({"talker": "0123456789abcdef"}, None)
+
+
+def test_a_file_of_the_third_version_is_read_with_the_tags_of_its_scenarios(path):
+    path.write_text(json.dumps(older(path, 3)))
+    assert read_baseline(path).tags == {"shop/refund": ("money",)}
+    assert "tags.shop/refund: found 'money', expected a list" in broken(path, tagged_with_a_word)
+
+
+def tagged_with_a_word(content):
+    content["scenarios"]["shop/refund"]["tags"] = "money"
+
+
+def older(path, schema):
+    """A file's content as versions before the fourth wrote it, but for what came in between."""
+    content = json.loads(path.read_text())
+    tags = content.pop("tags")
+    for name, scenario in content["scenarios"].items():
+        scenario["tags"] = tags.get(name, [])
+    return content | {"schema": schema}
 
 
 def sorted_by_key(found):

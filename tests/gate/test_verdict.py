@@ -366,6 +366,23 @@ def test_selectors_name_steps_by_id_pattern_skill_and_tag():
         assert said in str(raised.value)
 
 
+def test_a_tag_of_a_detour_or_of_a_step_selects_these_alone():
+    grades = np.ones((50, 2), dtype=np.int8)
+    cells = [played(grades, scenario="a", variant=it, steps=("ask", "pay")) for it in ("golden", "poem")]
+    base = replace(record(*cells), tags={"a": ("shop",), "a/poem": ("safety",), "a#pay": ("money",)})
+    named = {}
+    for tag in ("shop", "safety", "money"):
+        settings = replace(ONLY_SUCCESS, steps=(f"each:tag:{tag}",), success=False, safety={f"tag:{tag}": 0.5})
+        found = judge(base, base, settings)
+        named[tag] = [it.name.removeprefix("step ") for it in found.judged if it.name.startswith("step ")]
+        assert f"safety tag:{tag}" in {it.name for it in found.judged}
+    assert named == {
+        "shop": ["a/golden#ask", "a/golden#pay", "a/poem#ask", "a/poem#pay"],
+        "safety": ["a/poem#ask", "a/poem#pay"],
+        "money": ["a/golden#pay", "a/poem#pay"],
+    }
+
+
 def test_everything_that_can_be_gated_on_at_once():
     world = World(scenarios=2, trials=400, drop=0.3)
     base, candidate = versions(world, np.random.default_rng(1))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentkit.errors import NotJudged, UsageError
 from agentkit.gate.recorded import Recorded
 from agentkit.gate.rows import recorded, refuse_forks
 from agentkit.records import Run
 from agentkit.store import Store
+
+if TYPE_CHECKING:
+    from agentkit.scenario import Loaded
 
 JUDGED_CHECK = "reply.judge"
 """The check of a grade that an LLM judge gave."""
@@ -59,7 +64,7 @@ def refuse_unfinished(store: Store, run: Run) -> None:
 
 
 def tags_of(run: Run) -> dict[str, tuple[str, ...]]:
-    """Tags of those scenarios that are still as the run played them; none where the files are gone."""
+    """`Recorded.tags` of those scenarios that are still as the run played them; none where the files are gone."""
     from agentkit.scenario import load
 
     paths = run.settings.get("paths")
@@ -69,4 +74,18 @@ def tags_of(run: Run) -> dict[str, tuple[str, ...]]:
         scenarios = load([Path(str(path)) for path in paths])
     except UsageError:
         return {}
-    return {it.id: tuple(it.scenario.tags) for it in scenarios if run.scenarios.get(it.id) == it.hash}
+    return tags_in(it for it in scenarios if run.scenarios.get(it.id) == it.hash)
+
+
+def tags_in(scenarios: Iterable[Loaded]) -> dict[str, tuple[str, ...]]:
+    """What has tags in scenarios, as `Recorded.tags` says it."""
+    found: dict[str, list[str]] = {}
+    for it in scenarios:
+        detours = it.scenario.detours
+        turns = [*it.scenario.turns, *(turn for detour in detours for turn in detour.turns or ())]
+        steps = [*(step for turn in turns for step in turn.steps), *(step for one in detours for step in one.replaces)]
+        found[it.id] = it.scenario.tags
+        found |= {f"{it.id}/{detour.id}": detour.tags for detour in detours}
+        for step in steps:
+            found.setdefault(f"{it.id}#{step.id}", []).extend(step.tags)
+    return {place: tuple(dict.fromkeys(tags)) for place, tags in found.items() if tags}
