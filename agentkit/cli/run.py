@@ -58,7 +58,8 @@ if TYPE_CHECKING:
 @click.option(
     "--pairwise",
     is_flag=True,
-    help="Combine the catalogue's detours of user, tool and model, so that any two of them meet in few trials.",
+    help="Combine the catalogue's detours, at most one each of user, tool and model, so that any two of different "
+    "parties meet in few trials.",
 )
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only scenarios with this tag. Repeatable.")
 @click.option(

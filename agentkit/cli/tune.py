@@ -68,7 +68,8 @@ def command(
     resume JOB     go on where it stood
     stop JOB       end its process; what is done stays
 
-    Exits with 0 promote, 1 refuse, 4 inconclusive, 3 stopped by the audit of the rewards.
+    Exits with 0 promote, 1 refuse, 4 inconclusive, 3 stopped by the audit of the rewards, or by the preflight, which
+    found every answer right.
     """
     check_writable(json_file)
     with open_store(store) as opened:

@@ -1,8 +1,8 @@
 """The proof that a training helped and harmed nothing else: plays before and after, and one verdict.
 
 **promote**: the target step is shown to be better, and nothing else lost the margin or more. **refuse**: something is
-shown to be worse. **inconclusive**: neither, or too little is known. **stopped**: the audit of the rewards or of the
-training stopped the job.
+shown to be worse. **inconclusive**: neither, or too little is known. **stopped**: the audit of the rewards stopped the
+job, or the preflight found nothing to train.
 """
 
 from __future__ import annotations
