@@ -195,6 +195,23 @@ async def test_nobody_knows_what_an_http_agent_costs(play: Play, shop: tuple[Loa
     assert (run.spent["calls"], run.spent["unpriced"]) == (3, 3)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        config.FunctionAgent(kind="function", function="asyncio:sleep"),
+        config.HttpAgent(kind="http", url="http://127.0.0.1:9/chat"),
+    ],
+    ids=lambda settings: settings.kind,
+)
+def test_an_agent_that_nobody_can_see_into_takes_no_limit_on_cost(settings: Any, shop: tuple[Loaded, ...]) -> None:
+    """A price would not help: it is a model's, and which one such an agent asks is not known."""
+    with pytest.raises(ConfigError, match="max_cost cannot be enforced: nobody can see what agent a spends") as refused:
+        built(settings, shop, Budget(max_cost=1.0))
+    assert f"kind {settings.kind!r}; limit max_calls instead" in str(refused.value)
+    assert "prices" not in str(refused.value)
+    assert built(settings, shop, Budget(max_calls=1)).name == "a"
+
+
 async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
     server.answer = lambda body: (
         200,

@@ -54,17 +54,26 @@ def build_agent(
             function = imported(settings.function, f"agent {name}: function")
             if not inspect.iscoroutinefunction(function) and not inspect.iscoroutinefunction(type(function).__call__):
                 raise ConfigError(f"agent {name}: function: {settings.function} is not an `async def` function")
-            budget.admit(name, None)
+            _refuse_limit_on_cost(name, settings, budget)
             source = _source(settings.function)
             return FunctionAgent(name, function, settings.deterministic, source, budget)
         case config.HttpAgent():
             from agentkit.play.agents.http import HttpAgent
 
-            budget.admit(name, None)
+            _refuse_limit_on_cost(name, settings, budget)
             headers = {key: config.secret(env, f"agent {name}") or "" for key, env in settings.header_env.items()}
             return HttpAgent(name, settings, headers, budget)
         case config.GraphAgent():
             return _graph_agent(name, settings, tools, policy, budget, prices)
+
+
+def _refuse_limit_on_cost(name: str, settings: config.FunctionAgent | config.HttpAgent, budget: Budget) -> None:
+    """No price would tell what such an agent spends: which models it asks is not known."""
+    if budget.max_cost is not None:
+        raise ConfigError(
+            f"max_cost cannot be enforced: nobody can see what agent {name} spends, since it is of kind "
+            f"{settings.kind!r}; limit max_calls instead"
+        )
 
 
 def _system(name: str, settings: config.ChatAgent) -> str | None:
