@@ -81,6 +81,6 @@ test: check gate ## check, the gate on the demo suites, then the slow tests and 
 lock: ## resolve pyproject.toml anew into the lock files
 	.ci/lock
 
-clean: ## remove the environment, caches and what runs left behind
+clean: ## remove the environment, caches and .agentkit, with all recorded runs, keys, jobs, adapters and captured traffic
 	rm -rf .venv .agentkit .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
