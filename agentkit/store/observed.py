@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from sqlalchemy import Select, select
 
 from agentkit.records import ANY, Arm, ConversationId, FeedbackKind, ResponseId, Source
@@ -48,6 +49,8 @@ class SeenLabel:
     by: str
     kind: FeedbackKind
     value: float | None
+    details: Mapping[str, Any] | None = None
+    """As recorded; by which rule it was given to its step, for one."""
 
 
 class Observed(Database):
@@ -75,13 +78,24 @@ class Observed(Database):
         """Judgements of all conversations with such a request, in the order in which they came in: of the step, of
         other steps, and of the whole."""
         f = feedback.c
-        columns = (f.feedback, f.at, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value)
+        columns = (f.feedback, f.at, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value, f.details)
         talks = _of(select(exchanges.c.conversation), revisions, agent, step)
         query = select(*columns).where(f.conversation.in_(talks), f.feedback > after).order_by(f.feedback)
         with self._transaction() as connection:
             return [
-                SeenLabel(row, at, ConversationId(talk), response, step, Source(source), by, FeedbackKind(kind), value)
-                for row, at, talk, response, step, source, by, kind, value in connection.execute(query)
+                SeenLabel(
+                    row,
+                    at,
+                    ConversationId(talk),
+                    response,
+                    step,
+                    Source(source),
+                    by,
+                    FeedbackKind(kind),
+                    value,
+                    None if details is None else orjson.loads(details),
+                )
+                for row, at, talk, response, step, source, by, kind, value, details in connection.execute(query)
             ]
 
 

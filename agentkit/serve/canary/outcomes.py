@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from agentkit.collect.feedback.blame import Rule, rule_of
 from agentkit.records import Arm, ConversationId, FeedbackKind, Source
 from agentkit.serve.canary.blocks import Outcome
 from agentkit.serve.status import GONE, is_failed
@@ -20,6 +21,8 @@ GOOD = 0.5
 """A judgement of this much or more is good."""
 _TRUST = (Source.EXPERT, Source.GRADE, Source.JUDGE, Source.USER)
 """Of several who judged a conversation, the first of these has the word."""
+_GUESSED = (Rule.JUDGED, Rule.LAST)
+"""By these, blame of a whole conversation is laid on one of its steps, where praise is given to none."""
 
 
 @dataclass(slots=True)
@@ -46,14 +49,15 @@ class Outcomes:
 def graded(exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Outcomes:
     """Conversations that somebody judged: good or bad.
 
-    A judgement counts that is of a response at the step, of the step by name, or of the whole conversation; those of
-    the step go before those of the whole.
+    A judgement counts that is of a response at the step, of the step by name, or of the whole conversation, whichever
+    step that was laid on; those of the step go before those of the whole.
     """
 
     def special(label: SeenLabel, talk: _Talk) -> bool | None:
-        if label.response is not None or (bool(label.step) and label.step in talk.steps):
+        step = _named(label)
+        if label.response is not None or (bool(step) and step in talk.steps):
             return True
-        return None if label.step else False
+        return None if step else False
 
     return _judged(exchanges, labels, special)
 
@@ -61,7 +65,9 @@ def graded(exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Ou
 def graded_at(step: str, exchanges: Sequence[SeenExchange], labels: Sequence[SeenLabel]) -> Outcomes:
     """Conversations of which somebody judged this one step: by its name, or a response that was asked for at it."""
     here = {it.id for it in exchanges if it.step == step}
-    return _judged(exchanges, labels, lambda label, _: True if label.step == step or label.response in here else None)
+    return _judged(
+        exchanges, labels, lambda label, _: True if _named(label) == step or label.response in here else None
+    )
 
 
 def _judged(
@@ -100,6 +106,11 @@ def quick(exchanges: Sequence[SeenExchange], limit: float) -> Outcomes:
     hung up after a longer wait. Who hung up sooner says nothing."""
     known = [it for it in exchanges if _is_answer(it) or (it.status == GONE and it.latency > limit)]
     return _of_requests(known, [it.latency <= limit for it in known])
+
+
+def _named(label: SeenLabel) -> str:
+    """The step that whoever judged meant; empty where they meant the whole conversation."""
+    return "" if rule_of(label.details) in _GUESSED else label.step
 
 
 def _is_answer(it: SeenExchange) -> bool:

@@ -55,6 +55,11 @@ def label(row: int, of: SeenExchange, value: float | None, **changes: object) ->
     return SeenLabel(**values | changes)  # type: ignore[arg-type]
 
 
+def laid(step: str, rule: str) -> dict[str, object]:
+    """Of blame of a whole conversation: on which step it was laid, and by which rule."""
+    return {"response": None, "step": step, "details": {"blame": {"rule": rule}}}
+
+
 def traffic(number: int, **changes: object) -> list[SeenExchange]:
     return [seen(row, Arm.CANARY if row % 2 else Arm.LIVE, **changes) for row in range(number)]  # type: ignore[arg-type]
 
@@ -117,6 +122,8 @@ def test_what_is_said_of_the_step() -> None:
     assert found(label(1, there, 0, response=None, step="refund", at=BEFORE)) == []
     assert found(label(1, there, 0, response=None, step="greet")) == []
     assert found(label(1, there, 0, response=None)) == [], "of the whole conversation"
+    for rule in ("judged", "last"):
+        assert found(label(1, there, 0, **laid("refund", rule))) == [], "of the whole, whose praise is no step's either"
     assert found(label(1, strange, 0)) == []
 
 
@@ -226,7 +233,10 @@ def test_which_judgements_count() -> None:
     assert found(label(1, here, 0, response=None, step="refund")) == canary_bad
     assert found(label(1, here, None, kind=FeedbackKind.CORRECTION)) == canary_bad
     assert found(label(1, here, None, kind=FeedbackKind.COMMENT)) == []
-    assert found(label(1, here, 0, response=None, step="greet")) == []
+    assert found(label(1, here, 0, response=None, step="greet")) == [], "of another step, by its name"
+    for step in ("greet", "refund"):
+        for rule in ("judged", "last"):
+            assert found(label(1, here, 0, **laid(step, rule))) == canary_bad, "of the whole, as praise would be"
     assert found(label(1, here, 0, response="elsewhere")) == []
     assert found(label(1, here, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
     for name in ("refund", ""):
@@ -236,6 +246,8 @@ def test_which_judgements_count() -> None:
     assert found(label(1, here, 0.6, kind=FeedbackKind.SCORE)) == [(Arm.CANARY, True)]
     whole, step = label(1, here, 1, response=None), label(2, here, 0)
     assert found(whole, step) == canary_bad, "who judged the step knows better"
+    blame, praise = label(1, here, 0, **laid("refund", "last")), label(2, here, 1, by="else")
+    assert found(praise, blame) == [(Arm.CANARY, True)], "than who blamed the whole"
     assert found(label(1, here, 1), label(2, here, 0)) == canary_bad, "the last word of one and the same"
     expert = label(3, here, 1, source=Source.EXPERT, by="ada")
     assert found(label(1, here, 0), expert, label(4, here, 0, by="else")) == [(Arm.CANARY, True)]

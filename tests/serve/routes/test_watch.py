@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from agentkit.collect.feedback.accept import accept
 from agentkit.config.serving import CanarySettings
 from agentkit.errors import StoreError
 from agentkit.records import AdapterState, Arm, ConversationId, Route, Target, TargetKind
-from agentkit.serve.canary import CanaryVerdict, watched
+from agentkit.serve.canary import CanaryVerdict, Side, look, watched
 from agentkit.serve.routes import CanaryWatch, Refused, RouteTable, newest, promote, set_canary, set_live
 from agentkit.store import Store
 from tests.serve.canary.traffic import AT, add_labels, exchange, play, thumb
@@ -136,6 +137,21 @@ def test_what_was_answered_before_the_canary_is_not_judged_as_its_own(store: Sto
     add_labels(store, [thumb(late, False)])
     watch.look_once()
     assert watch.judgements["till", "refund"].feedback.canary.known == 1
+
+
+def test_thumbs_for_whole_conversations_count_whichever_step_was_the_last(store: Store) -> None:
+    canary(store, 0.5)
+    passed = play(store, conversations=20)
+    later = "2025-06-01T12:00:01.000+00:00"
+    store.add_exchanges(
+        [exchange(it.conversation, "goodbye", at=later, revision=2, arm=Arm.LIVE, target=BASE) for it in passed]
+    )
+    for it in passed:
+        accept(store, "shop", {"conversation": it.conversation, "thumb": "down" if it.arm is Arm.CANARY else "up"})
+    found = look(store, newest(store), "till", "refund")
+    assert found is not None
+    tried = sum(it.arm is Arm.CANARY for it in passed)
+    assert (found.feedback.live, found.feedback.canary) == (Side(20 - tried, 20 - tried), Side(0, tried))
 
 
 def test_a_canary_beside_another_live_target_begins_anew(store: Store, table: RouteTable) -> None:
