@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,8 @@ def command(words: tuple[str, ...], store: str | None, json_file: str | None) ->
     """List the trained adapters, or show NAME (or a beginning of it) in full and verify its folder.
 
     \b
-    retire NAME     it serves nobody any more; its folder stays
+    retire NAME     it is not to serve again, once no route leads to it; its
+                    folder stays
     register NAME   enter a folder that was published and is not in the registry
     together RUN... whether adapters keep what each gained alone: runs of the
                     same seeds with one adapter each (demo+a, demo+b), and one
@@ -50,7 +53,9 @@ def command(words: tuple[str, ...], store: str | None, json_file: str | None) ->
             case ("retire", name):
                 from agentkit.records import AdapterState
 
-                changed = opened.set_adapter_state(opened.adapter(name).name, AdapterState.RETIRED)
+                found = opened.adapter(name)
+                _check_unused(opened, found)
+                changed = opened.set_adapter_state(found.name, AdapterState.RETIRED)
             case ("register", name):
                 from agentkit.tune.registry import register
 
@@ -127,6 +132,31 @@ def _together(store: Store, words: list[str], json_file: str | None) -> int:
         for beside in (*found.steps, *found.success):
             click.echo(f"  {beside.judged.outcome.value:12}  {beside.judged.reason}")
     return found.verdict.exit_code
+
+
+def _check_unused(store: Store, adapter: Adapter) -> None:
+    """Raises UsageError where routes lead to the adapter: it would go on to answer them."""
+    if uses := list(_uses(store, adapter)):
+        routes, commands = zip(*uses, strict=True)
+        raise UsageError(
+            f"{adapter.name} is {' and '.join(routes)}, expected no route that leads to it; "
+            f"run first: {'; '.join(commands)}"
+        )
+
+
+def _uses(store: Store, adapter: Adapter) -> Iterator[tuple[str, str]]:
+    """What the adapter is in the route table, and the command that takes it off there."""
+    from agentkit.records import Target, TargetKind
+    from agentkit.serve.routes import route_name
+
+    target = Target(TargetKind.ADAPTER, adapter.name)
+    for revision in store.revisions(1):
+        for it in revision.routes:
+            name = route_name(it.agent, it.step)
+            if it.live == target:
+                yield f"live at {name}", f"agentkit route set {shlex.quote(name)} base"
+            if it.canary == target:
+                yield f"the canary of {name}", f"agentkit route canary {shlex.quote(name)} --off"
 
 
 def _unregistered(store: Store, folder: Path, name: str) -> Path:

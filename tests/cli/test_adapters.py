@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentkit.records import Adapter, AdapterState
+from agentkit.records import Adapter, AdapterState, Target, TargetKind
+from agentkit.serve.routes import set_canary, set_live
 from agentkit.store import Store
 from agentkit.tune import publish
 from agentkit.tune.registry import publish_and_register
@@ -162,6 +164,23 @@ def test_an_adapter_is_retired_once(bare: Cli, adapter: Adapter, store: Store) -
     with store:
         assert store.adapter(adapter.name) == replace(adapter, state=AdapterState.RETIRED)
     assert json.loads(bare("adapters", "retire", adapter.name, "--json", "-").stdout)["state"] == "retired"
+
+
+def test_an_adapter_that_routes_lead_to_is_not_retired(bare: Cli, adapter: Adapter, store: Store) -> None:
+    target, said = Target(TargetKind.ADAPTER, adapter.name), {"by": "cli", "why": "because"}
+    with store:
+        set_canary(store, "*", "greet", target, 0.1, **said)
+        set_live(store, "till", "refund", target, force=True, **said)
+    done = bare("adapters", "retire", adapter.name)
+    assert done.returncode == 2
+    assert f"{adapter.name} is the canary of */greet and live at till/refund, expected no route" in done.stderr
+    commands = ("agentkit route canary '*/greet' --off", "agentkit route set till/refund base")
+    assert f"run first: {'; '.join(commands)}" in done.stderr
+    with store:
+        assert store.adapter(adapter.name).state is AdapterState.LIVE
+    for command in commands:
+        assert bare(*shlex.split(command)[1:]).returncode == 0
+    assert bare("adapters", "retire", adapter.name).stdout == f"{adapter.name} is retired\n"
 
 
 def test_a_folder_that_was_left_behind_is_found_and_registered(
