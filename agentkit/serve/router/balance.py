@@ -121,7 +121,8 @@ class Balance:
             health.ejected_until = None
         elif ok is False:
             health.failures += 1
-            if health.failures >= self._settings.eject_after:
+            over = health.ejected_until is None or self._now() >= health.ejected_until
+            if over and health.failures >= self._settings.eject_after:  # else what failed was under way by then
                 self._eject(health)
         self._hand_out()
 

@@ -86,6 +86,17 @@ async def test_who_fails_again_and_again_is_left_alone_for_a_while_that_grows() 
     assert it.ejections == 3
 
 
+async def test_what_was_under_way_when_an_upstream_failed_makes_its_pause_no_longer() -> None:
+    time = Time()
+    it = balance(2, time, eject_after=3, eject_time=1.0)
+    for lease in [await it.lease(BASE, ["r1"]) for _ in range(8)]:
+        await end(lease, ok=False)
+    assert (it.health("r0").ejected_until, it.ejections) == (1.0, 1)
+    time.now = 1.0
+    await end(await it.lease(BASE, ["r1"]), ok=False)
+    assert (it.health("r0").ejected_until, it.ejections) == (3.0, 2)
+
+
 @pytest.mark.parametrize(("count", "left"), [(1, 1), (2, 1), (3, 2), (5, 3)])
 async def test_at_most_half_are_left_alone(count: int, left: int) -> None:
     it = balance(count, eject_after=1)
