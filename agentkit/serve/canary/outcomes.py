@@ -14,7 +14,7 @@ from statistics import fmean
 from agentkit.collect.feedback.blame import Rule, rule_of
 from agentkit.records import Arm, ConversationId, FeedbackKind, Source
 from agentkit.serve.canary.blocks import Outcome
-from agentkit.serve.status import GONE, is_failed
+from agentkit.serve.status import GONE, is_failed, is_of_the_caller
 from agentkit.store import SeenExchange, SeenLabel
 
 GOOD = 0.5
@@ -97,7 +97,7 @@ def _judged(
 def answered(exchanges: Sequence[SeenExchange]) -> Outcomes:
     """Whether conversations' requests were answered, neither failed nor turned away for want of room (429); what the
     caller itself did wrong or broke off (the other 4xx) counts neither way."""
-    known = [it for it in exchanges if it.status < 400 or is_failed(it.status)]
+    known = [it for it in exchanges if not is_of_the_caller(it.status)]
     return _of_requests(known, [not _failed(it) for it in known])
 
 

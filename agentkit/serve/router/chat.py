@@ -128,9 +128,8 @@ class ChatService:
         seconds, usage = call.elapsed, call.joined.usage
         about = (call.asked.agent, call.asked.step, str(call.target), call.arm.value)
         self._metrics.finished(about, call.status, seconds, call.first, usage)
-        if call.status != GONE:
-            broke = call.status == 200 and call.error is not None
-            self._objectives.count(502 if broke else call.status, seconds if call.first is None else call.first)
+        broke = call.status == 200 and call.error is not None
+        self._objectives.count(502 if broke else call.status, seconds if call.first is None else call.first)
         call.finish_span()
         if call.asked.consent is False:
             self._metrics.withheld()

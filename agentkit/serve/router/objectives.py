@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agentkit.config import RouterSettings
 from agentkit.records import Exchange
-from agentkit.serve.status import GONE, is_failed
+from agentkit.serve.status import is_failed, is_of_the_caller
 
 _FEWEST = 20
 """Requests below which nothing is called a breach: one failure of three says little."""
@@ -17,7 +17,7 @@ _SLICES = 60
 
 @dataclass(slots=True)
 class Tally:
-    """Requests of a time."""
+    """Requests of a time, but for those that their caller spoilt or broke off."""
 
     all: int = 0
     failed: int = 0
@@ -85,7 +85,10 @@ class Objectives:
         self._slices: dict[int, Tally] = {}
 
     def count(self, status: int, seconds: float) -> None:
-        """A request that was let in: its status, and the time to the answer or the first piece of it."""
+        """A request that was let in: its status, and the time to the answer or the first piece of it. What the caller
+        itself did wrong, or broke off, counts on neither side."""
+        if is_of_the_caller(status):
+            return
         place = int(self._now() / self._width)
         tally = self._slices.get(place)
         if tally is None:
@@ -110,10 +113,10 @@ class Objectives:
 
 def breaches(exchanges: Iterable[Exchange], settings: RouterSettings) -> list[str]:
     """The same from captured exchanges, for whoever is no part of the router: those of the last `settings.window`
-    seconds. What the caller itself broke off counts on neither side."""
+    seconds. What the caller itself did wrong, or broke off, counts on neither side."""
     tally = Tally()
     for it in exchanges:
-        if it.status == GONE:
+        if is_of_the_caller(it.status):
             continue
         waited = it.latency if it.first_token is None else it.first_token
         failed = is_failed(it.status) or it.error is not None

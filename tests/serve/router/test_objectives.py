@@ -26,13 +26,15 @@ def test_a_budget_and_what_is_left_of_it() -> None:
     it = Objectives(SETTINGS, now=lambda: 0.0)
     for status, seconds in [(200, 0.1)] * 95 + [(502, 0.1)] * 3 + [(429, 0.0)] * 2:
         it.count(status, seconds)
-    for _ in range(20):
-        it.count(400, 0.1)
+    for status in [400, 422, GONE] * 10:
+        it.count(status, 9.0)
     availability, latency = it.budgets()
-    assert (availability.bad, availability.of) == (5, 120), "what the caller did wrong is answered"
-    assert availability.burn == pytest.approx(5 / 120 / 0.1)
-    assert availability.left == pytest.approx(1 - 5 / 12)
-    assert (latency.bad, latency.of) == (0, 115), "among those that were answered"
+    assert (availability.bad, availability.of) == (5, 100), (
+        "what the caller did wrong, or broke off, is on neither side"
+    )
+    assert availability.burn == pytest.approx(5 / 100 / 0.1)
+    assert availability.left == pytest.approx(1 - 5 / 10)
+    assert (latency.bad, latency.of) == (0, 95), "among those that were answered"
     assert it.breaches() == []
 
 
@@ -46,6 +48,13 @@ def test_a_breach_in_words() -> None:
         "availability 60.00% of 50 requests, objective 90.00%",
         "latency 0.00% of 30 requests, objective 75.00%",
     ]
+
+
+def test_prompts_that_are_refused_hide_no_breach() -> None:
+    it = Objectives(SETTINGS, now=lambda: 0.0)
+    for status in [503] * 30 + [400] * 9_000:
+        it.count(status, 0.1)
+    assert it.breaches() == ["availability 0.00% of 30 requests, objective 90.00%"]
 
 
 def test_a_few_requests_are_no_breach() -> None:
@@ -77,7 +86,7 @@ def exchange(**more: object) -> Exchange:
 
 def test_the_same_from_captured_exchanges() -> None:
     good, bad = [exchange()] * 40, [exchange(status=502, error="no"), exchange(error="the stream broke")] * 3
-    gone = [exchange(status=GONE, error="the caller hung up")] * 50
+    gone = [exchange(status=GONE, error="the caller hung up"), exchange(status=400, error="the prompt is long")] * 50
     assert breaches([*good, *gone], SETTINGS) == []
     assert breaches([*good, *bad, *gone], SETTINGS) == ["availability 86.96% of 46 requests, objective 90.00%"]
     slow = [exchange(latency=5.0), exchange(latency=5.0, first_token=2.0)] * 20
