@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit.config import Config
+from agentkit.errors import AgentkitError
 from agentkit.scenario import load
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.model import engine_settings, served_model, speculating
@@ -34,22 +35,23 @@ async def speculation(
     """vLLM's `--speculative-config` for `mode` (auto, on or off); None where there is to be no speculation.
 
     `auto` measures on what the store recorded, or where there is too little on the golden conversations of the
-    project's scenarios, with the adapter where one is given, and tells what it found.
-
-    Raises:
-        EngineError: vLLM is missing, or a server did not come up or did not answer.
-        AdapterError: a server refused the adapter.
+    project's scenarios, with the adapter where one is given, and tells what it found. Where it cannot measure it tells
+    why, and there is none: whoever asks is about to serve without it as well.
     """
     if mode == "off":
         return None
     possible = speculating(tell)
     if possible is None or mode == "on":
         return possible
-    samples, traffic = await _traffic(config, store, Path(config.scenarios))
-    if not samples:
-        tell("speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")
+    try:
+        samples, traffic = await _traffic(config, store, Path(config.scenarios))
+        if not samples:
+            tell("speculation stays off: there is neither recorded traffic nor a scenario with tools to measure on")
+            return None
+        found = await measured(config, samples, traffic, replicas=replicas, adapter=adapter, tell=tell)
+    except (AgentkitError, OSError) as error:
+        tell(f"speculation stays off: it could not be measured: {error}")
         return None
-    found = await measured(config, samples, traffic, replicas=replicas, adapter=adapter, tell=tell)
     tell(found.sentence)
     return possible if found.pays else None
 
@@ -65,7 +67,9 @@ async def measured(
 ) -> Turbo:
     """Measure with the model and the settings of the project's engines, on what comes after the first samples.
 
-    Raises as `speculation`.
+    Raises:
+        EngineError: vLLM is missing, or a server did not come up or did not answer.
+        AdapterError: a server refused the adapter.
     """
     options = config.serve.engines
     model = await asyncio.to_thread(served_model, options.model, on_progress=tell)

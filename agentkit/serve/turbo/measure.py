@@ -7,8 +7,11 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from agentkit.errors import EngineError
 from agentkit.serve.adapter_folder import AdapterFolder
@@ -80,18 +83,23 @@ async def speed(
                 await talk.load(adapter.name, adapter.path)
             asked = name if adapter is None else adapter.name
             await talk.warm(asked)
-            await _timed(talk, asked, samples[0])  # the first grammar takes longer than the others
-            await asyncio.gather(*(_timed(talk, asked, sample) for sample in earlier))
-            return Speed(tuple([await _timed(talk, asked, sample) for sample in samples]))
+            timed = partial(_timed, talk, asked, settings.max_model_len)
+            await timed(samples[0])  # the first grammar takes longer than the others
+            await asyncio.gather(*map(timed, earlier))
+            return Speed(tuple([await timed(sample) for sample in samples]))
+    except httpx.TransportError as error:
+        raise EngineError(f"{endpoint.base_url} does not answer: {str(error) or type(error).__name__}") from None
     finally:
         await server.stop()
 
 
-async def _timed(talk: Talk, model: str, sample: Sample) -> Timed:
+async def _timed(talk: Talk, model: str, room: int, sample: Sample) -> Timed:
+    """`room`: tokens that a server has for a prompt and its answer; it refuses what may need more."""
+    prompt = await tokens_of(talk, sample.request)
     body = {
         "model": model,
-        "prompt": await tokens_of(talk, sample.request),
-        "max_tokens": _LONGEST,
+        "prompt": prompt,
+        "max_tokens": max(1, min(_LONGEST, room - len(prompt))),
         "temperature": 0,
         "structured_outputs": {"choice": [sample.answer]},
         "stream": True,

@@ -19,7 +19,7 @@ from agentkit.llm.wire import encode
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories
-from agentkit.records import GOLDEN, Exchange, Message
+from agentkit.records import GOLDEN, Exchange, Message, TargetKind
 from agentkit.scenario import Loaded
 from agentkit.serve.command import SEPARATORS
 from agentkit.store import Store
@@ -45,31 +45,36 @@ def traffic_hash(samples: Sequence[Sample]) -> str:
 
 
 def recorded_traffic(store: Store, count: int) -> tuple[Sample, ...]:
-    """The newest exchanges that were answered, at most so many, in the order in which they came: so a server has as
-    much of each prompt in its cache as it had then."""
-    answered = [sample for it in store.exchanges(limit=4 * count) if it.status == 200 and (sample := _sample(it))]
+    """The newest exchanges that servers of the model answered, at most so many, in the order in which they came: so a
+    server has as much of each prompt in its cache as it had then."""
+    answered = [sample for it in store.exchanges(limit=4 * count) if (sample := _sample(it))]
     return tuple(answered[-count:])
 
 
 def _sample(exchange: Exchange) -> Sample | None:
+    if exchange.status != 200 or exchange.target.kind is TargetKind.UPSTREAM:
+        return None
     text = written(exchange.response or {})
     request = {name: exchange.request[name] for name in _PROMPT if exchange.request.get(name)}
     return Sample(request, text) if text and "messages" in request else None
 
 
 def written(message: Mapping[str, Any]) -> str:
-    """An assistant's message as the model wrote it: its words, and its calls in the tags that the server reads."""
-    parts = [str(message.get("content") or "")]
-    for call in message.get("tool_calls") or ():
-        function = call["function"]
-        arguments = function["arguments"]
-        try:
-            arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
-        except ValueError:
-            return ""  # cut off
-        made = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
-        parts.append(f"<tool_call>\n{made}\n</tool_call>")
-    return "\n".join(part for part in parts if part)
+    """An assistant's message as the model wrote it: its words, and its calls in the tags that the server reads. Empty
+    where a call was cut off, or is none of a function."""
+    try:
+        calls = [_call(it) for it in message.get("tool_calls") or ()]
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return "\n".join(part for part in (str(message.get("content") or ""), *calls) if part)
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    function = call["function"]
+    arguments = function["arguments"]
+    arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    made = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+    return f"<tool_call>\n{made}\n</tool_call>"
 
 
 def asking(config: Config) -> ChatAgent:

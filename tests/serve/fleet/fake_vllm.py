@@ -37,6 +37,8 @@ class Control:
     """They give no log-probabilities."""
     die: bool = False
     """They do not come up."""
+    room: int = 1 << 20
+    """Tokens that they have for a prompt and its answer."""
     no_process: bool = False
     """The system starts no process for them."""
     events: list[str] = field(default_factory=list)
@@ -94,6 +96,10 @@ class FakeVllm:
                 return 200, json.dumps({"tokens": [len(it["content"]) for it in body["messages"]]})
             case "/v1/completions" if self._control.no_numbers and "allowed_token_ids" in body:
                 return 500, json.dumps({"error": {"message": "out of memory"}})
+            case "/v1/completions" if (
+                body.get("stream") and len(body["prompt"]) + body["max_tokens"] > self._control.room
+            ):
+                return 400, json.dumps({"error": {"message": "too long"}})
             case "/v1/completions" if body["model"] in (self._model, *self._loaded):
                 return 200, self._written(body) if body.get("stream") else self._completion(body)
         return 404, json.dumps({"error": {"message": "no such model"}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
 from agentkit.config import Config
@@ -94,6 +95,41 @@ async def test_a_server_that_does_not_come_up_is_an_error(park: Park, base: Path
     park.control.die = True
     with pytest.raises(EngineError, match="not enough memory"):
         await speed(base, "tiny", EngineSettings(), SAMPLES, None, park.make)
+
+
+async def test_a_server_that_goes_away_is_an_error(park: Park, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone(talk: object, request: object) -> None:
+        raise httpx.ReadError("")
+
+    monkeypatch.setattr("agentkit.serve.turbo.measure.tokens_of", gone)
+    with pytest.raises(EngineError, match="does not answer: ReadError"):
+        await speed(base, "tiny", EngineSettings(), SAMPLES, None, park.make)
+    assert park.servers[0].fake is None, "it is stopped"
+
+
+async def test_no_more_is_asked_for_than_there_is_room_for(park: Park, base: Path) -> None:
+    park.control.room = 100
+    found = await speed(base, "tiny", EngineSettings(max_model_len=100), SAMPLES, None, park.make)
+    assert [it.tokens for it in found.requests] == [4, 1]
+    with pytest.raises(EngineError, match="too long"):
+        await speed(base, "tiny", EngineSettings(), SAMPLES, None, park.make)
+
+
+async def test_what_cannot_be_measured_keeps_nothing_from_starting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def traffic(*_: object) -> tuple[tuple[Sample, ...], str]:
+        return SAMPLES, "recorded traffic"
+
+    async def refused(*_: object, **__: object) -> Turbo:
+        raise EngineError("http://127.0.0.1:1/tokenize: 400: too long")
+
+    monkeypatch.setattr("agentkit.serve.command.is_cpu_build", lambda: False)
+    monkeypatch.setattr("agentkit.serve.turbo.choose._traffic", traffic)
+    monkeypatch.setattr("agentkit.serve.turbo.choose.measured", refused)
+    said = list[str]()
+    assert await speculation(Config(), store, "auto", tell=said.append) is None
+    assert said == ["speculation stays off: it could not be measured: http://127.0.0.1:1/tokenize: 400: too long"]
 
 
 async def test_on_off_and_nothing_to_measure_on(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

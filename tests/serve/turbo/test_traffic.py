@@ -14,9 +14,10 @@ from agentkit.serve.turbo.traffic import asking, traffic_hash, written
 from agentkit.store import Store
 
 ROOT = Path(__file__).parents[3]
+BASE = Target(TargetKind.BASE)
 
 
-def exchange(number: int, conversation: str, response: Any, status: int = 200) -> Exchange:
+def exchange(number: int, conversation: str, response: Any, status: int = 200, target: Target = BASE) -> Exchange:
     return Exchange(
         id=ResponseId(f"chatcmpl-{number}"),
         conversation=ConversationId(conversation),
@@ -26,7 +27,7 @@ def exchange(number: int, conversation: str, response: Any, status: int = 200) -
         step="refund",
         revision=1,
         arm=Arm.LIVE,
-        target=Target(TargetKind.BASE),
+        target=target,
         replica="engine-0",
         model="tiny",
         request={"messages": [{"role": "user", "content": f"{number}"}], "temperature": 0},
@@ -44,6 +45,8 @@ def test_the_newest_recorded_answers_in_their_order(store: Store) -> None:
             exchange(3, "b", said),
             exchange(4, "b", None, 502),
             exchange(5, "a", {"role": "assistant", "content": ""}),
+            exchange(6, "a", said, target=Target(TargetKind.UPSTREAM, "frontier")),
+            exchange(7, "a", said | {"tool_calls": [{"type": "custom", "custom": {"name": "x"}}]}),
         ]
     )
     found = recorded_traffic(store, 8)
@@ -60,6 +63,9 @@ def test_calls_are_written_as_the_model_writes_them() -> None:
     assert written(message) == f"One moment.\n<tool_call>\n{made}\n</tool_call>"
     assert written({"content": None}) == ""
     assert written({"tool_calls": [{"function": {"name": "refund", "arguments": '{"sale'}}]}) == ""
+    for odd in ({}, {"function": None}, {"function": {"name": "refund"}}, "refund"):
+        assert written({"content": "Yes.", "tool_calls": [odd]}) == ""
+    assert written({"content": "Yes.", "tool_calls": 7}) == ""
 
 
 async def test_the_shipped_scenarios_give_traffic_with_calls() -> None:
