@@ -177,11 +177,11 @@ class Fleet:
             await self._roster.retire([it for name in old for it in self._roster.merged(name)])
 
     async def _make_room(self, name: AdapterName) -> None:
-        """Where there is none, copies go of adapters that replicas with them in their weights answer for anyway."""
+        """Where there is none, a copy goes of an adapter that a replica with it in its weights answers for by now."""
         if not self._roster.holders():
             raise EngineError(f"adapter {name}: no replica can load adapters (max_loras is 0)")
         room = self._settings.max_cpu_loras
-        if room and len(self._wanted) >= room and (spare := sorted(self.merged & set(self._wanted))):
+        if room and len(self._wanted) >= room and (spare := sorted(filter(self.serves_merged, self._wanted))):
             await self._take_out(spare[0])
         if room and len(self._wanted) >= room:
             loaded = ", ".join(sorted(self._wanted))

@@ -206,6 +206,26 @@ async def test_there_is_room_for_so_many(make_fleet: MakeFleet, make_adapter: Ma
             await fleet.load(make_adapter())
 
 
+async def test_room_is_made_by_no_copy_that_alone_answers(
+    make_fleet: MakeFleet, make_adapter: MakeAdapter, park: Park
+) -> None:
+    first, second = make_adapter(), make_adapter("greet", 2)
+    target = adapter_target(first.name)
+    async with make_fleet(replicas=1, room=1) as fleet:
+        await fleet.load(first)
+        await fleet.swap([first])
+        park.control.die = True
+        await park.servers[1].kill()
+        await until(lambda: not fleet.serves_merged(first.name))
+        with pytest.raises(EngineError, match="room for 1 adapters"):
+            await fleet.load(second)
+        assert names(fleet, target) == ["engine-0"]
+        park.control.die = False
+        await until(lambda: fleet.serves_merged(first.name))
+        await fleet.load(second)
+        assert (names(fleet, target), names(fleet, adapter_target(second.name))) == (["merged-1"], ["engine-0"])
+
+
 async def test_unloading_waits_for_what_is_under_way(
     make_fleet: MakeFleet, make_adapter: MakeAdapter, park: Park
 ) -> None:
