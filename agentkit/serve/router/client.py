@@ -142,14 +142,22 @@ class Client:
         self._idle.clear()
 
     async def _ask(self, place: _Place, head: bytes, body: bytes) -> Reply:
-        """One request. Where a connection that was kept turns out to be closed, another is taken."""
+        """One request. Where a connection that was kept turns out to be closed, another is taken; what was written on
+        it by then may have been read."""
+        lost: Lost | None = None
         while True:
-            connection = self._kept(place) or await self._connect(place)
+            try:
+                connection = self._kept(place) or await self._connect(place)
+            except Unreachable:
+                if lost is not None:
+                    raise lost from None
+                raise
             try:
                 status, headers = await connection.request(head, body)
             except Lost as error:
                 connection.close()
                 if connection.used and error.unused:
+                    lost = error
                     continue
                 raise
             except BaseException:

@@ -128,6 +128,24 @@ async def test_nobody_there() -> None:
         await ask(Client(2), Upstream("it", "http://127.0.0.1:9/v1", "m"))
 
 
+async def test_an_upstream_that_a_request_ends_was_sent_it() -> None:
+    """It answered before on that connection; then it is gone, with what was written."""
+
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(OK)
+        await reader.readuntil(b"{}")
+        listener.close()
+        writer.close()
+
+    client, listener = Client(2), await asyncio.start_server(end, "127.0.0.1", 0)
+    upstream = Upstream("it", f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1", "m")
+    assert await ask(client, upstream) == (200, b"ok")
+    with pytest.raises(NoAnswer, match="closed the connection") as told:
+        await ask(client, upstream)
+    assert not isinstance(told.value, Unreachable), "it counts as an attempt"
+
+
 async def test_too_slow() -> None:
     client, slow = Client(2), [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", *[b""] * 100]
     async with listening(Server([slow])) as upstream:
