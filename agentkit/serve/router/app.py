@@ -22,6 +22,7 @@ from agentkit.serve.router.body import CallerGone, read_json
 from agentkit.serve.router.chat import Chat, ChatService
 from agentkit.serve.router.client import Client
 from agentkit.serve.router.door import require_admin
+from agentkit.serve.router.limits import KeyUse
 from agentkit.serve.router.metrics import Metrics
 from agentkit.serve.router.objectives import Objectives
 from agentkit.serve.router.parts import Parts
@@ -45,6 +46,7 @@ class Router:
         self.balance = Balance(parts.upstreams, parts.settings, using=parts.using)
         self.objectives = Objectives(parts.settings)
         self.metrics = Metrics(self.balance, self.objectives, parts.capture)
+        self._use = KeyUse(share=1 / parts.settings.processes)
         self.app = FastAPI(
             redirect_slashes=False,
             title="agentkit router",
@@ -63,7 +65,7 @@ class Router:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         client = Client(self.parts.settings.connect_time)
         relay = Relay(client, self.balance, self.parts.settings, self.metrics)
-        self._chats = ChatService(self.parts, relay, self.metrics, self.objectives)
+        self._chats = ChatService(self.parts, relay, self.metrics, self.objectives, self._use)
         await self.parts.capture.start()
         try:
             yield
@@ -102,18 +104,19 @@ class Router:
 
     async def _feedback(self, request: Request) -> Response:
         key = await self._key(request)
-        body = await read_json(request.scope, request.receive, self.parts.settings)
-        if self.parts.feedback is None:
-            raise Refused(404, "not_found", "this router takes no feedback")
-        for pause in (*_PAUSES, None):
-            try:
-                return _json(await asyncio.to_thread(self.parts.feedback, key.name, body))
-            except Refused as error:
-                recent = self._chats.recent.knows(key.name, body.get("response"), body.get("conversation"))
-                if error.status != 404 or pause is None or not recent:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError("the last try gives an answer or an error")
+        with self._use.entered(key):
+            body = await read_json(request.scope, request.receive, self.parts.settings)
+            if self.parts.feedback is None:
+                raise Refused(404, "not_found", "this router takes no feedback")
+            for pause in (*_PAUSES, None):
+                try:
+                    return _json(await asyncio.to_thread(self.parts.feedback, key.name, body))
+                except Refused as error:
+                    recent = self._chats.recent.knows(key.name, body.get("response"), body.get("conversation"))
+                    if error.status != 404 or pause is None or not recent:
+                        raise
+                await asyncio.sleep(pause)
+            raise AssertionError("the last try gives an answer or an error")
 
     async def _routes(self, request: Request) -> Response:
         require_admin(await self._key(request))

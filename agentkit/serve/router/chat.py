@@ -37,14 +37,14 @@ _LOG = logging.getLogger(__name__)
 class ChatService:
     """Answers chat completions; one for all requests of a process."""
 
-    def __init__(self, parts: Parts, relay: Relay, metrics: Metrics, objectives: Objectives) -> None:
+    def __init__(self, parts: Parts, relay: Relay, metrics: Metrics, objectives: Objectives, use: KeyUse) -> None:
         self._parts = parts
         self._relay = relay
         self._metrics = metrics
         self._objectives = objectives
         self.recent = Recent()
         self._looking_up = ThreadPoolExecutor(4, thread_name_prefix="agentkit-resolve")
-        self._use = KeyUse(share=1 / parts.settings.processes)
+        self._use = use
 
     def close(self) -> None:
         """Nothing is served any more."""

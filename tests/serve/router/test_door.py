@@ -172,6 +172,14 @@ def test_a_key_has_its_limits() -> None:
         assert it.metric("agentkit_refused_total", status="429", code="rate_limit_exceeded") == 2
 
 
+def test_feedback_counts_as_a_request_of_its_key() -> None:
+    with world(parts={"feedback": lambda key, body: {"of": key}}) as it, it.client(TIGHT) as client:
+        answers = [client.post("/v1/feedback", json={"thumb": "up"}) for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert answers[-1].json()["error"]["code"] == "rate_limit_exceeded"
+        assert it.chat(TIGHT).status_code == 429, "what may be asked a minute is one"
+
+
 def test_limits_are_refilled_evenly() -> None:
     now = [0.0]
     use, key = KeyUse(now=lambda: now[0]), ApiKey("k", "", "", limits=KeyLimits(per_minute=60))
