@@ -113,10 +113,6 @@ class Fleet:
         """Count a request as under way: what answers it is not taken away while the block runs."""
         return self._roster.flights.using(upstream)
 
-    def load_of(self, upstream: Upstream) -> int:
-        """Requests under way at the replica of an upstream, to whichever of its models."""
-        return self._roster.flights.count(upstream.name)
-
     @property
     def adapters(self) -> frozenset[AdapterName]:
         """That are to be served, whether or not a replica is ready for each."""

@@ -109,11 +109,6 @@ class Follower:
         for name in sorted(served - needed):
             self._begin("unload", name, self._fleet.unload)
 
-    async def idle(self) -> None:
-        """Wait until all that was begun is done."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way.values())
-
     def _to_merge(self) -> frozenset[AdapterName]:
         routes = self._routes.current.routes
         targets = [route.live for route in routes]

@@ -188,11 +188,6 @@ class Router:
         return Response(status_code=400)  # nobody is there to read it
 
 
-def create_app(parts: Parts) -> FastAPI:
-    """The application for a server."""
-    return Router(parts).app
-
-
 def _model(name: str) -> Mapping[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "agentkit"}
 

@@ -18,9 +18,9 @@ def arm_of(route: Route, conversation: ConversationId) -> Arm:
     return Arm.CANARY if _place(route.agent, route.step, route.canary, conversation) < route.share else Arm.LIVE
 
 
-def target_of(route: Route, conversation: ConversationId) -> Target:
-    """What answers the conversation at this route."""
-    return route.canary if route.canary and arm_of(route, conversation) is Arm.CANARY else route.live
+def target_of(route: Route, arm: Arm) -> Target:
+    """What answers conversations of that arm at this route."""
+    return route.canary if route.canary and arm is Arm.CANARY else route.live
 
 
 def _place(agent: str, step: str, canary: Target, conversation: str) -> float:

@@ -35,7 +35,8 @@ class Table:
         return Arm.CANARY if Arm.CANARY in arms else Arm.LIVE
 
     def answers(self, agent: str, step: str, conversation: ConversationId) -> Target:
-        return target_of(find_route(self.routes, agent, step), conversation)
+        route = find_route(self.routes, agent, step)
+        return target_of(route, arm_of(route, conversation))
 
 
 class History:

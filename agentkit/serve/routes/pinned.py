@@ -46,9 +46,6 @@ class Pinned:
         self._unsaved: dict[ConversationId, Pin] = {}
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._held)
-
     def get(self, conversation: ConversationId, now: float) -> Held | None:
         """The conversation, seen again just now; None where it is not known here, or has ended."""
         held = self._held.get(conversation)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from agentkit.errors import StoreError
 from agentkit.records import AdapterName, Arm, ConversationId, Pin, Revision, Route, Target
 from agentkit.serve.lookup import find_route
-from agentkit.serve.routes.arms import arm_of
+from agentkit.serve.routes.arms import arm_of, target_of
 from agentkit.serve.routes.change import newest
 from agentkit.serve.routes.history import History
 from agentkit.serve.routes.pinned import IDLE, SAVED_EVERY, Held, Pinned
@@ -75,7 +75,6 @@ class RouteTable:
         self._blind_until = self._drop_at = self._own_until = 0.0
         self._vain = 0
         self._own: set[int] = set()
-        self._looked = time.monotonic()
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -117,16 +116,6 @@ class RouteTable:
         """The revision that a conversation is pinned to which begins now."""
         return (self._history.get(self._begun) or self._history.current).revision
 
-    @property
-    def behind(self) -> float:
-        """Seconds since the store was last asked for a newer revision and answered."""
-        return time.monotonic() - self._looked
-
-    @property
-    def running(self) -> int:
-        """Conversations of this process that have not ended, or did so a moment ago."""
-        return len(self._pinned)
-
     def knows(self, conversation: ConversationId) -> bool:
         """Whether `resolve` answers from memory, without asking the store."""
         return self._pinned.get(conversation, self._clock().timestamp()) is not None
@@ -145,8 +134,7 @@ class RouteTable:
             table = self._history.get(held.revision) or self._history.current
         route = find_route(table.routes, agent, step)
         arm = arm_of(route, conversation)
-        target = route.canary if arm is Arm.CANARY and route.canary is not None else route.live
-        return Resolved(table.revision.number, arm, target, route)
+        return Resolved(table.revision.number, arm, target_of(route, arm), route)
 
     def adapters_needed(self) -> set[AdapterName]:
         """Adapters that may be asked for: those of the newest revision, of that which new conversations get, and of all
@@ -169,7 +157,6 @@ class RouteTable:
                 self._repin_all()
             self._own_until = 0.0
         self._begin()
-        self._looked = time.monotonic()
 
     def flush(self) -> None:
         """Write pins to the store now. Raises StoreError; they are due again then."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 
 from agentkit.config.serving import CanarySettings
 from agentkit.errors import StoreError, UsageError
@@ -32,13 +31,7 @@ class CanaryWatch:
     def __init__(self, store: Store, table: RouteTable, settings: CanarySettings | None = None) -> None:
         self._store, self._table = store, table
         self._settings = settings or CanarySettings()
-        self._judged: dict[tuple[str, str], Judgement] = {}
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def judgements(self) -> Mapping[tuple[str, str], Judgement]:
-        """(agent, step) → the last judgement of the canary that it has, or had until it was taken back."""
-        return self._judged
 
     async def start(self) -> None:
         """Look again and again, in the background."""
@@ -68,10 +61,9 @@ class CanaryWatch:
             if route.canary is None:
                 continue
             judgement = look(self._store, self._table.current, route.agent, route.step, self._settings)
-            if judgement is None:
+            if judgement is None or judgement.verdict is not CanaryVerdict.ROLL_BACK:
                 continue
-            self._judged[route.agent, route.step] = judgement
-            if judgement.verdict is CanaryVerdict.ROLL_BACK and (revision := self._take_back(route, judgement)):
+            if revision := self._take_back(route, judgement):
                 made.append(revision)
         if made:
             self._table.refresh()

@@ -77,7 +77,7 @@ def play(
                 step,
                 revision=revision.number,
                 arm=arm,
-                target=target_of(route, name),
+                target=target_of(route, arm),
                 status=503 if failed else 200,
                 latency=float(rng.exponential((seconds or {}).get(arm, 0.5))),
             )

@@ -38,11 +38,17 @@ class Table:
         return self.pinned | {AdapterName(it.name) for it in targets if it.kind is TargetKind.ADAPTER}
 
 
+async def idle(follower: Follower) -> None:
+    """Wait until all that was begun is done."""
+    while follower._under_way:
+        await asyncio.gather(*follower._under_way.values())
+
+
 async def followed(follower: Follower) -> None:
     """Step until there is nothing left to do: a load can be followed by a merge."""
     for _ in range(3):
         follower.step()
-        await follower.idle()
+        await idle(follower)
 
 
 async def test_adapters_come_and_go_with_the_routes(
@@ -160,10 +166,10 @@ async def test_a_canary_that_cannot_be_served_ends_and_what_waited_for_it_begins
         for _ in range(2):
             table.refresh()
             follower.step()
-            await follower.idle()
+            await idle(follower)
             assert (table.begun.number, table.current.number) == (1, 3)
         follower.step()
-        await follower.idle()
+        await idle(follower)
         assert (table.begun.number, table.current.number, table.current.by) == (4, 4, "serve")
         assert f"{bad.name} could not be served in 3 tries: " in table.current.why
         assert "answers exactly as the base model does" in table.current.why
@@ -173,7 +179,7 @@ async def test_a_canary_that_cannot_be_served_ends_and_what_waited_for_it_begins
         elsewhere.refresh()
         assert {str(elsewhere.resolve(it, "till", "refund").target) for it in theirs} == {"base"}
         follower.step()
-        await follower.idle()
+        await idle(follower)
         assert (follower.refused, table.current.number) == (frozenset(), 4)
     assert store.adapter(bad.name).state is AdapterState.CANDIDATE
 
@@ -197,12 +203,12 @@ async def test_a_canary_is_not_ended_because_the_servers_are_down(
         table.refresh()
         for _ in range(5):
             follower.step()
-            await follower.idle()
+            await idle(follower)
             assert follower.refused == {adapter.name}
         park.control.die = False
         await until(lambda: fleet.serving(BASE))
         follower.step()
-        await follower.idle()
+        await idle(follower)
         table.refresh()
         assert (table.begun.number, table.current.number) == (2, 2)
 
@@ -224,12 +230,12 @@ async def test_a_canary_whose_own_replica_does_not_come_up_ends_where_it_is_to_h
         set_canary(store, "till", "refund", adapter_target(adapter.name), 0.5, **SAID)
         table.refresh()
         follower.step()
-        await follower.idle()
+        await idle(follower)
         park.control.die = True
         for _ in range(3):
             assert (fleet.serves(adapter.name), table.begun.number) == (True, 1)
             follower.step()
-            await follower.idle()
+            await idle(follower)
         assert (table.begun.number, table.current.by) == (3, "serve")
         assert "did not come up: RuntimeError: not enough memory" in table.current.why
 

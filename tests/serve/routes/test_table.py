@@ -286,7 +286,7 @@ def test_the_time_of_the_last_request_reaches_the_store(store: Store, table: Rou
     clock.wait(31)
     table.tidy()
     table.flush()
-    assert (store.pins()[0].seen_at > first, table.running) == (True, 0), "and once it has ended, exactly"
+    assert (store.pins()[0].seen_at > first, table._pinned.all()) == (True, []), "and once it has ended, exactly"
 
 
 class Broken(Store):

@@ -11,7 +11,7 @@ from agentkit.collect.feedback.accept import accept
 from agentkit.config.serving import CanarySettings
 from agentkit.errors import StoreError
 from agentkit.records import AdapterState, Arm, ConversationId, Route, Target, TargetKind
-from agentkit.serve.canary import CanaryVerdict, Side, look, watched
+from agentkit.serve.canary import CanaryVerdict, Judgement, Side, look, watched
 from agentkit.serve.routes import CanaryWatch, Refused, RouteTable, newest, promote, set_canary, set_live
 from agentkit.store import Store
 from tests.serve.canary.traffic import AT, add_labels, exchange, play, thumb
@@ -26,6 +26,13 @@ def canary(store: Store, share: float = 0.3) -> None:
     set_canary(store, "till", "refund", A, share, **SAID)
 
 
+def judged(store: Store) -> Judgement:
+    """The canary of till/refund, by what is known now."""
+    found = look(store, newest(store), "till", "refund")
+    assert found is not None
+    return found
+
+
 def test_a_worse_canary_is_taken_back_and_a_running_conversation_with_it(store: Store, table: RouteTable) -> None:
     canary(store)
     table.refresh()
@@ -35,7 +42,7 @@ def test_a_worse_canary_is_taken_back_and_a_running_conversation_with_it(store: 
     assert 0 < len(had) < 40
     watch = CanaryWatch(store, table)
     assert watch.look_once() == []
-    assert watch.judgements["till", "refund"].verdict is CanaryVerdict.GOING
+    assert judged(store).verdict is CanaryVerdict.GOING
     play(store, good=WORSE, conversations=600)
     (made,) = watch.look_once()
     assert made == newest(store) == table.current
@@ -116,14 +123,13 @@ def test_only_its_own_step_counts(store: Store, table: RouteTable) -> None:
     canary(store, 0.5)
     set_canary(store, "till", "*", B, 0.5, **SAID)
     play(store, good={"live": 0.9, "canary": 0.4}, step="greet", conversations=300)
-    watch = CanaryWatch(store, table)
-    (made,) = watch.look_once()
+    (made,) = CanaryWatch(store, table).look_once()
     assert made.why.startswith("refund-v2-77aa is worse than base")
-    assert watch.judgements["till", "refund"].feedback.canary.known == 0
+    assert judged(store).feedback.canary.known == 0
     assert next(it for it in made.routes if it.step == "refund").canary == A
 
 
-def test_what_was_answered_before_the_canary_is_not_judged_as_its_own(store: Store, table: RouteTable) -> None:
+def test_what_was_answered_before_the_canary_is_not_judged_as_its_own(store: Store) -> None:
     """A conversation that another revision began, and that the canary went on with."""
     early = exchange("c", at="2025-05-31T12:00:00.000+00:00", revision=1, arm=Arm.LIVE, target=BASE)
     canary(store)
@@ -131,12 +137,9 @@ def test_what_was_answered_before_the_canary_is_not_judged_as_its_own(store: Sto
     store.add_exchanges([early, late])
     said = {"conversation": early.conversation, "response": None, "at": early.at}
     add_labels(store, [thumb(early, False, step="refund", at=AT), thumb(late, False, **said)])
-    watch = CanaryWatch(store, table)
-    watch.look_once()
-    assert watch.judgements["till", "refund"].feedback.canary.known == 0
+    assert judged(store).feedback.canary.known == 0
     add_labels(store, [thumb(late, False)])
-    watch.look_once()
-    assert watch.judgements["till", "refund"].feedback.canary.known == 1
+    assert judged(store).feedback.canary.known == 1
 
 
 def test_thumbs_for_whole_conversations_count_whichever_step_was_the_last(store: Store) -> None:
@@ -148,19 +151,16 @@ def test_thumbs_for_whole_conversations_count_whichever_step_was_the_last(store:
     )
     for it in passed:
         accept(store, "shop", {"conversation": it.conversation, "thumb": "down" if it.arm is Arm.CANARY else "up"})
-    found = look(store, newest(store), "till", "refund")
-    assert found is not None
+    found = judged(store)
     tried = sum(it.arm is Arm.CANARY for it in passed)
     assert (found.feedback.live, found.feedback.canary) == (Side(20 - tried, 20 - tried), Side(0, tried))
 
 
-def test_a_canary_beside_another_live_target_begins_anew(store: Store, table: RouteTable) -> None:
+def test_a_canary_beside_another_live_target_begins_anew(store: Store) -> None:
     canary(store, 0.5)
     play(store, good=WORSE, conversations=100)
     set_live(store, "till", "refund", CLOUD, **SAID)
-    watch = CanaryWatch(store, table)
-    watch.look_once()
-    assert watch.judgements["till", "refund"].feedback.canary.known == 0
+    assert judged(store).feedback.canary.known == 0
 
 
 def test_several_that_watch_take_it_back_once(store: Store, url: str) -> None:
