@@ -18,8 +18,6 @@ from agentkit.store.tables import exchanges, feedback
 class SeenExchange:
     """A request, as far as the judge of a canary looks at it."""
 
-    row: int
-    """Order of recording."""
     id: ResponseId
     at: str
     """When it came in. RFC 3339, UTC, to the millisecond: texts compare as times do."""
@@ -38,8 +36,6 @@ class SeenExchange:
 class SeenLabel:
     """A judgement, as far as the judge of a canary looks at it."""
 
-    row: int
-    """Order of recording: the order in which judgements came in."""
     at: str
     """When it was given; as in SeenExchange."""
     conversation: ConversationId
@@ -56,35 +52,27 @@ class SeenLabel:
 class Observed(Database):
     """The store's methods for those who judge a route by its traffic."""
 
-    def seen_exchanges(
-        self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY, after: int = 0
-    ) -> list[SeenExchange]:
-        """Requests under these revisions in their order of recording; `*` is any agent or step, and `after` leaves out
-        what has been read."""
+    def seen_exchanges(self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY) -> list[SeenExchange]:
+        """Requests under these revisions in their order of recording; `*` is any agent or step."""
         e = exchanges.c
-        columns = (
-            e.exchange, e.id, e.at, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency
-        )  # fmt: skip
-        query = _of(select(*columns), revisions, agent, step).where(e.exchange > after).order_by(e.exchange)
+        columns = (e.id, e.at, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency)
+        query = _of(select(*columns), revisions, agent, step).order_by(e.exchange)
         with self._transaction() as connection:
             return [
-                SeenExchange(row, ResponseId(id), at, ConversationId(conversation), revision, Arm(arm), *rest)
-                for row, id, at, conversation, revision, arm, *rest in connection.execute(query)
+                SeenExchange(ResponseId(id), at, ConversationId(conversation), revision, Arm(arm), *rest)
+                for id, at, conversation, revision, arm, *rest in connection.execute(query)
             ]
 
-    def seen_labels(
-        self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY, after: int = 0
-    ) -> list[SeenLabel]:
+    def seen_labels(self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY) -> list[SeenLabel]:
         """Judgements of all conversations with such a request, in the order in which they came in: of the step, of
         other steps, and of the whole."""
         f = feedback.c
-        columns = (f.feedback, f.at, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value, f.details)
+        columns = (f.at, f.conversation, f.response, f.step, f.source, f.by, f.kind, f.value, f.details)
         talks = _of(select(exchanges.c.conversation), revisions, agent, step)
-        query = select(*columns).where(f.conversation.in_(talks), f.feedback > after).order_by(f.feedback)
+        query = select(*columns).where(f.conversation.in_(talks)).order_by(f.feedback)
         with self._transaction() as connection:
             return [
                 SeenLabel(
-                    row,
                     at,
                     ConversationId(talk),
                     response,
@@ -95,7 +83,7 @@ class Observed(Database):
                     value,
                     None if details is None else orjson.loads(details),
                 )
-                for row, at, talk, response, step, source, by, kind, value, details in connection.execute(query)
+                for at, talk, response, step, source, by, kind, value, details in connection.execute(query)
             ]
 
 

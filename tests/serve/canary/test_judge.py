@@ -25,7 +25,6 @@ NOON, BEFORE = "2025-01-01T12:00:00.000+00:00", "2025-01-01T11:59:59.999+00:00"
 
 def seen(row: int, arm: Arm, conversation: str = "", **changes: object) -> SeenExchange:
     values: dict[str, object] = {
-        "row": row,
         "id": ResponseId(f"r{row}"),
         "at": NOON,
         "conversation": ConversationId(conversation or f"c{row}"),
@@ -40,9 +39,8 @@ def seen(row: int, arm: Arm, conversation: str = "", **changes: object) -> SeenE
     return SeenExchange(**values | changes)  # type: ignore[arg-type]
 
 
-def label(row: int, of: SeenExchange, value: float | None, **changes: object) -> SeenLabel:
+def label(of: SeenExchange, value: float | None, **changes: object) -> SeenLabel:
     values: dict[str, object] = {
-        "row": row,
         "at": NOON,
         "conversation": of.conversation,
         "response": of.id,
@@ -66,7 +64,7 @@ def traffic(number: int, **changes: object) -> list[SeenExchange]:
 
 def judged(exchanges: Sequence[SeenExchange], good: dict[Arm, float], seed: int = 0) -> list[SeenLabel]:
     rng = np.random.default_rng(seed)
-    return [label(row, it, float(rng.random() < good[it.arm])) for row, it in enumerate(exchanges)]
+    return [label(it, float(rng.random() < good[it.arm])) for it in exchanges]
 
 
 def test_a_worse_canary_is_thrown_out() -> None:
@@ -85,8 +83,8 @@ def test_a_step_that_an_adapter_made_worse_is_found_where_the_whole_conversation
     labels = []
     for it in exchanges:
         refund, others = rng.random() < (0.95 if it.arm is Arm.LIVE else 0.7), rng.random() < 0.5
-        labels.append(label(2 * it.row, it, float(refund and others)))
-        labels.append(label(2 * it.row + 1, it, float(refund), response=None, step="refund"))
+        labels.append(label(it, float(refund and others)))
+        labels.append(label(it, float(refund), response=None, step="refund"))
     wide = replace(WATCHED, step="*")
     assert judge(wide, exchanges, labels).verdict is CanaryVerdict.GOING
     found = judge(replace(wide, repairs="refund"), exchanges, labels)
@@ -114,17 +112,17 @@ def test_what_is_said_of_the_step() -> None:
     def found(*labels: SeenLabel) -> list[bool]:
         return [it.good for it in graded_at("refund", [there, other], labels).first]
 
-    assert found(label(1, there, 0)) == [False], "of its response"
-    assert found(label(1, there, 1, response=None, step="refund")) == [True]
-    assert found(label(1, there, None, kind=FeedbackKind.CORRECTION)) == [False]
-    assert found(label(1, other, 0)) == [], "of another response"
-    assert found(label(1, there, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
-    assert found(label(1, there, 0, response=None, step="refund", at=BEFORE)) == []
-    assert found(label(1, there, 0, response=None, step="greet")) == []
-    assert found(label(1, there, 0, response=None)) == [], "of the whole conversation"
+    assert found(label(there, 0)) == [False], "of its response"
+    assert found(label(there, 1, response=None, step="refund")) == [True]
+    assert found(label(there, None, kind=FeedbackKind.CORRECTION)) == [False]
+    assert found(label(other, 0)) == [], "of another response"
+    assert found(label(there, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
+    assert found(label(there, 0, response=None, step="refund", at=BEFORE)) == []
+    assert found(label(there, 0, response=None, step="greet")) == []
+    assert found(label(there, 0, response=None)) == [], "of the whole conversation"
     for rule in ("judged", "last"):
-        assert found(label(1, there, 0, **laid("refund", rule))) == [], "of the whole, whose praise is no step's either"
-    assert found(label(1, strange, 0)) == []
+        assert found(label(there, 0, **laid("refund", rule))) == [], "of the whole, whose praise is no step's either"
+    assert found(label(strange, 0)) == []
 
 
 def test_a_better_canary_is_clean_once_enough_was_judged() -> None:
@@ -159,7 +157,7 @@ def test_a_small_drop_never_counts_however_sure_it_is() -> None:
 
 def test_errors_throw_a_canary_out_without_any_judgement() -> None:
     exchanges = [
-        seen(it.row, it.arm, status=503 if it.arm is Arm.CANARY and it.row % 5 == 0 else 200) for it in traffic(300)
+        replace(it, status=503) if it.arm is Arm.CANARY and row % 5 == 0 else it for row, it in enumerate(traffic(300))
     ]
     found = judge(WATCHED, exchanges, ())
     assert (found.verdict, [it.alarm for it in found.criteria]) == (CanaryVerdict.ROLL_BACK, [False, True, False])
@@ -167,14 +165,14 @@ def test_errors_throw_a_canary_out_without_any_judgement() -> None:
 
 
 def test_what_callers_do_wrong_is_nobodys_error() -> None:
-    exchanges = [seen(it.row, it.arm, status=422 if it.arm is Arm.CANARY else 200) for it in traffic(300)]
+    exchanges = [replace(it, status=422) if it.arm is Arm.CANARY else it for it in traffic(300)]
     found = judge(WATCHED, exchanges, ())
     assert (found.criteria[1].canary.known, found.criteria[1].live.known) == (0, 150)
     assert found.verdict is CanaryVerdict.GOING
 
 
 def test_a_canary_that_has_no_room_is_thrown_out() -> None:
-    exchanges = [seen(it.row, it.arm, status=429 if it.arm is Arm.CANARY else 200) for it in traffic(300)]
+    exchanges = [replace(it, status=429) if it.arm is Arm.CANARY else it for it in traffic(300)]
     found = judge(WATCHED, exchanges, ())
     assert (found.verdict, [it.alarm for it in found.criteria]) == (CanaryVerdict.ROLL_BACK, [False, True, False])
     assert "requests answered: 0 of 150 beside 150 of 150" in found.sentence
@@ -193,7 +191,9 @@ def test_a_canary_that_hangs_until_its_callers_give_up_is_thrown_out() -> None:
 
 
 def test_who_hangs_up_soon_says_nothing_of_how_quick_answers_are() -> None:
-    exchanges = [hung_up(it, 0.4) if it.arm is Arm.CANARY and it.row % 4 == 1 else it for it in traffic(300)]
+    exchanges = [
+        hung_up(it, 0.4) if it.arm is Arm.CANARY and row % 4 == 1 else it for row, it in enumerate(traffic(300))
+    ]
     found = judge(WATCHED, exchanges, (), CanarySettings(slow_seconds=0.6))
     assert (found.criteria[2].canary.good, found.criteria[2].canary.known) == (75, 75)
     assert found.verdict is CanaryVerdict.GOING
@@ -201,14 +201,14 @@ def test_who_hangs_up_soon_says_nothing_of_how_quick_answers_are() -> None:
 
 def test_a_stream_that_broke_is_an_error() -> None:
     exchanges = [
-        seen(it.row, it.arm, error="broke off" if it.arm is Arm.CANARY and it.row % 3 == 0 else None)
-        for it in traffic(300)
+        replace(it, error="broke off") if it.arm is Arm.CANARY and row % 3 == 0 else it
+        for row, it in enumerate(traffic(300))
     ]
     assert judge(WATCHED, exchanges, ()).verdict is CanaryVerdict.ROLL_BACK
 
 
 def test_a_slow_canary_is_thrown_out_by_a_limit_from_the_live_arm() -> None:
-    exchanges = [seen(it.row, it.arm, latency=3.0 if it.arm is Arm.CANARY else 1.0) for it in traffic(300)]
+    exchanges = [replace(it, latency=3.0 if it.arm is Arm.CANARY else 1.0) for it in traffic(300)]
     found = judge(WATCHED, exchanges, ())
     assert (found.verdict, found.criteria[2].alarm) == (CanaryVerdict.ROLL_BACK, True)
     assert found.criteria[2].limit == pytest.approx(2.0)
@@ -228,36 +228,36 @@ def test_which_judgements_count() -> None:
         return [(it.arm, it.good) for it in graded(exchanges, labels).now]
 
     canary_bad = [(Arm.CANARY, False)]
-    assert found(label(1, here, 0)) == canary_bad
-    assert found(label(1, here, 0, response=None)) == canary_bad, "of the whole conversation"
-    assert found(label(1, here, 0, response=None, step="refund")) == canary_bad
-    assert found(label(1, here, None, kind=FeedbackKind.CORRECTION)) == canary_bad
-    assert found(label(1, here, None, kind=FeedbackKind.COMMENT)) == []
-    assert found(label(1, here, 0, response=None, step="greet")) == [], "of another step, by its name"
+    assert found(label(here, 0)) == canary_bad
+    assert found(label(here, 0, response=None)) == canary_bad, "of the whole conversation"
+    assert found(label(here, 0, response=None, step="refund")) == canary_bad
+    assert found(label(here, None, kind=FeedbackKind.CORRECTION)) == canary_bad
+    assert found(label(here, None, kind=FeedbackKind.COMMENT)) == []
+    assert found(label(here, 0, response=None, step="greet")) == [], "of another step, by its name"
     for step in ("greet", "refund"):
         for rule in ("judged", "last"):
-            assert found(label(1, here, 0, **laid(step, rule))) == canary_bad, "of the whole, as praise would be"
-    assert found(label(1, here, 0, response="elsewhere")) == []
-    assert found(label(1, here, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
+            assert found(label(here, 0, **laid(step, rule))) == canary_bad, "of the whole, as praise would be"
+    assert found(label(here, 0, response="elsewhere")) == []
+    assert found(label(here, 0, response="elsewhere", step="refund")) == [], "answered before the canary was there"
     for name in ("refund", ""):
-        assert found(label(1, here, 0, response=None, step=name, at=BEFORE)) == [], "said before it was there"
-    assert found(label(1, here, 0, at=BEFORE)) == canary_bad, "clocks differ, and it names the response"
-    assert found(label(1, strange, 0)) == []
-    assert found(label(1, here, 0.6, kind=FeedbackKind.SCORE)) == [(Arm.CANARY, True)]
-    whole, step = label(1, here, 1, response=None), label(2, here, 0)
+        assert found(label(here, 0, response=None, step=name, at=BEFORE)) == [], "said before it was there"
+    assert found(label(here, 0, at=BEFORE)) == canary_bad, "clocks differ, and it names the response"
+    assert found(label(strange, 0)) == []
+    assert found(label(here, 0.6, kind=FeedbackKind.SCORE)) == [(Arm.CANARY, True)]
+    whole, step = label(here, 1, response=None), label(here, 0)
     assert found(whole, step) == canary_bad, "who judged the step knows better"
-    blame, praise = label(1, here, 0, **laid("refund", "last")), label(2, here, 1, by="else")
+    blame, praise = label(here, 0, **laid("refund", "last")), label(here, 1, by="else")
     assert found(praise, blame) == [(Arm.CANARY, True)], "than who blamed the whole"
-    assert found(label(1, here, 1), label(2, here, 0)) == canary_bad, "the last word of one and the same"
-    expert = label(3, here, 1, source=Source.EXPERT, by="ada")
-    assert found(label(1, here, 0), expert, label(4, here, 0, by="else")) == [(Arm.CANARY, True)]
+    assert found(label(here, 1), label(here, 0)) == canary_bad, "the last word of one and the same"
+    expert = label(here, 1, source=Source.EXPERT, by="ada")
+    assert found(label(here, 0), expert, label(here, 0, by="else")) == [(Arm.CANARY, True)]
 
 
 def test_later_judgements_change_the_rates_and_never_the_evidence() -> None:
     exchanges = traffic(200)
     labels = judged(exchanges, {Arm.LIVE: 0.9, Arm.CANARY: 0.6})
     before = judge(WATCHED, exchanges, labels)
-    turned = [label(1_000 + it.row, it, 1.0) for it in exchanges]
+    turned = [label(it, 1.0) for it in exchanges]
     after = judge(WATCHED, exchanges, [*labels, *turned])
     assert after.feedback.e_value == before.feedback.e_value
     assert (after.feedback.canary.rate, after.feedback.difference) == (1.0, 0.0)
