@@ -55,7 +55,8 @@ _BEFORE = 40
 
 _WINDOW, _OVERLAP = 4096, 512
 """Characters in which the user's own patterns are searched at a time: what a slow one can cost grows with the length
-of the text alone. A match of more than `_OVERLAP` characters may be missed where two windows meet."""
+of the text alone. A match is that of the window in which it begins, before the overlap: so that it is seen with what
+follows. What tells only after more than `_OVERLAP` characters that it is one may be missed where two windows meet."""
 
 
 def searches(kinds: Iterable[str], regions: tuple[str, ...], patterns: Mapping[str, str]) -> tuple[Search, ...]:
@@ -182,12 +183,25 @@ def _matches(text: str, kind: str, pattern: re.Pattern[str]) -> Iterator[Found]:
     reached = 0
     for start in range(0, max(1, len(text)), _WINDOW - _OVERLAP):
         end = min(len(text), start + _WINDOW)
-        for it in pattern.finditer(text, start, end):
-            if it.end() > it.start() >= reached:
-                reached = it.end()
-                yield Found(it.start(), it.end(), kind, it[0])
+        overlap = len(text) if end == len(text) else end - _OVERLAP
+        for it in pattern.finditer(text, max(start, reached), end):
+            if it.start() >= overlap:
+                break  # the next window sees more of it
+            last = it.end() if it.end() <= overlap else _whole(text, pattern, it)
+            if last > it.start():
+                reached = last
+                yield Found(it.start(), last, kind, text[it.start() : last])
         if end == len(text):
             return
+
+
+def _whole(text: str, pattern: re.Pattern[str], it: re.Match[str]) -> int:
+    """Where a match ends that may be cut. One that fills a window has no end that is known: it takes the rest of the
+    text with it, rather than leave some of it."""
+    limit = it.start() + _WINDOW
+    more = pattern.match(text, it.start(), limit)
+    last = it.end() if more is None else max(it.end(), more.end())
+    return len(text) if last >= limit else last
 
 
 def _compiled(kind: str, pattern: str) -> re.Pattern[str]:

@@ -95,6 +95,46 @@ def test_a_pattern_goes_before_what_is_known() -> None:
     assert [it.kind for it in find("anna@shop.example bob@other.example", looking)] == ["customer", "email"]
 
 
+def parts(text: str, pattern: str) -> list[str]:
+    """What a pattern of the project's own takes out of a text."""
+    return [text[it.start : it.end] for it in find(text, searches((), (), {"own": pattern}))]
+
+
+def test_an_identifier_at_a_windows_end_goes_whole() -> None:
+    text = "." * 4092 + "P-123456, P-7."
+    assert parts(text, r"P-[0-9]+") == ["P-123456", "P-7"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "there"),
+    [
+        (r"P-[0-9]+", "P-123456"),
+        (r"P-[0-9]{3}(?![0-9])", "P-123"),
+        (r"P-[0-9]+(?:-[0-9]+)?", "P-123-456"),
+        (r"(?<=id )[0-9]+\b", "123456"),
+        (r"P-[0-9]+", "P-" + "1" * 14),
+        (r"P-[0-9]+", "P-" + "1" * 50),
+        (r"P(?:-[0-9]{3})+", "P" + "-123" * 15),
+    ],
+)
+def test_a_match_is_found_whole_wherever_windows_meet(
+    pattern: str, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pii, "_WINDOW", 64)
+    monkeypatch.setattr(pii, "_OVERLAP", 16)
+    for before in range(150):
+        text = f"{'.' * before}id {there} of {there}; P-0, {'.' * (200 - before)}"
+        assert parts(text, pattern) == [it[0] for it in re.finditer(pattern, text)], before
+
+
+def test_no_tail_is_left_of_a_match_longer_than_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pii, "_WINDOW", 64)
+    monkeypatch.setattr(pii, "_OVERLAP", 16)
+    for before in range(150):
+        text = f"{'.' * before}P-{'1' * 100} and more"
+        assert parts(text, r"P-[0-9]+") == [text[before:]], before
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
