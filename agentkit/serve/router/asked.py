@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,8 +65,15 @@ class Asked:
     """Whether the end user agreed that this is kept; None where nobody said."""
 
 
-def understood(body: Mapping[str, Any], header: bytes | None, key: str, settings: RouterSettings) -> Asked:
-    """What a Chat Completions request asks for. `header` is that of the conversation, `key` the caller's name.
+def understood(
+    body: Mapping[str, Any],
+    header: bytes | None,
+    key: str,
+    settings: RouterSettings,
+    pseudonym: Callable[[str], str | None],
+) -> Asked:
+    """What a Chat Completions request asks for. `header` is that of the conversation, `key` the caller's name, and
+    `pseudonym` gives that of an end user.
 
     Raises Refused (400) that names the field, what was found and what was expected.
     """
@@ -82,15 +89,17 @@ def understood(body: Mapping[str, Any], header: bytes | None, key: str, settings
     answers = body.get("n")
     if answers is not None and (type(answers) is not int or not 1 <= answers <= MOST_ANSWERS):
         raise bad("n", shown(answers), f"an integer from 1 to {MOST_ANSWERS}")
+    user = _user(body, metadata)
+    conversation = _named(metadata, header) or _unnamed(key, None if user is None else pseudonym(user), messages)
     return Asked(
         agent=agent,
         step=step,
         name=name,
-        conversation=_conversation(metadata, header, key, messages),
+        conversation=conversation,
         body={member: value for member, value in body.items() if member not in _OURS},
         stream=stream,
         counted=stream and _flag(options or {}, "include_usage"),
-        user=_user(body, metadata),
+        user=user,
         consent=_consent(metadata),
     )
 
@@ -147,26 +156,26 @@ def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return metadata
 
 
-def _conversation(
-    metadata: Mapping[str, Any], header: bytes | None, key: str, messages: list[dict[str, Any]]
-) -> ConversationId:
-    """As the caller names it, in the metadata or else in a header; else what key and first words make of it."""
+def _named(metadata: Mapping[str, Any], header: bytes | None) -> ConversationId | None:
+    """The conversation as the caller names it, in the metadata or else in a header; None where it does not."""
     place, found = "metadata.conversation_id", metadata.get("conversation_id")
     if found is None and header is not None:
         place, found = "X-Conversation-Id", header.decode("latin-1")
     if found is None:
-        return _unnamed(key, messages)
+        return None
     if not isinstance(found, str) or not _CONVERSATION.fullmatch(found):
         raise bad(place, shown(found), "1 to 200 printable ASCII characters without spaces")
     return ConversationId(found)
 
 
-def _unnamed(key: str, messages: list[dict[str, Any]]) -> ConversationId:
-    """The same for all requests of a conversation: the system prompt and the first words of a user do not change."""
+def _unnamed(key: str, pseudonym: str | None, messages: list[dict[str, Any]]) -> ConversationId:
+    """The same for all requests of a conversation: the system prompt and the first words of a user do not change. Two
+    users who begin alike have one each, so that one can be forgotten without the other; by pseudonym, since with a
+    plain hash whoever sees it could try out names."""
     begin = next(
         (place for place, it in enumerate(messages) if it["role"] not in ("system", "developer")), len(messages)
     )
-    known = orjson.dumps([key, [[it["role"], it.get("content")] for it in messages[: begin + 1]]])
+    known = orjson.dumps([key, pseudonym, [[it["role"], it.get("content")] for it in messages[: begin + 1]]])
     return ConversationId(f"auto-{hashlib.sha256(known).hexdigest()[:32]}")
 
 

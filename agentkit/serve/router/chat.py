@@ -67,7 +67,7 @@ class ChatService:
     async def _let_in(self, scope: Scope, body: dict[str, Any], key: ApiKey, started: float, at: str) -> Call:
         """The call that a request is. Raises Refused."""
         parts = self._parts
-        asked = understood(body, header(scope, b"x-conversation-id"), key.name, parts.settings)
+        asked = understood(body, header(scope, b"x-conversation-id"), key.name, parts.settings, parts.pseudonym)
         if parts.settings.agents:
             check_agent(asked, {route.agent for route in parts.table.current.routes}, parts.settings)
         traceparent = (header(scope, b"traceparent") or b"").decode("latin-1") or None

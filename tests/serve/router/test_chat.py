@@ -149,11 +149,15 @@ def test_whose_conversation_it_is(one: World) -> None:
         one.chat(messages=later),
         one.chat("sk-agentkit-bob", messages=first),
         one.chat(messages=[system, {"role": "user", "content": "Hello"}]),
+        one.chat(messages=first, user="carol@example.com"),
+        one.chat(messages=later, metadata={"user_id": "carol@example.com"}),
+        one.chat(messages=first, user="dan@example.com"),
     ]
     ids = [it.headers["x-conversation-id"] for it in found]
     assert ids[:2] == ["mine", "from-a-header"]
     assert ids[2] == ids[3], "the same conversation, later"
-    assert len({*ids[2:]}) == 3, "another key, other first words"
+    assert ids[6] == ids[7], "the same user's, later"
+    assert len({*ids[2:]}) == 5, "another key, other first words, other users"
     assert [it[0] for it in one.table.resolved] == ids
 
 
