@@ -9,6 +9,7 @@ read, is replaced by what it was.
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -30,8 +31,8 @@ PLACEHOLDER = re.compile(r"\[([a-z][a-z0-9_]{0,31}) ([1-9][0-9]{0,4})\]")
 _NUMBERS = 99_999
 _REMEMBERED = 4096
 """Characters of the longest text whose findings are remembered: each request repeats the conversation so far."""
-_LARGEST_TOOLS, _MOST_TOOLS = 100_000, 64
-"""Bytes of tools that are remembered, and how many of them."""
+_MOST_TOOLS = 1024
+"""Of so many tools it is remembered that they are clean, by their hash."""
 _DEEPEST = 100
 _FILE = re.compile(
     r"data:((?:application|audio|font|image|message|model|multipart|text|video)/[\w.+-]{1,100})?(?:;[^\s,;]{1,100}){0,4},",
@@ -59,8 +60,8 @@ class Redactor:
 
         self._found = found
         self._remembered = functools.lru_cache(maxsize=4096)(found)
-        self._clean_tools: dict[bytes, None] = {}
-        """Tools in which there is nothing to redact, which nearly all requests repeat."""
+        self._clean_tools: set[bytes] = set()
+        """Hashes of tools in which there is nothing to redact, which nearly all requests repeat."""
 
     def exchange(self, it: Exchange) -> Exchange:
         """The exchange as it may be written: texts redacted, its user by pseudonym, and named nowhere else."""
@@ -85,13 +86,14 @@ class Redactor:
             content = orjson.dumps(tools)
         except TypeError:
             return {"tools": self.value(tools, it.conversation)}
-        if content in self._clean_tools:
+        known = hashlib.sha256(content).digest()
+        if known in self._clean_tools:
             return {"tools": tools}
         clean = self.value(tools, it.conversation)
-        if clean == tools and len(content) <= _LARGEST_TOOLS:
+        if clean == tools:
             if len(self._clean_tools) >= _MOST_TOOLS:
                 self._clean_tools.clear()
-            self._clean_tools[content] = None
+            self._clean_tools.add(known)
         return {"tools": clean}
 
     def text(self, text: str, conversation: ConversationId) -> str:

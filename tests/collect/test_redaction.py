@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentkit.collect import redaction
 from agentkit.collect.pseudonym import pseudonym
 from agentkit.collect.redaction import PLACEHOLDER, Redactor
 from agentkit.config import CollectSettings
@@ -113,8 +114,9 @@ def test_the_user_is_named_nowhere(redactor: Redactor) -> None:
     assert redactor.exchange(replace(make_exchange(), user=None)).user is None
 
 
-def test_tools_are_redacted_however_often_they_come(redactor: Redactor) -> None:
-    for place in range(70):
+def test_tools_are_redacted_however_often_they_come(redactor: Redactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_MOST_TOOLS", 3)
+    for place in range(5):
         plain = [{"function": {"name": f"find_{place}", "description": "Finds."}}]
         secret = [{"function": {"name": f"find_{place}", "description": "Ask anna@example.org"}}]
         for _ in range(2):
@@ -124,6 +126,16 @@ def test_tools_are_redacted_however_often_they_come(redactor: Redactor) -> None:
             assert PLACEHOLDER.search(clean.request["tools"][0]["function"]["description"])
     odd = redactor.exchange(make_exchange(request={"tools": {"n": 2**70, "a": "anna@example.org"}}))
     assert "anna" not in str(odd.request)
+
+
+def test_tools_that_are_clean_are_read_once(redactor: Redactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    value = redactor.value
+    monkeypatch.setattr(redactor, "value", lambda it, of: read.append(it) or value(it, of))  # type: ignore[func-returns-value]
+    tools = [{"function": {"name": "find", "description": "word " * 30_000}}]
+    for _ in range(2):
+        assert redactor.exchange(make_exchange(request={"tools": tools})).request["tools"] == tools
+    assert read.count(tools) == 1
 
 
 VALUES = st.recursive(
