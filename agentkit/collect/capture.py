@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from agentkit.collect.mover import Mover
 from agentkit.collect.pseudonym import keyed_hash
 from agentkit.collect.redaction import Redactor
+from agentkit.collect.spill import encode
 from agentkit.collect.tally import CaptureFigures, Tally, Trouble
 from agentkit.collect.writer import Waiting, Writer
 from agentkit.config import CollectSettings
@@ -74,7 +74,7 @@ class Capture:
         """Hand an exchange over. Never waits, never raises; False where it is dropped.
 
         One that is not sampled, or whose user does not consent, is left out, which is no drop. `size`: about how many
-        bytes it holds; left out, it is estimated from its texts.
+        bytes it holds, as JSON; left out, they are counted, which takes a moment.
         """
         tally = self._tally
         tally.offered += 1
@@ -82,7 +82,7 @@ class Capture:
             if not self._is_wanted(exchange):
                 tally.skipped += 1
                 return True
-            held = _estimate(exchange) if size is None else size
+            held = len(encode(exchange)) if size is None else size
             bytes_waiting = self._offered_bytes - self._writer.taken_bytes
             if len(self._waiting) >= self._settings.queue or bytes_waiting + held > self._most_bytes:
                 tally.refused += 1
@@ -143,11 +143,3 @@ def is_sampled(conversation: ConversationId, share: float) -> bool:
         return True
     digest = hashlib.blake2b(conversation.encode("utf-8", "backslashreplace"), digest_size=8, person=b"sample")
     return int.from_bytes(digest.digest()) < share * 2**64
-
-
-def _estimate(exchange: Exchange) -> int:
-    messages: Any = exchange.request.get("messages") or ()
-    answer = exchange.response or {}
-    texts = [answer.get("content"), *(it.get("content") for it in messages if isinstance(it, Mapping))]
-    lengths = (len(it) if isinstance(it, str) else 1000 * len(it) if isinstance(it, list) else 0 for it in texts)
-    return 2000 + 300 * len(texts) + sum(lengths)

@@ -33,6 +33,8 @@ from tests.collect.test_pii import HOSTILE
 
 T = TypeVar("T")
 RATE = 300
+SIZE = 6_000
+"""Bytes of one exchange, as the router tells them."""
 ADDED_MEDIAN_MS, ADDED_P99_MS, WINDOW_MS = 0.5, 10.0, 100.0
 """What capture may add to the wait of the event loop, of the 5 and 25 ms that the router has in all; and the window."""
 
@@ -55,7 +57,7 @@ async def latency(capture: Capture | None, offered: list[Exchange], rate: float)
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         begun = time.perf_counter()
         if capture is not None:
-            capture.offer(it)
+            capture.offer(it, size=SIZE)
         late.append(1000 * (time.perf_counter() - due))
         due = max(due, begun)
     return late
@@ -110,7 +112,7 @@ async def most(count: int) -> None:
         await capture.start()
         begun = time.perf_counter()
         for it in offered:
-            capture.offer(it)
+            capture.offer(it, size=SIZE)
         told = time.perf_counter() - begun
         await until(lambda: not capture.figures.depth and capture.figures.spilled == count)
         safe = time.perf_counter() - begun

@@ -113,8 +113,17 @@ def test_the_queue_is_bounded_in_bytes(settings: CollectSettings, store: Store) 
     capture = Capture(changed(settings, queue_mb=1.0), store)
     assert capture.offer(make_exchange("a"), size=600_000)
     assert not capture.offer(make_exchange("b"), size=600_000)
-    assert not capture.offer(make_exchange("c", request={"messages": [{"content": "x" * 600_000}]}))
-    assert capture.offer(make_exchange("d"))
+    long = "x" * 600_000
+    for request in (
+        {"messages": [{"content": long}]},
+        {"messages": [{"content": [{"type": "text", "text": long}]}]},
+        {"messages": [{"tool_calls": [{"function": {"name": "f", "arguments": long}}]}]},
+        {"messages": [], "tools": [{"function": {"name": "f", "description": long}}]},
+        {"messages": [], "response_format": {"json_schema": {"description": long}}},
+    ):
+        assert not capture.offer(make_exchange("c", request=request))
+    assert not capture.offer(make_exchange("d", response={"tool_calls": [{"function": {"arguments": long}}]}))
+    assert capture.offer(make_exchange("e"))
 
 
 async def test_what_cannot_be_handled_is_dropped_alone(settings: CollectSettings, store: Store) -> None:

@@ -28,7 +28,8 @@ class Figures(Protocol):
 class Capturing(Protocol):
     """Keeps exchanges off a request's path."""
 
-    def offer(self, exchange: Exchange) -> bool: ...
+    def offer(self, exchange: Exchange, *, size: int | None = None) -> bool:
+        """`size`: about how many bytes it holds, where that is known."""
 
     async def start(self) -> None: ...
 
@@ -55,7 +56,7 @@ class NoCapture:
 
     figures = NoFigures()
 
-    def offer(self, exchange: Exchange) -> bool:
+    def offer(self, exchange: Exchange, *, size: int | None = None) -> bool:
         return False
 
     async def start(self) -> None:

@@ -62,7 +62,7 @@ class ChatService:
                 await self._answer(call, scope, receive, send)
             finally:
                 self._metrics.running.dec()
-                self._settle(call)
+                self._settle(call, header(scope, b"content-length"))
 
     async def _let_in(self, scope: Scope, body: dict[str, Any], key: ApiKey, started: float, at: str) -> Call:
         """The call that a request is. Raises Refused."""
@@ -123,8 +123,9 @@ class ChatService:
         call.status, call.error = refused.status, refused.message
         await refused.response(_about(call))(scope, receive, send)
 
-    def _settle(self, call: Call) -> None:
-        """What is told of a call once it is over: metrics, objectives, its span, and its exchange if it is kept."""
+    def _settle(self, call: Call, length: bytes | None) -> None:
+        """What is told of a call once it is over: metrics, objectives, its span, and its exchange if it is kept.
+        `length` is that of its body, where the caller said it."""
         seconds, usage = call.elapsed, call.joined.usage
         about = (call.asked.agent, call.asked.step, str(call.target), call.arm.value)
         self._metrics.finished(about, call.status, seconds, call.first, usage)
@@ -136,7 +137,9 @@ class ChatService:
             return
         self.recent.add(call.key, call.id, call.asked.conversation)
         user = None if call.asked.user is None else self._parts.pseudonym(call.asked.user)
-        self._parts.capture.offer(call.exchange(seconds, user))
+        exchange = call.exchange(seconds, user)
+        size = None if length is None else int(length) + len(orjson.dumps(exchange.response))
+        self._parts.capture.offer(exchange, size=size)
 
 
 class Chat(Response):

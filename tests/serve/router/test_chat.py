@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
 import pytest
 
 from agentkit.records import Usage
@@ -55,6 +56,18 @@ def test_what_is_kept_of_it(one: World) -> None:
     assert kept.user == "pseudonym of carol@example.com"
     assert kept.latency > 0
     assert kept.first_token is None
+
+
+def test_capture_is_told_how_much_it_is_offered(one: World) -> None:
+    answer = one.chat(tools=[{"type": "function", "function": {"name": "pay", "description": "word " * 10_000}}])
+    kept = one.exchange()
+    assert one.capture.sizes == [len(answer.request.content) + len(orjson.dumps(kept.response))]
+    with one.client() as client:
+        body = iter([answer.request.content])  # httpx then says no length
+        headers = {"content-type": "application/json"}
+        assert client.post("/v1/chat/completions", content=body, headers=headers).status_code == 200
+    one.exchanges(2)
+    assert one.capture.sizes[1] is None
 
 
 def test_a_stream(one: World) -> None:

@@ -94,6 +94,7 @@ class FakeUpstreams:
 @dataclass
 class FakeCapture:
     kept: list[Exchange] = field(default_factory=list)
+    sizes: list[int | None] = field(default_factory=list)
     running: bool = False
     offered: int = 0
     stored: int = 0
@@ -106,8 +107,9 @@ class FakeCapture:
     def figures(self) -> FakeCapture:
         return self
 
-    def offer(self, exchange: Exchange) -> bool:
+    def offer(self, exchange: Exchange, *, size: int | None = None) -> bool:
         self.offered += 1
+        self.sizes.append(size)
         self.kept.append(exchange)
         return True
 
@@ -178,6 +180,7 @@ class World:
             it.seen.clear()
             it.gone = 0
         self.capture.kept.clear()
+        self.capture.sizes.clear()
         self.table.resolved.clear()
         self.router.balance._health.clear()
         return self
