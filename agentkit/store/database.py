@@ -22,6 +22,9 @@ class Database:
         return masked(self._engine.url)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with explained(self._engine.url), self._engine.begin() as connection:
+    def _transaction(self, *, immediate: bool = False) -> Iterator[Connection]:
+        """`immediate`: it reads before it writes. In SQLite such a one has to wait at its beginning for its turn to
+        write, since it cannot later."""
+        engine = self._engine.execution_options(immediate=True) if immediate else self._engine
+        with explained(self._engine.url), engine.begin() as connection:
             yield connection

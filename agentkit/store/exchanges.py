@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Column, Connection, Row, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agentkit.records import (
@@ -22,7 +24,7 @@ from agentkit.records import (
 from agentkit.store.database import Database
 from agentkit.store.moment import moment
 from agentkit.store.storable import count, json, number, optional_json, optional_text, text
-from agentkit.store.tables import exchanges, feedback, forgotten
+from agentkit.store.tables import exchanges, feedback, forgotten, forgotten_conversations
 
 _CHUNK = 500
 """Rows that are read, deleted or looked for at once, so that nobody waits long for this."""
@@ -47,17 +49,17 @@ class Exchanges(Database):
     def add_exchanges(self, batch: Sequence[Exchange]) -> int:
         """Record exchanges, all or none, and say how many were new.
 
-        One whose id is there already is left as it is. Those of users who were forgotten are not recorded.
+        One whose id is there already is left as it is. Those of users who were forgotten are not recorded, nor is the
+        rest of conversations in which they take part.
         """
         rows = [_row(it) for it in {it.id: it for it in reversed(batch)}.values()][::-1]
         if not rows:
             return 0
-        with self._transaction() as connection:
+        with self._transaction(immediate=True) as connection:
             if connection.dialect.name == "postgresql":
                 # Nobody is forgotten between the look at who is and the end of this transaction.
                 connection.exec_driver_sql("LOCK TABLE forgotten IN SHARE MODE")
-            # A write comes first: in SQLite, a transaction that begins by reading cannot wait for its turn to write.
-            return _insert_new(connection, rows) - _delete_forgotten(connection, [row["id"] for row in rows])
+            return _insert_new(connection, _without_forgotten(connection, rows))
 
     def exchange(self, id: str) -> Exchange | None:
         """The exchange with that id, or None."""
@@ -151,28 +153,66 @@ class Exchanges(Database):
 
 
 def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+    if not rows:
+        return 0
     dialect = {"sqlite": sqlite, "postgresql": postgresql}.get(connection.dialect.name)
     if dialect is not None:
         new = dialect.insert(exchanges).on_conflict_do_nothing(index_elements=["id"])
         return connection.execute(new, rows, execution_options={"preserve_rowcount": True}).rowcount
-    known = {row["id"] for row in rows} & set(_known(connection, [row["id"] for row in rows]))
+    known = _known(connection, exchanges.c.id, [row["id"] for row in rows])
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
         connection.execute(insert(exchanges), fresh)
     return len(fresh)
 
 
-def _known(connection: Connection, ids: Sequence[str]) -> Iterator[str]:
-    for some in chunks(ids):
-        yield from connection.execute(select(exchanges.c.id).where(exchanges.c.id.in_(some))).scalars()
+def _without_forgotten(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of no conversation that was forgotten. One in which a user takes part who was is from now on, with what
+    there is of it."""
+    users = _known(connection, forgotten.c.user, {row["user"] for row in rows if row["user"] is not None})
+    theirs = {row["conversation"] for row in rows if row["user"] in users}
+    hashes = {_hash(it): it for it in {row["conversation"] for row in rows}}
+    gone = theirs | {hashes[it] for it in _known(connection, forgotten_conversations.c.hash, hashes)}
+    if theirs:
+        overwrite(connection)
+        remember_forgotten(connection, theirs)
+        for table in (exchanges, feedback):
+            delete_by(connection, table.c.conversation, theirs)
+    return [row for row in rows if row["conversation"] not in gone]
 
 
-def _delete_forgotten(connection: Connection, ids: Sequence[str]) -> int:
-    users = select(forgotten.c.user)
-    return sum(
-        connection.execute(delete(exchanges).where(exchanges.c.id.in_(some), exchanges.c.user.in_(users))).rowcount
-        for some in chunks(ids)
-    )
+def overwrite(connection: Connection) -> None:
+    """What is deleted from now on is overwritten in the database's file, where that is SQLite."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+
+def remember_forgotten(connection: Connection, conversations: Collection[str]) -> None:
+    """What arrives of these conversations from now on is not recorded."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    # In one order everywhere, so that two processes cannot wait for each other.
+    rows = [{"hash": it, "at": now} for it in sorted({_hash(text(it)) for it in conversations})]
+    if rows:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        new = dialect.insert(forgotten_conversations).on_conflict_do_nothing(index_elements=["hash"])
+        connection.execute(new, rows)
+
+
+def delete_by(connection: Connection, column: Column[Any], values: Collection[str]) -> int:
+    """Delete the rows that have one of these values in a column, and say how many there were."""
+    gone = delete(column.table)
+    return sum(connection.execute(gone.where(column.in_(some))).rowcount for some in chunks(values))
+
+
+def _known(connection: Connection, column: Column[Any], values: Collection[str]) -> set[str]:
+    """Those of the values that a column holds."""
+    query = select(column)
+    return {it for some in chunks(values) for it in connection.execute(query.where(column.in_(some))).scalars()}
+
+
+def _hash(conversation: str) -> str:
+    """A conversation that was forgotten is known by this alone."""
+    return hashlib.sha256(conversation.encode()).hexdigest()
 
 
 def conversations_of(connection: Connection, user: str) -> list[ConversationId]:
@@ -181,9 +221,10 @@ def conversations_of(connection: Connection, user: str) -> list[ConversationId]:
     return sorted(ConversationId(it) for it in connection.execute(query).scalars())
 
 
-def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def chunks(values: Iterable[str]) -> Iterator[Sequence[str]]:
     """A few at a time: databases limit how many values a statement may carry."""
-    return (values[place : place + _CHUNK] for place in range(0, len(values), _CHUNK))
+    known = [*values]
+    return (known[place : place + _CHUNK] for place in range(0, len(known), _CHUNK))
 
 
 def _row(it: Exchange) -> dict[str, Any]:

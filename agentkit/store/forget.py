@@ -1,4 +1,5 @@
-"""A user's rows are removed in one transaction, and what arrives of them later is not kept."""
+"""A user's rows are removed in one transaction, and what arrives later, of them or of their conversations, is not
+kept."""
 
 from __future__ import annotations
 
@@ -6,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Table, delete, insert, literal, select
+from sqlalchemy import insert, literal, select
 
 from agentkit.records import ConversationId
 from agentkit.store.database import Database
 from agentkit.store.engine import explained
-from agentkit.store.exchanges import chunks, conversations_of
+from agentkit.store.exchanges import conversations_of, delete_by, overwrite, remember_forgotten
 from agentkit.store.storable import text
 from agentkit.store.tables import exchanges, feedback, forgotten, pins
 
@@ -31,7 +32,8 @@ class Forget(Database):
 
     def forget(self, user: str, conversations: Sequence[ConversationId] = ()) -> Forgotten:
         """Remove a user, named by pseudonym: every conversation in which they took part, and all that was said of it;
-        and further conversations that are known to be theirs. In one transaction; doing it again is no error.
+        and further conversations that are known to be theirs. In one transaction; doing it again is no error. What
+        arrives of these conversations later is not recorded either, whomever it names.
 
         What it leaves in the database's file is overwritten where that is SQLite.
         """
@@ -39,20 +41,14 @@ class Forget(Database):
         known = select(forgotten.c.user).where(forgotten.c.user == text(user))
         remembered = select(literal(text(user)), literal(now)).where(~known.exists())
         with self._transaction() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            overwrite(connection)
             # First, so that what is recorded from now on leaves this user out, and this transaction waits for others.
             connection.execute(insert(forgotten).from_select(["user", "at"], remembered))
             found = sorted({*conversations_of(connection, user), *conversations})
-            gone = [_delete(connection, table, found) for table in (exchanges, feedback, pins)]
+            remember_forgotten(connection, found)
+            gone = [delete_by(connection, table.c.conversation, found) for table in (exchanges, feedback, pins)]
         self._checkpoint()
         return Forgotten(tuple(found), *gone)
-
-    def is_forgotten(self, user: str) -> bool:
-        """Whether a user, named by pseudonym, asked to be forgotten."""
-        with self._transaction() as connection:
-            query = select(forgotten.c.user).where(forgotten.c.user == text(user))
-            return connection.execute(query).first() is not None
 
     def _checkpoint(self) -> None:
         """SQLite's log of writes still holds what was deleted until it is written back."""
@@ -61,10 +57,3 @@ class Forget(Database):
                 driver = connection.connection.driver_connection
                 assert driver is not None
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-
-def _delete(connection: Connection, table: Table, conversations: Sequence[ConversationId]) -> int:
-    return sum(
-        connection.execute(delete(table).where(table.c.conversation.in_(some))).rowcount
-        for some in chunks(conversations)
-    )

@@ -15,7 +15,7 @@ from agentkit.errors import StoreError
 from agentkit.store.engine import masked
 from agentkit.store.tables import metadata
 
-HEAD = "0005"
+HEAD = "0007"
 """The number of the newest file in `migrations/versions`."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,7 +30,7 @@ def migrate(engine: Engine) -> None:
     """
     while (version := _read_version(engine)) != HEAD:
         try:
-            with engine.connect().execution_options(migrating=True) as connection, connection.begin():
+            with engine.connect().execution_options(immediate=True) as connection, connection.begin():
                 _upgrade(connection)
         except DBAPIError:
             if _read_version(engine) == version:

@@ -253,6 +253,14 @@ forgotten = Table(
     Column("at", Text, nullable=False),
 )
 
+# A conversation that was forgotten with a user: later requests repeat what was said in it, whomever they name.
+forgotten_conversations = Table(
+    "forgotten_conversations",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of its id
+    Column("at", Text, nullable=False),
+)
+
 revisions = Table(
     "revisions",
     metadata,

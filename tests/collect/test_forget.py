@@ -30,7 +30,7 @@ from agentkit.tune.jobs import new_job
 from agentkit.tune.prompt import Prompt, of_target
 from agentkit.tune.training import PREFERENCES
 from tests.collect.captured import make_exchange
-from tests.collect.conversations import LOOK_UP, exchanges
+from tests.collect.conversations import LOOK_UP, REFUND, exchanges
 from tests.collect.feedback.talks import exchange, said
 from tests.store.records import make_adapter
 from tests.tune.small_lora import write_base
@@ -65,7 +65,8 @@ def test_all_that_is_kept_of_a_user_goes(store: Store, settings: CollectSettings
     shutil.copy(drafts / "demo" / "c1.yaml", confirmed)
     spilled = SegmentWriter(Path(settings.folder) / "spill") if _made(Path(settings.folder) / "spill") else None
     assert spilled is not None
-    spilled.append([encode(make_exchange("late", user=anna)), encode(make_exchange("other", user=None))])
+    late = [make_exchange("late", user=anna), make_exchange("other", conversation=OTHER, user=None)]
+    spilled.append([encode(it) for it in (*late, *exchanges("c1", *LOOK_UP, *REFUND, user=None))])
     spilled.close()
 
     found = gone(store, settings, tmp_path)
@@ -99,7 +100,7 @@ def test_a_user_whose_own_name_looks_like_a_pseudonym_is_forgotten_by_it(
     export(store, settings, store.exchanges(), tmp_path / "export")
     found = gone(store, settings, tmp_path, their_name)
     assert (found.user, found.also, found.exchanges, found.lines) == (their_name, kept_as, 2, 2)
-    assert store.is_forgotten(kept_as)
+    assert store.traffic().forgotten == 2
     assert {it.conversation for it in store.exchanges()} == {"c1"}
     found = gone(store, settings, tmp_path, anna)
     assert (found.user, found.also, found.exchanges) == (anna, pseudonym(anna, settings.folder), 2)

@@ -134,12 +134,25 @@ def test_a_user_is_forgotten_everywhere_and_for_good(store: Store) -> None:
     assert (gone.conversations, gone.exchanges, gone.feedback) == (("conv-1",), 2, 1)
     assert [it.id for it in store.exchanges()] == ["c"]
     assert [it.id for it in store.feedback()] == ["2"]
-    assert store.is_forgotten(user)
-    assert not store.is_forgotten("user-other")
-    assert store.add_exchanges([make_exchange("d"), make_exchange("e", user="user-other")]) == 1, "d arrives too late"
+    late = [make_exchange("d", conversation=ConversationId("conv-3")), make_exchange("e", user="user-other")]
+    assert store.add_exchanges([*late, make_exchange("f", conversation=OTHER, user="user-other")]) == 1, "the others go"
+    assert [it.id for it in store.exchanges()] == ["c", "f"]
     again = store.forget(user, [OTHER])
-    assert (again.exchanges, again.feedback) == (1, 1)
+    assert (again.exchanges, again.feedback) == (2, 1)
     assert store.traffic().forgotten == 1
+
+
+def test_a_conversation_in_which_a_forgotten_user_takes_part_goes_whole(store: Store) -> None:
+    """Not every request names them, and each repeats what was said before."""
+    nobodys = [make_exchange(id, user=None) for id in "abc"]
+    store.add_exchanges([nobodys[0], make_exchange("other", conversation=OTHER, user=None)])
+    store.add_feedback(judged("1", "conv-1"))
+    store.forget(make_exchange().user or "")
+    assert store.add_exchanges([nobodys[1]]) == 1, "nothing says yet whose it is"
+    assert store.add_exchanges([make_exchange("named"), nobodys[2]]) == 0
+    assert store.add_exchanges(nobodys) == 0
+    assert [it.id for it in store.exchanges()] == ["other"]
+    assert store.feedback() == []
 
 
 def test_what_was_forgotten_is_not_left_in_the_file(store: Store, url: str) -> None:

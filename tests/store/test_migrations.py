@@ -114,7 +114,7 @@ def test_another_process_may_be_quicker_at_any_moment(url: str, looks: int, monk
 
     def be_quicker(connection: Connection, *_: object) -> None:
         nonlocal left
-        if not connection.get_execution_options().get("migrating"):
+        if not connection.get_execution_options().get("immediate"):
             left -= 1
             if left == 0:
                 monkeypatch.undo()
