@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from agentkit.collect.drafting import Drafted, NoDraftError, draft_of, is_bad
-from agentkit.collect.provenance import Origin, read_provenance, write_provenance, write_whole
+from agentkit.collect.provenance import Origin, read_provenance, write_file, write_provenance, write_whole
 from agentkit.collect.recorded import can_be_recorded
 from agentkit.collect.transcript import policy, transcript
 from agentkit.errors import SuiteError, UsageError
@@ -26,6 +26,7 @@ from agentkit.store import Store
 FROM = "conversation: "
 """Begins the line of a draft that says where it is from."""
 _TOOLS = "recorded_tools.json"
+_POLICY = "policy.md"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _NOT_SHOWN = re.compile(r"[^\x20-\x7e\u00a0-\u1fff\u2030-\ufdff]")
 _WORLD = '''"""Tools that answer as they did in production; for a suite's own world, move the drafts there."""
@@ -73,6 +74,22 @@ def write_drafts(store: Store, conversations: Sequence[ConversationId], out: Pat
     return sorted(found, key=lambda it: order[it.conversation])
 
 
+def mend(store: Store, folder: Path) -> None:
+    """Where the system prompt beside drafts went with a user, write another conversation's of theirs in its place, or
+    an empty one where none of them is kept any more: what is left there loads.
+
+    Raises:
+        UsageError: the folder cannot be written.
+        StoreError: the store fails.
+    """
+    known = read_provenance(folder)
+    if _POLICY not in known or (folder / _POLICY).exists() or not (folder / SUITE_FILE).is_file():
+        return
+    drafted = dict.fromkeys(it.conversation for lines in reversed(known.values()) for line in lines for it in line)
+    newest = (store.exchanges(conversation=it, limit=1) for it in drafted)
+    _write_policy(folder, next(filter(None, newest), []))
+
+
 def judged_bad(store: Store, conversations: Sequence[ConversationId]) -> list[ConversationId]:
     """Those that somebody judged bad, in their order."""
     bad = {it.conversation for it in store.feedback(conversations=conversations) if is_bad(it)}
@@ -113,8 +130,8 @@ def _write_suite(
         if tools:
             write_whole(folder / "world.py", _WORLD.format(tools=repr([*tools.values()])).encode())
             write_whole(folder / _TOOLS, orjson.dumps(tools))
-        write_whole(folder / "policy.md", policy(transcript(exchanges[-1:])).encode())
-        document |= {"world": "world.py", "policy": "policy.md"} if tools else {"policy": "policy.md"}
+        _write_policy(folder, exchanges[-1:])
+        document |= {"world": "world.py", "policy": _POLICY} if tools else {"policy": _POLICY}
     else:
         given = orjson.loads(orjson.dumps(_given(world)))
         beside = {
@@ -122,6 +139,11 @@ def _write_suite(
         }
         document |= beside
     write_whole(folder / SUITE_FILE, to_yaml(document).encode())
+
+
+def _write_policy(folder: Path, newest: Sequence[Exchange]) -> None:
+    """What an exchange was told by its system; which may name its user, so that it is known whose it is."""
+    write_file(folder / _POLICY, policy(transcript(newest)).encode(), [Origin.of(it) for it in newest])
 
 
 def _suite(folder: Path) -> Suite:

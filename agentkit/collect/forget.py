@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentkit.collect.capture import SPILL
-from agentkit.collect.draft import FROM, shown
+from agentkit.collect.draft import FROM, mend, shown
 from agentkit.collect.export import export_folders
 from agentkit.collect.mover import Mover
 from agentkit.collect.provenance import PROVENANCE, check, files_of, read_provenance, strike
@@ -77,6 +77,8 @@ def forget(
     gone = [store.forget(name, known) for name in names]
     held = _moved(store, Path(settings.folder) / SPILL, wait)
     lines = sum(strike(folder, names, known) for folder in folders)
+    for folder in folders:
+        mend(store, folder)
     return Gone(
         user=names[0],
         also=names[1] if len(names) > 1 else None,

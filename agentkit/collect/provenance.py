@@ -88,9 +88,12 @@ def write_lines(path: Path, rows: Sequence[bytes], origins: Lines) -> None:
     Raises:
         UsageError: the file, or the one beside it, cannot be written.
     """
-    _delete(path)
-    write_provenance(path.parent, {path.name: origins})
-    write_whole(path, b"".join(row + b"\n" for row in rows))
+    _write(path, b"".join(row + b"\n" for row in rows), origins)
+
+
+def write_file(path: Path, content: bytes, origins: Sequence[Origin]) -> None:
+    """Write a file that is one whole, and what it was made of; otherwise as `write_lines` does."""
+    _write(path, content, [origins])
 
 
 def files_of(folder: Path, users: Collection[str], conversations: Collection[ConversationId]) -> list[str]:
@@ -150,6 +153,12 @@ def _left(path: Path, lines: Lines, theirs: Collection[int]) -> list[bytes] | No
         f"{path}: found {len(rows)} lines, expected the {len(lines)} that were written, of which {len(theirs)} are to "
         "be removed: restore the file, or delete it, and try again"
     )
+
+
+def _write(path: Path, content: bytes, origins: Lines) -> None:
+    _delete(path)
+    write_provenance(path.parent, {path.name: origins})
+    write_whole(path, content)
 
 
 def _delete(path: Path) -> None:

@@ -23,6 +23,8 @@ from agentkit.collect.spill import SegmentWriter, encode, segments
 from agentkit.config import CollectSettings
 from agentkit.errors import UsageError
 from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
+from agentkit.scenario import load
+from agentkit.scenario.suite import load_suite
 from agentkit.store import Store
 from agentkit.tune.feedback_rows import export_judgements
 from agentkit.tune.job import Work
@@ -83,6 +85,27 @@ def test_all_that_is_kept_of_a_user_goes(store: Store, settings: CollectSettings
     assert (again.exchanges, again.lines) == (0, 0)
     kept = {it for it in tmp_path.rglob("*") if it.is_file() and anna.encode() in it.read_bytes()}
     assert kept <= {tmp_path / f"store.db{end}" for end in ("", "-wal", "-shm")}, "only that they are forgotten"
+
+
+def test_a_system_prompt_beside_drafts_goes_with_its_user_and_the_other_drafts_load(
+    store: Store, settings: CollectSettings, tmp_path: Path, anna: str
+) -> None:
+    for name, user in (("c1", "Bob"), ("c2", "Anna")):
+        captured = exchanges(name, *LOOK_UP, user=pseudonym(user, settings.folder))
+        for it in captured:
+            it.request["messages"][0]["content"] = f"You talk with {user}."
+        store.add_exchanges(captured)
+    folder = tmp_path / "scenarios" / "__drafts__" / "demo"
+    write_drafts(store, [ConversationId("c1"), ConversationId("c2")], folder.parent, None)
+    policy = folder / "policy.md"
+    assert policy.read_text() == "You talk with Anna."
+    found = gone(store, settings, tmp_path)
+    assert (found.lines, found.scenarios) == (2, ())
+    assert policy.read_text() == "You talk with Bob."
+    assert [it.id for it in load([folder])] == ["demo/c1"]
+    assert gone(store, settings, tmp_path, "Bob").lines == 2
+    assert policy.read_text() == ""
+    assert load_suite(folder)[1] == []
 
 
 def _made(folder: Path) -> bool:
