@@ -8,6 +8,7 @@ from agentkit.store.exchanges import Traffic
 from agentkit.store.expenses import ExpenseRow
 from agentkit.store.forget import Forgotten
 from agentkit.store.grades import DetourRow, GradeRow, StepRow, grade_row
+from agentkit.store.heads import Head
 from agentkit.store.observed import SeenExchange, SeenLabel
 from agentkit.store.routes import Outrun, stamp
 from agentkit.store.store import DEFAULT_URL, Store
@@ -19,6 +20,7 @@ __all__ = [
     "ExpenseRow",
     "Forgotten",
     "GradeRow",
+    "Head",
     "Outrun",
     "SeenExchange",
     "SeenLabel",

@@ -19,6 +19,7 @@ from agentkit.store.feedback import FeedbackRows
 from agentkit.store.find import find_run, find_trial, run_number
 from agentkit.store.forget import Forget
 from agentkit.store.grades import GradeRow, grades_from
+from agentkit.store.heads import Heads
 from agentkit.store.jobs import Jobs
 from agentkit.store.keys import Keys
 from agentkit.store.migrate import migrate
@@ -41,7 +42,7 @@ class _Placed(Protocol):
 P = TypeVar("P", bound=_Placed)
 
 
-class Store(Adapters, Jobs, FeedbackRows, Keys, Routes, Observed, Exchanges, Forget, Decisions):
+class Store(Adapters, Jobs, FeedbackRows, Keys, Routes, Observed, Exchanges, Heads, Forget, Decisions):
     """Runs and their trials in a database, adapters and the jobs that train them. Blocking, and safe to share between
     threads and between processes.
 

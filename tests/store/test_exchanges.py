@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from agentkit.errors import StoreError, StoreUnavailable
 from agentkit.records import Arm, ConversationId, Feedback, FeedbackKind, ResponseId, Source
-from agentkit.store import Store
+from agentkit.store import Head, Store
 from tests.collect.captured import make_exchange
 from tests.postgres import NEEDED
 from tests.store.records import HOSTILE, json_values
@@ -91,6 +91,26 @@ def test_exchanges_are_chosen_by_what_they_are(store: Store) -> None:
     assert (found.exchanges, found.conversations, found.users, found.oldest, found.newest) == (3, 2, 1, at(1), at(3))
     with pytest.raises(StoreError, match=r"since: found 'yesterday', expected an RFC 3339 time"):
         store.exchanges(since="yesterday")
+
+
+def test_heads_say_whose_an_exchange_is(store: Store) -> None:
+    made = [
+        make_exchange("a", at=at(3)),
+        make_exchange("b", at=at(1), conversation=OTHER, agent="clerk", error="cut off"),
+        make_exchange("c", at=at(2), step="refund", response=None),
+    ]
+    store.add_exchanges(made)
+    assert store.heads(since=at(3)) == [
+        Head(ResponseId("a"), ConversationId("conv-1"), at(3), "till", "demo", "find_sale", True)
+    ]
+
+    def ids(**chosen: Any) -> str:
+        return "".join(it.id for it in store.heads(**chosen))
+
+    assert ids() == "bca", "in the order in which they came in"
+    assert [it.answered for it in store.heads()] == [False, False, True]
+    assert ids(conversation=OTHER) == ids(agent="clerk") == ids(id="b") == "b"
+    assert (ids(step="refund"), ids(since=at(2)), ids(id="d")) == ("c", "ca", "")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from agentkit.collect.feedback.blame import BAD_BELOW, Blame, Rule, blame, rule_
 from agentkit.collect.feedback.cleaned import Cleaner, project_cleaner
 from agentkit.collect.feedback.form import Form, read_form
 from agentkit.errors import FeedbackError, near_match
-from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source
-from agentkit.store import Store
+from agentkit.records import Feedback, FeedbackKind, Source
+from agentkit.store import Head, Store
 
 Clock = Callable[[], datetime]
 
@@ -57,7 +57,7 @@ def accept(
         response=place.response if form.kind is FeedbackKind.CORRECTION else form.response,
         step=place.step,
         value=form.value,
-        answer=_answer(form, place, exchanges, cleaner),
+        answer=_answer(store, form, place, cleaner),
         text=cleaner.text(form.comment, conversation),
         details={"blame": place.document()},
     )
@@ -91,15 +91,15 @@ def receipt(it: Feedback) -> dict[str, Any]:
     }
 
 
-def _own(store: Store, key: str, form: Form) -> Sequence[Exchange]:
+def _own(store: Store, key: str, form: Form) -> Sequence[Head]:
     """The conversation's exchanges that this key asked for, the judged response among them."""
-    asked = None if form.response is None else store.exchange(form.response)
+    asked = None if form.response is None else next(iter(store.heads(id=form.response)), None)
     if form.response is not None and (asked is None or asked.key != key):
         raise _unknown("response")
     conversation = form.conversation if asked is None else asked.conversation
     if conversation is None or (form.conversation is not None and form.conversation != conversation):
         raise _unknown("conversation")
-    own = [it for it in store.exchanges(conversation=ConversationId(conversation)) if it.key == key]
+    own = [it for it in store.heads(conversation=conversation) if it.key == key]
     if not own:
         raise _unknown("conversation" if asked is None else "response")
     return own
@@ -110,7 +110,7 @@ def _unknown(field: str) -> FeedbackError:
     return FeedbackError(404, f"feedback: {field}: this key has no such {field}")
 
 
-def _place(store: Store, form: Form, exchanges: Sequence[Exchange], at: str) -> Blame:
+def _place(store: Store, form: Form, exchanges: Sequence[Head], at: str) -> Blame:
     steps = {it.step for it in exchanges}
     if form.step and form.step not in steps and "" not in steps:
         raise FeedbackError(
@@ -122,12 +122,12 @@ def _place(store: Store, form: Form, exchanges: Sequence[Exchange], at: str) -> 
     return blame(exchanges, judged, bad=bad, at=at, step=form.step, response=form.response)
 
 
-def _answer(form: Form, place: Blame, exchanges: Sequence[Exchange], cleaner: Cleaner) -> Mapping[str, Any] | None:
+def _answer(store: Store, form: Form, place: Blame, cleaner: Cleaner) -> Mapping[str, Any] | None:
     if form.kind is not FeedbackKind.CORRECTION:
         return None
     if form.response is None and not form.step:
         raise FeedbackError(400, "feedback: response: is missing; expected whose answer the correction is, or a `step`")
-    meant = next((it for it in exchanges if it.id == place.response), None)
+    meant = None if place.response is None else store.exchange(place.response)
     if meant is None:
         raise FeedbackError(400, "feedback: response: is missing; expected whose answer the correction is")
     tools = offered(meant.request)

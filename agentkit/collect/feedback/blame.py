@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from agentkit.records import Exchange, Feedback, ResponseId, Source
+from agentkit.store import Head
 
 BAD_BELOW = 0.5
 """A value below this is blame."""
@@ -50,7 +51,7 @@ class Blame:
 
 
 def blame(
-    exchanges: Sequence[Exchange],
+    exchanges: Sequence[Exchange | Head],
     judged: Sequence[Feedback] = (),
     *,
     bad: bool,
@@ -104,5 +105,5 @@ def rule_of(details: Mapping[str, Any] | None) -> Rule | None:
     return Rule(name) if name in set(Rule) else None
 
 
-def _at(rule: Rule, it: Exchange) -> Blame:
+def _at(rule: Rule, it: Exchange | Head) -> Blame:
     return Blame(rule, it.step, it.agent, it.id)

@@ -16,7 +16,7 @@ from agentkit.config import LabelSettings
 from agentkit.errors import JudgeError, ProviderError
 from agentkit.grade import Judge
 from agentkit.records import Exchange, Feedback, FeedbackKind, Source
-from agentkit.store import Store
+from agentkit.store import Head, Store
 
 _AT_ONCE = 4
 """Answers that are judged at a time."""
@@ -76,8 +76,8 @@ async def judge_sample(
         BudgetExhausted: as the judge's model raises it; what was said until then is recorded.
     """
     settings = settings or LabelSettings()
-    found = [it for it in store.exchanges(since=since, agent=agent, step=step) if it.response and not it.error]
-    sample = [it for it in found if chosen("judge", it.conversation, share)]
+    found = store.heads(since=since, agent=agent, step=step)
+    sample = [it for it in found if it.answered and chosen("judge", it.conversation, share)]
     known = {it.id for it in store.feedback(source=Source.JUDGE, since=since)}
     due = [it for it in reversed(sample) if _id(judge, _rubric(settings, it), settings, it) not in known][:most]
 
@@ -89,7 +89,8 @@ async def judge_sample(
 
     said: list[Feedback | None] = []
     for place in range(0, len(due), _AT_ONCE):
-        said += await asyncio.gather(*map(one, due[place : place + _AT_ONCE]))
+        read = (store.exchange(it.id) for it in due[place : place + _AT_ONCE])  # which may be gone by now
+        said += await asyncio.gather(*(one(it) for it in read if it is not None))
     values = [it.value for it in said if it is not None]
     return Judged(
         conversations=len({it.conversation for it in sample}),
@@ -163,11 +164,11 @@ def _readings(rubric: str, votes: int) -> Iterator[str]:
     return (f"{rubric} {words}".strip() for words in _OTHER_WORDS[:votes])
 
 
-def _rubric(settings: LabelSettings, exchange: Exchange) -> str:
+def _rubric(settings: LabelSettings, exchange: Exchange | Head) -> str:
     return settings.rubrics.get(exchange.step, settings.rubric)
 
 
-def _id(judge: Judge, rubric: str, settings: LabelSettings, exchange: Exchange) -> str:
+def _id(judge: Judge, rubric: str, settings: LabelSettings, exchange: Exchange | Head) -> str:
     return f"judge/{judge.model.name}/{version_of(rubric, settings.judge_votes, judge.manner)}/{exchange.id}"
 
 

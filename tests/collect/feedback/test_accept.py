@@ -84,6 +84,18 @@ def test_a_corrected_call_is_kept_as_the_api_writes_it(store: Store) -> None:
     }
 
 
+def test_what_was_said_is_read_for_corrections_alone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    load = store.exchange
+    monkeypatch.setattr(store, "exchange", lambda id: loaded.append(id) or load(id))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(store, "exchanges", None)
+    take(store, response="c-1.1", thumb="down")
+    take(store, conversation="c-1", thumb="down")
+    assert loaded == []
+    take(store, conversation="c-1", step="find", correction="It is sale 7.")
+    assert loaded == ["c-1.0"]
+
+
 def test_a_correction_of_a_step_is_of_its_last_answer(store: Store) -> None:
     found = take(store, conversation="c-1", step="find", correction="It is sale 7.")
     assert (found.response, found.step) == ("c-1.0", "find")

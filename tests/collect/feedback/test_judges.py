@@ -88,6 +88,18 @@ async def test_a_share_is_judged_once_and_the_larger_holds_the_smaller(
     assert sureness(one) is None
 
 
+async def test_only_what_is_read_is_loaded(store: Store, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    load = store.exchange
+    monkeypatch.setattr(store, "exchange", lambda id: loaded.append(id) or load(id))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(store, "exchanges", None)
+    found = await judge_sample(store, judge, 1.0, None, most=3)
+    assert (found.conversations, found.asked) == (40, 3)
+    assert len(loaded) == 3
+    monkeypatch.setattr(store, "exchange", lambda _: None)
+    assert (await judge_sample(store, judge, 1.0, None, most=3)).asked == 0, "they were forgotten meanwhile"
+
+
 async def test_another_rubric_is_another_judgement(store: Store, judge: Judge) -> None:
     own = LabelSettings(rubrics={"refund": "It says how long the money takes."})
     await judge_sample(store, judge, 1.0, None, step="refund", most=3)
