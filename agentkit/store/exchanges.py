@@ -73,28 +73,21 @@ class Exchanges(Database):
         conversation: ConversationId | None = None,
         conversations: Sequence[ConversationId] | None = None,
         since: str | None = None,
-        until: str | None = None,
         agent: str | None = None,
         step: str | None = None,
-        revision: int | None = None,
-        arm: Arm | None = None,
-        user: str | None = None,
         limit: int | None = None,
     ) -> list[Exchange]:
         """Exchanges in the order in which they came in.
 
-        `since` (itself included) and `until` (not included): RFC 3339 times. `limit`: the newest so many.
-        `conversations`: only those of any of them.
+        `since` (itself included): an RFC 3339 time. `limit`: the newest so many. `conversations`: only those of any of
+        them.
         """
         c = exchanges.c
         query = select(exchanges).order_by(c.at.desc(), c.exchange.desc())
-        wanted = {c.agent: agent, c.step: step, c.conversation: conversation, c.user: user}
+        wanted = {c.agent: agent, c.step: step, c.conversation: conversation}
         for column, value in wanted.items():
             query = query if value is None else query.where(column == text(value))
-        query = query if revision is None else query.where(c.revision == revision)
-        query = query if arm is None else query.where(c.arm == arm.value)
         query = query if since is None else query.where(c.at >= moment(since, "since"))
-        query = query if until is None else query.where(c.at < moment(until, "until"))
         with self._transaction() as connection:
             if conversations is None:
                 return [_read(row) for row in reversed(connection.execute(query.limit(limit)).all())]

@@ -12,12 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
 from agentkit.store.database import Database
 from agentkit.store.engine import explained
+from agentkit.store.exchanges import chunks
 from agentkit.store.moment import moment
 from agentkit.store.storable import json, number, optional_json, optional_text, text
 from agentkit.store.tables import feedback
-
-_CHUNK = 500
-"""Names in one statement: databases limit how many values it may carry."""
 
 
 class FeedbackRows(Database):
@@ -55,16 +53,15 @@ class FeedbackRows(Database):
         source: Source | None = None,
         since: str | None = None,
         by: str | None = None,
-        limit: int | None = None,
     ) -> list[Feedback]:
         """Judgements in the order in which they were recorded.
 
-        `since`: an RFC 3339 time, itself included. `limit`: the newest so many.
+        `since`: an RFC 3339 time, itself included.
 
         Raises:
             StoreError: `since` is no RFC 3339 time.
         """
-        query, c = select(feedback).order_by(feedback.c.feedback.desc()), feedback.c
+        query, c = select(feedback).order_by(feedback.c.feedback), feedback.c
         for column, wanted in ((c.conversation, conversation), (c.response, response), (c.by, by)):
             if wanted is not None:
                 query = query.where(column == text(wanted))
@@ -72,16 +69,13 @@ class FeedbackRows(Database):
             query = query.where(c.source == source.value)
         if since is not None:
             query = query.where(c.at >= moment(since, "since"))
-        if limit is not None:
-            query = query.limit(limit)
         with self._transaction() as connection:
             if conversations is None:
-                return [_read(row) for row in reversed(connection.execute(query).all())]
+                return [_read(row) for row in connection.execute(query)]
             names = [text(it) for it in dict.fromkeys(conversations)]
-            chunks = [names[place : place + _CHUNK] for place in range(0, len(names), _CHUNK)]
-            rows = [row for chunk in chunks for row in connection.execute(query.where(c.conversation.in_(chunk)))]
+            rows = [row for some in chunks(names) for row in connection.execute(query.where(c.conversation.in_(some)))]
         rows.sort(key=lambda row: int(row.feedback))
-        return [_read(row) for row in (rows if limit is None else rows[max(0, len(rows) - limit) :])]
+        return [_read(row) for row in rows]
 
     def withdraw_feedback(self, id: str, *, by: str) -> bool:
         """Take back one's own judgement; False where there is none of this id by this judge."""

@@ -1,4 +1,4 @@
-"""The keys that the router knows, by name and by hash."""
+"""The keys that the router knows, by name."""
 
 from __future__ import annotations
 
@@ -32,12 +32,6 @@ class Keys(Database):
                     connection.execute(insert(keys).values(_row(key)))
             except IntegrityError:
                 raise StoreError(f"{self.url}: there is a key {key.name!r} already; names are given once") from None
-
-    def key_by_hash(self, digest: str) -> ApiKey | None:
-        """The key of that SHA-256, revoked or not; None where there is none."""
-        with self._transaction() as connection:
-            row = connection.execute(select(keys).where(keys.c.hash == digest)).one_or_none()
-        return None if row is None else _read(row)
 
     def api_keys(self) -> list[ApiKey]:
         """All keys, revoked ones too, by name."""

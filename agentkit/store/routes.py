@@ -15,10 +15,10 @@ from agentkit.errors import StoreError
 from agentkit.records import AdapterName, AdapterState, Arm, ConversationId, Pin, Revision, Route, Target, TargetKind
 from agentkit.store.database import Database
 from agentkit.store.engine import explained
+from agentkit.store.exchanges import chunks
 from agentkit.store.storable import json, optional_json, text
 from agentkit.store.tables import adapters, pins, revisions
 
-_CHUNK = 500
 States = Mapping[AdapterName, tuple[AdapterState, AdapterState]]
 """Adapter → (the state that it is in, the state that it gets)."""
 
@@ -66,11 +66,9 @@ class Routes(Database):
             row = connection.execute(select(pins).where(pins.c.conversation == text(conversation))).first()
         return None if row is None else _read_pin(row)
 
-    def pins(self, *, revision: int | None = None, since: datetime | None = None, limit: int = 1_000) -> list[Pin]:
-        """Pins seen at `since` or later, the last seen first; of all revisions or of one."""
+    def pins(self, *, since: datetime | None = None, limit: int = 1_000) -> list[Pin]:
+        """Pins seen at `since` or later, the last seen first."""
         query = select(pins).order_by(pins.c.seen_at.desc()).limit(limit)
-        if revision is not None:
-            query = query.where(pins.c.revision == revision)
         if since is not None:
             query = query.where(pins.c.seen_at >= stamp(since))
         with self._transaction() as connection:
@@ -151,9 +149,8 @@ def _move(connection: Connection, name: AdapterName, before: AdapterState, after
 
 
 def _pinned(connection: Connection, conversations: Sequence[str]) -> Iterator[Row[Any]]:
-    for start in range(0, len(conversations), _CHUNK):
-        query = select(pins).where(pins.c.conversation.in_(conversations[start : start + _CHUNK]))
-        yield from connection.execute(query)
+    for some in chunks(conversations):
+        yield from connection.execute(select(pins).where(pins.c.conversation.in_(some)))
 
 
 def _row(it: Revision) -> dict[str, Any]:
