@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from agentkit.collect.feedback.blame import BAD_BELOW
 from agentkit.collect.transcript import Said, SaidTurn, said, turns
 from agentkit.collect.variables import Variables
 from agentkit.records import Feedback, FeedbackKind, Source
@@ -18,7 +19,6 @@ _NUMBER = re.compile(r"(?<![\w.,-])\d+(?:\.\d+)?(?![\w-])(?!\.\d)")
 _MENTIONS = 3
 """Of one reply; what a draft proposes is short enough to be judged at a glance."""
 _TITLE = 60
-_BAD = 0.5
 
 
 class NoDraftError(Exception):
@@ -70,7 +70,7 @@ def is_bad(it: Feedback) -> bool:
     """Whether a judgement says that something was wrong."""
     if it.kind is FeedbackKind.CORRECTION:
         return True
-    return it.kind in (FeedbackKind.THUMB, FeedbackKind.SCORE) and it.value is not None and it.value < _BAD
+    return it.kind in (FeedbackKind.THUMB, FeedbackKind.SCORE) and it.value is not None and it.value < BAD_BELOW
 
 
 def _corrected(whole: Sequence[SaidTurn], judged: Sequence[Feedback]) -> tuple[list[SaidTurn], list[str], bool]:

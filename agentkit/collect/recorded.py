@@ -30,7 +30,7 @@ def _tool(tool: Mapping[str, Any]) -> Callable[..., Any]:
     required = tool.get("parameters", {}).get("required") or ()
 
     def answer(state: dict[str, Any], **arguments: Any) -> Any:
-        given = {key: value for key, value in arguments.items() if value is not None}
+        given = _plain(arguments)
         fitting = [it for it in state["answers"] if it["tool"] == name and _plain(it["arguments"]) == given]
         if not fitting:
             raise LookupError(f"No answer of {name} to these arguments is recorded.")
