@@ -11,7 +11,7 @@ from typing import Any
 
 from agentkit.collect.draft import judged_bad, write_drafts
 from agentkit.config import agent_settings, rewards_folder
-from agentkit.errors import NotJudged, UsageError
+from agentkit.errors import NotJudged, StoreError, UsageError
 from agentkit.loop.choose import all_good, answering, bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
@@ -71,7 +71,7 @@ def play(turn: Turn) -> Decision:
     """The project's scenarios, for failures that can be learned from."""
     settings, stage = turn.config.loop, runs_of(turn)
     begun = turn.decided.get("play")
-    if begun is not None:
+    if begun is not None and begun.outcome == "begun":
         run = stage.go_on(begun.evidence["run"])
     else:
         scenarios = stage.scenarios()
@@ -112,7 +112,12 @@ def tune(turn: Turn) -> Decision:
         settings = job_settings(told)
         try:
             choose_target(turn.store, turn.store.run(settings.run), scenarios, step=settings.step)
-        except (UsageError, NotJudged) as reason:
+        except NotJudged as reason:
+            turn.decide("play", "waiting", f"to be played anew: {reason}", {"run": settings.run})
+            raise
+        except UsageError as reason:
+            if isinstance(reason, StoreError):
+                raise
             return turn.decide("tune", "refused", f"it cannot be trained for: {reason}", {"run": settings.run})
         job = new_job(turn.store, str(settings.step), settings)
         turn.note("tune", "begun", f"job {job.id}", {"job": job.id})

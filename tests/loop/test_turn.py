@@ -14,7 +14,7 @@ import pytest
 from agentkit.collect.feedback.accept import accept
 from agentkit.config import ChatAgent, Config
 from agentkit.config.serving import LoopSettings
-from agentkit.errors import UsageError
+from agentkit.errors import NotJudged, StoreUnavailable, UsageError
 from agentkit.loop import stages as module
 from agentkit.loop.choose import chosen_agent
 from agentkit.loop.stages import STAGES
@@ -63,7 +63,7 @@ def trained(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     def play(self: object, settings: object, opened: Any) -> Run:
         asked["play"] += 1
-        run = make_run("r1", planned=4, status="finished")
+        run = make_run(f"r{asked['play']}", planned=4, status="finished")
         store.create_run(run)
         opened(run)
         return run
@@ -213,6 +213,41 @@ def test_a_step_that_cannot_be_trained_for_ends_the_turn_and_says_why(
     assert (done.stage, done.outcome) == ("tune", "refused")
     assert "it cannot be trained for: refund never failed in run r1" in done.why
     assert trained["tune"] == 0
+
+
+def test_a_store_that_is_away_ends_no_turn(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the server is starting up")
+
+    traffic(store, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "choose_target", away)
+        with pytest.raises(StoreUnavailable):
+            Turn.open(store, config()).go(STAGES)
+    done = Turn.open(store, config()).go(STAGES)
+    assert (done.stage, done.outcome) == ("approve", "waiting")
+    assert trained == {"play": 1, "tune": 1}
+
+
+def test_a_run_of_which_nothing_was_graded_ends_no_turn_and_is_played_anew(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(*_: object, **__: object) -> None:
+        raise NotJudged("run r1 has no graded trial: there is nothing to learn from")
+
+    traffic(store, 4)
+    turn = Turn.open(store, config())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "choose_target", nothing)
+        with pytest.raises(NotJudged):
+            turn.go(STAGES)
+    assert outcomes(store, turn)[-2:] == [("play", "played"), ("play", "waiting")]
+    again = Turn.open(store, config())
+    assert again.go(STAGES).stage == "approve"
+    assert (again.id, trained) == (turn.id, {"play": 2, "tune": 1})
+    assert again.decided["play"].evidence["run"] == "r2"
 
 
 def test_a_canary_waits_for_another_one_and_a_person_can_end_the_turn(
