@@ -16,8 +16,9 @@ from agentkit.loop.choose import all_good, answering, bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
 from agentkit.loop.turn import LAST, Turn, newest_of
-from agentkit.records import ANY, AdapterName, Decision, Revision, Route, Run, Target, TargetKind
+from agentkit.records import ANY, Decision, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
+from agentkit.serve.lookup import route_map
 from agentkit.serve.router import breaches
 from agentkit.serve.routes import Refused, end_canaries, end_canary, newest, promote, set_canary
 from agentkit.store import Store, stamp
@@ -28,6 +29,8 @@ from agentkit.tune.settings import job_settings
 from agentkit.tune.target import choose_target
 
 _BY = "loop"
+_LOOK = 5.0
+"""Seconds between two looks at a canary."""
 
 
 def collect(turn: Turn) -> Decision:
@@ -153,34 +156,35 @@ def approve(turn: Turn) -> Decision:
 
 def canary(turn: Turn) -> Decision:
     """The adapter beside what is live, until it is clean, thrown out, or too late."""
-    target = Target(TargetKind.ADAPTER, turn.decided["tune"].evidence["adapter"])
-    begun = turn.decided.get("canary")
+    target, begun = _trained(turn), turn.decided.get("canary")
     if begun is None or begun.outcome == "waiting":
-        proved = turn.decided["play"].evidence.get("live", TargetKind.BASE)
-        try:
-            live = answering(newest(turn.store), turn.agent)
-            if str(live) != proved:
-                why = f"{target} was proved against {proved}, and {live} answers {turn.agent} by now"
-                return turn.decide("canary", "thrown out", why, {"adapter": target.name})
-            begun = _begun(turn, target)
-        except UsageError as reason:
-            return turn.decide("canary", "waiting", str(reason), {"adapter": target.name})
-    return _watched(turn, target, begun)
+        begun = _begun(turn, target)
+    return _watched(turn, target, begun) if begun.outcome == "begun" else begun
 
 
 def _begun(turn: Turn, target: Target) -> Decision:
-    tuned = turn.decided["tune"]
-    revision = set_canary(
-        turn.store,
-        turn.agent,
-        ANY,
-        target,
-        turn.config.loop.share,
-        by=_BY,
-        why=f"{turn.id}: {tuned.why}",
-        evidence={"turn": turn.id, "certificate": tuned.evidence["certificate"]},
-    )
-    since = {"revision": revision.number, "since": revision.created_at, "adapter": target.name}
+    tuned, current, adapter = turn.decided["tune"], newest(turn.store), {"adapter": target.name}
+    if _is_live(turn, target, current):
+        return _live(turn, target, current, adapter)
+    proved = turn.decided["play"].evidence.get("live", TargetKind.BASE)
+    try:
+        live = answering(current, turn.agent)
+        if str(live) != proved:
+            why = f"{target} was proved against {proved}, and {live} answers {turn.agent} by now"
+            return turn.decide("canary", "thrown out", why, adapter)
+        revision = set_canary(
+            turn.store,
+            turn.agent,
+            ANY,
+            target,
+            turn.config.loop.share,
+            by=_BY,
+            why=f"{turn.id}: {tuned.why}",
+            evidence={"turn": turn.id, "certificate": tuned.evidence["certificate"]},
+        )
+    except UsageError as reason:
+        return turn.decide("canary", "waiting", str(reason), adapter)
+    since = {"revision": revision.number, "since": revision.created_at, **adapter}
     return turn.note("canary", "begun", f"{turn.config.loop.share:.0%} of conversations", since)
 
 
@@ -188,6 +192,8 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
     end = datetime.fromisoformat(begun.at) + timedelta(hours=turn.config.loop.canary_hours)
     while True:
         current = newest(turn.store)
+        if _is_live(turn, target, current):
+            return _live(turn, target, current, begun.evidence)
         judgement = look(turn.store, current, turn.agent, ANY, turn.config.serve.canary)
         if judgement is None or judgement.target != target:
             why = f"revision {current.number} has {target} as its canary no more: {current.why}"
@@ -200,23 +206,30 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
             end_canary(turn.store, turn.agent, ANY, by=_BY, why=why, target=target)
             return turn.decide("canary", "thrown out", why, evidence)
         turn.check_time(f"while the canary runs; {judgement.sentence}")
-        time.sleep(turn.looks_every)
+        time.sleep(_LOOK)
+
+
+def _live(turn: Turn, target: Target, current: Revision, evidence: Mapping[str, Any]) -> Decision:
+    """Somebody has promoted it meanwhile, and answers for that."""
+    why = f"{target} answers {turn.agent} in revision {current.number} already: {current.why}"
+    return turn.decide("canary", "live", why, {**evidence, "revision": current.number})
 
 
 def promoted(turn: Turn) -> Decision:
     """What was a canary answers everybody."""
-    adapter = AdapterName(turn.decided["tune"].evidence["adapter"])
-    current = newest(turn.store)
-    if (route := _own_route(turn, current)) is None or str(adapter) not in (str(route.live), str(route.canary)):
-        why = f"revision {current.number} has {adapter} as its canary no more: {current.why}"
-        return turn.decide("promote", "thrown out", why, {"adapter": adapter, "revision": current.number})
-    if str(route.live) == adapter:  # promoted, and killed before it was written down
-        why = f"{adapter} answers {turn.agent} in revision {current.number}"
-        return turn.decide("promote", "promoted", why, {"adapter": adapter, "revision": current.number})
+    target, current = _trained(turn), newest(turn.store)
+    adapter = {"adapter": target.name}
+    if _is_live(turn, target, current):
+        why = f"{target} answers {turn.agent} in revision {current.number}"
+        return turn.decide("promote", "promoted", why, {**adapter, "revision": current.number})
+    route = _own_route(turn, current)
+    if route is None or route.canary != target:
+        why = f"revision {current.number} has {target} as its canary no more: {current.why}"
+        return turn.decide("promote", "thrown out", why, {**adapter, "revision": current.number})
     seen = turn.store.exchanges(agent=turn.agent, since=turn.decided["canary"].evidence["since"])
     if broken := breaches(seen, turn.config.serve.router):
         why = f"not while objectives are missed: {'; '.join(broken)}"
-        return turn.decide("promote", "waiting", why, {"adapter": adapter})
+        return turn.decide("promote", "waiting", why, adapter)
     try:
         revision = promote(
             turn.store,
@@ -228,9 +241,9 @@ def promoted(turn: Turn) -> Decision:
             settings=turn.config.serve.canary,
         )
     except Refused as reason:
-        return turn.decide("promote", "waiting", str(reason), {"adapter": adapter})
-    why = f"{adapter} answers {turn.agent} from revision {revision.number} on"
-    return turn.decide("promote", "promoted", why, {"adapter": adapter, "revision": revision.number})
+        return turn.decide("promote", "waiting", str(reason), adapter)
+    why = f"{target} answers {turn.agent} from revision {revision.number} on"
+    return turn.decide("promote", "promoted", why, {**adapter, "revision": revision.number})
 
 
 def abandon(store: Store, *, by: str, why: str) -> Decision:
@@ -250,8 +263,17 @@ def abandon(store: Store, *, by: str, why: str) -> Decision:
     return it
 
 
+def _trained(turn: Turn) -> Target:
+    return Target(TargetKind.ADAPTER, turn.decided["tune"].evidence["adapter"])
+
+
 def _own_route(turn: Turn, revision: Revision) -> Route | None:
-    return next((it for it in revision.routes if (it.agent, it.step) == (turn.agent, ANY)), None)
+    return route_map(revision.routes).get((turn.agent, ANY))
+
+
+def _is_live(turn: Turn, target: Target, revision: Revision) -> bool:
+    route = _own_route(turn, revision)
+    return route is not None and route.live == target
 
 
 def runs_of(turn: Turn) -> Runs:

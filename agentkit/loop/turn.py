@@ -21,8 +21,6 @@ OPEN = frozenset({"waiting", "begun"})
 """Outcomes after which a stage is asked again."""
 LAST = frozenset({"nothing to do", "refused", "promoted", "thrown out", "declined", "abandoned"})
 """Outcomes that end a turn."""
-_LOOK = 5.0
-"""Seconds between two looks at a canary."""
 
 
 class OverBudget(Exception):
@@ -41,7 +39,6 @@ class Turn:
     deadline: float | None = None
     """Of `time.monotonic`."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    looks_every: float = _LOOK
     decided: dict[str, Decision] = field(default_factory=dict)
 
     @classmethod

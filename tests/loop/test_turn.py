@@ -20,7 +20,7 @@ from agentkit.loop.choose import chosen_agent
 from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import OverBudget, Turn, approve
 from agentkit.records import AdapterState, Arm, Decision, Run, Target, TargetKind, TurnId
-from agentkit.serve.routes import end_canary, newest, rollback, set_canary, set_live
+from agentkit.serve.routes import end_canary, newest, promote, rollback, set_canary, set_live
 from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from tests.loop.test_production import talk
@@ -335,6 +335,23 @@ def test_a_canary_that_is_worse_ends_the_turn(
     assert (done.stage, done.outcome) == ("canary", "thrown out")
     assert "worse than what is live" in done.why
     assert store.adapter(ADAPTER.name).state is not AdapterState.LIVE
+
+
+def test_an_adapter_that_a_person_promotes_meanwhile_is_promoted(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_hand(seconds: float) -> None:
+        promote(store, "till", "*", by="ada", why="good enough", force=True)
+
+    traffic(store, 4)
+    monkeypatch.setattr(module.time, "sleep", by_hand)
+    turn = Turn.open(store, config(approve=False))
+    done = turn.go(STAGES)
+    assert (done.stage, done.outcome) == ("promote", "promoted")
+    assert outcomes(store, turn)[-3:] == [("canary", "begun"), ("canary", "live"), ("promote", "promoted")]
+    assert (
+        turn.decided["canary"].why == f"{ADAPTER} answers till in revision {newest(store).number} already: good enough"
+    )
 
 
 def test_a_declined_adapter_meets_nobody(store: Store, trained: dict[str, int]) -> None:
