@@ -166,11 +166,8 @@ def _begun(turn: Turn, target: Target) -> Decision:
     tuned, current, adapter = turn.decided["tune"], newest(turn.store), {"adapter": target.name}
     if _is_live(turn, target, current):
         return _live(turn, target, current, adapter)
-    proved = turn.decided["play"].evidence.get("live", TargetKind.BASE)
     try:
-        live = answering(current, turn.agent)
-        if str(live) != proved:
-            why = f"{target} was proved against {proved}, and {live} answers {turn.agent} by now"
+        if why := _unproved(turn, target, current):
             return turn.decide("canary", "thrown out", why, adapter)
         revision = set_canary(
             turn.store,
@@ -181,6 +178,7 @@ def _begun(turn: Turn, target: Target) -> Decision:
             by=_BY,
             why=f"{turn.id}: {tuned.why}",
             evidence={"turn": turn.id, "certificate": tuned.evidence["certificate"]},
+            expected=current.number,
         )
     except UsageError as reason:
         return turn.decide("canary", "waiting", str(reason), adapter)
@@ -197,6 +195,8 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
         judgement = look(turn.store, current, turn.agent, ANY, turn.config.serve.canary)
         if judgement is None or judgement.target != target:
             why = f"revision {current.number} has {target} as its canary no more: {current.why}"
+            return turn.decide("canary", "thrown out", why, {**begun.evidence, "revision": current.number})
+        if why := _outlived(turn, target, current):
             return turn.decide("canary", "thrown out", why, {**begun.evidence, "revision": current.number})
         evidence = {**begun.evidence, "judgement": judgement.document()}
         if judgement.verdict is CanaryVerdict.CLEAN:
@@ -215,6 +215,27 @@ def _live(turn: Turn, target: Target, current: Revision, evidence: Mapping[str, 
     return turn.decide("canary", "live", why, {**evidence, "revision": current.number})
 
 
+def _unproved(turn: Turn, target: Target, current: Revision) -> str:
+    """Why the adapter is not proved against what answers the agent; empty where it is.
+
+    Raises UsageError where several targets answer its steps, or an upstream does.
+    """
+    proved, live = turn.decided["play"].evidence["live"], answering(current, turn.agent)
+    same = str(live) == proved
+    return "" if same else f"{target} was proved against {proved}, and {live} answers {turn.agent} by now"
+
+
+def _outlived(turn: Turn, target: Target, current: Revision) -> str:
+    """Why the canary was taken back: it is not proved against what answers by now. Empty where it is."""
+    try:
+        why = _unproved(turn, target, current)
+    except UsageError as reason:
+        why = str(reason)
+    if why:
+        end_canaries(turn.store, target, by=_BY, why=why)
+    return why
+
+
 def promoted(turn: Turn) -> Decision:
     """What was a canary answers everybody."""
     target, current = _trained(turn), newest(turn.store)
@@ -225,6 +246,8 @@ def promoted(turn: Turn) -> Decision:
     route = _own_route(turn, current)
     if route is None or route.canary != target:
         why = f"revision {current.number} has {target} as its canary no more: {current.why}"
+        return turn.decide("promote", "thrown out", why, {**adapter, "revision": current.number})
+    if why := _outlived(turn, target, current):
         return turn.decide("promote", "thrown out", why, {**adapter, "revision": current.number})
     seen = turn.store.exchanges(agent=turn.agent, since=turn.decided["canary"].evidence["since"])
     if broken := breaches(seen, turn.config.serve.router):
@@ -239,8 +262,9 @@ def promoted(turn: Turn) -> Decision:
             why=f"{turn.id}: certified, and clean as a canary",
             evidence={"turn": turn.id},
             settings=turn.config.serve.canary,
+            expected=current.number,
         )
-    except Refused as reason:
+    except (Refused, StoreError) as reason:  # or the table has changed since it was looked at
         return turn.decide("promote", "waiting", str(reason), adapter)
     why = f"{target} answers {turn.agent} from revision {revision.number} on"
     return turn.decide("promote", "promoted", why, {**adapter, "revision": revision.number})

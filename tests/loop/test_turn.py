@@ -337,6 +337,58 @@ def test_a_canary_that_is_worse_ends_the_turn(
     assert store.adapter(ADAPTER.name).state is not AdapterState.LIVE
 
 
+@pytest.mark.parametrize("stage", ["canary", "promote"])
+@pytest.mark.parametrize("change", ["live", "step"])
+def test_a_canary_is_thrown_out_once_something_else_answers_than_it_was_proved_against(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch, stage: str, change: str
+) -> None:
+    other = Target(TargetKind.ADAPTER, "other-v1-0000")
+    store.add_adapter(make_adapter(other.name, hash="11" * 32))
+
+    def changed(*_: object) -> list[str]:
+        step = "*" if change == "live" else "greet"
+        set_live(store, "till", step, other, by="ada", why="an incident", force=True)
+        return ["availability 90%"]
+
+    def users_talk(seconds: float) -> None:
+        judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9})
+        if stage == "canary":
+            changed()
+
+    traffic(store, 4)
+    monkeypatch.setattr(module.time, "sleep", users_talk)
+    with monkeypatch.context() as patch:
+        if stage == "promote":
+            patch.setattr(module, "breaches", changed)
+        done = Turn.open(store, config(approve=False)).go(STAGES)
+    if stage == "promote":
+        assert (done.stage, done.outcome) == ("promote", "waiting")
+        done = Turn.open(store, config(approve=False)).go(STAGES)
+    assert (done.stage, done.outcome) == (stage, "thrown out")
+    assert {"live": f"proved against base, and {other} answers till", "step": f"some of its steps by {other}"}[
+        change
+    ] in done.why
+    assert all(route.canary is None for route in newest(store).routes)
+    assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE
+
+
+def test_what_changes_between_the_look_and_the_promotion_is_looked_at_again(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(*_: object) -> list[str]:
+        set_live(store, "desk", "*", BASE, by="ada", why="a route of its own")
+        return []
+
+    traffic(store, 4)
+    monkeypatch.setattr(module.time, "sleep", lambda _: judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9}))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "breaches", changed)
+        done = Turn.open(store, config(approve=False)).go(STAGES)
+    assert (done.stage, done.outcome) == ("promote", "waiting")
+    assert "the route table is at revision" in done.why
+    assert Turn.open(store, config(approve=False)).go(STAGES).outcome == "promoted"
+
+
 def test_an_adapter_that_a_person_promotes_meanwhile_is_promoted(
     store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
