@@ -279,9 +279,9 @@ def abandon(store: Store, *, by: str, why: str) -> Decision:
     last = newest_of(store)
     if last is None or last.outcome in LAST:
         raise UsageError("no turn of the loop is under way (agentkit loop status)")
-    if last.stage in ("canary", "promote") and "adapter" in last.evidence:
-        canary = Target(TargetKind.ADAPTER, last.evidence["adapter"])
-        end_canaries(store, canary, by=by, why=f"{last.turn} is abandoned: {why}")
+    trained = next((name for it in store.decisions(last.turn) if (name := it.evidence.get("adapter"))), None)
+    if trained is not None:
+        end_canaries(store, Target(TargetKind.ADAPTER, trained), by=by, why=f"{last.turn} is abandoned: {why}")
     it = Decision(last.turn, last.stage, stamp(datetime.now(UTC)), "abandoned", why, {**last.evidence, "by": by})
     store.add_decision(it)
     return it

@@ -277,6 +277,23 @@ def test_a_canary_waits_for_another_one_and_a_person_can_end_the_turn(
     assert Turn.open(store, config()).id != it.turn
 
 
+def test_abandoning_a_turn_that_was_killed_as_its_canary_began_takes_the_canary_back(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: Any, **more: Any) -> None:
+        set_canary(*args, **more)
+        raise KeyboardInterrupt
+
+    traffic(store, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "set_canary", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Turn.open(store, config(approve=False)).go(STAGES)
+    assert [it.canary for it in newest(store).routes if it.canary] == [ADAPTER]
+    assert module.abandon(store, by="ada", why="not this week").stage == "approve"
+    assert all(route.canary is None for route in newest(store).routes)
+
+
 def test_a_turn_that_waits_for_long_forgets_nothing(store: Store) -> None:
     turn = Turn.open(store, config())
     before = Decision(TurnId("earlier"), "promote", "2026-06-20T10:00:00.000Z", "promoted", "x", {})
