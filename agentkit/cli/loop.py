@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,10 +81,12 @@ def status(limit: int, store: str | None, json_file: str | None) -> int:
 @store_option
 def approve(why: str, decline: bool, store: str | None) -> int:
     """Let the certified adapter that waits for a person become a canary."""
+    from agentkit.config import load_config
+    from agentkit.loop.choose import chosen_agent
     from agentkit.loop.turn import approve as decided
 
     with open_store(store) as opened:
-        it = decided(opened, by=_person(), agreed=not decline, why=why)
+        it = decided(opened, chosen_agent(load_config()), by=_person(), agreed=not decline, why=why)
     click.echo(f"{it.evidence['adapter']} {it.outcome}; go on with: agentkit loop --once")
     return ExitCode.PASS
 
@@ -95,11 +96,13 @@ def approve(why: str, decline: bool, store: str | None) -> int:
 @store_option
 def abandon(why: str, store: str | None) -> int:
     """End the turn that is under way, whatever it waits for; a canary of it is taken back."""
+    from agentkit.config import load_config
     from agentkit.loop.alone import alone
+    from agentkit.loop.choose import chosen_agent
     from agentkit.loop.stages import abandon as ended
 
     with open_store(store) as opened, alone():
-        it = ended(opened, by=_person(), why=why)
+        it = ended(opened, chosen_agent(load_config()), by=_person(), why=why)
     click.echo(f"{it.turn} ended at the stage {it.stage}; the next one begins with: agentkit loop --once")
     return ExitCode.PASS
 
@@ -139,7 +142,7 @@ def _tell(line: str) -> None:
 
 
 def _row(it: Decision) -> dict[str, Any]:
-    return {name: getattr(it, name) for name in ("turn", "stage", "at", "outcome", "why", "evidence")}
+    return {name: getattr(it, name) for name in ("turn", "agent", "stage", "at", "outcome", "why", "evidence")}
 
 
 def _show(found: list[Decision]) -> None:
@@ -151,14 +154,15 @@ def _show(found: list[Decision]) -> None:
         click.echo("no turn was begun yet: agentkit loop --once")
         return
     console = Console()
-    for turn, decisions in groupby(found, key=lambda it: it.turn):
+    for turn in dict.fromkeys(it.turn for it in found):
+        decisions = [it for it in found if it.turn == turn]
         table = Table(box=None, pad_edge=False, show_header=False)
         for column in ("at", "stage", "outcome"):
             table.add_column(column, no_wrap=True)
         table.add_column("why", overflow="fold")
         for it in decisions:
             table.add_row(*(Text(text) for text in (it.at[:19].replace("T", " "), it.stage, it.outcome, it.why)))
-        console.print(Text(turn, "bold"), table, sep="\n")
+        console.print(Text(f"{turn} of {decisions[0].agent}", "bold"), table, sep="\n")
 
 
 def _showing(found: Shown) -> None:

@@ -270,19 +270,20 @@ def promoted(turn: Turn) -> Decision:
     return turn.decide("promote", "promoted", why, {**adapter, "revision": revision.number})
 
 
-def abandon(store: Store, *, by: str, why: str) -> Decision:
-    """End the turn under way, by a person's word; a canary of it is taken back.
+def abandon(store: Store, agent: str, *, by: str, why: str) -> Decision:
+    """End the agent's turn under way, by a person's word; a canary of it is taken back.
 
     Raises:
-        UsageError: no turn is under way.
+        UsageError: no turn of the agent is under way.
     """
-    last = newest_of(store)
+    last = newest_of(store, agent)
     if last is None or last.outcome in LAST:
-        raise UsageError("no turn of the loop is under way (agentkit loop status)")
+        raise UsageError(f"no turn of the loop is under way for {agent} (agentkit loop status)")
     trained = next((name for it in store.decisions(last.turn) if (name := it.evidence.get("adapter"))), None)
     if trained is not None:
         end_canaries(store, Target(TargetKind.ADAPTER, trained), by=by, why=f"{last.turn} is abandoned: {why}")
-    it = Decision(last.turn, last.stage, stamp(datetime.now(UTC)), "abandoned", why, {**last.evidence, "by": by})
+    evidence = {**last.evidence, "by": by}
+    it = Decision(last.turn, agent, last.stage, stamp(datetime.now(UTC)), "abandoned", why, evidence)
     store.add_decision(it)
     return it
 

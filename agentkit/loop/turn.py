@@ -43,12 +43,13 @@ class Turn:
 
     @classmethod
     def open(cls, store: Store, config: Config, **rest: Any) -> Turn:
-        """The turn that has not ended, or a new one.
+        """The agent's turn that has not ended, or a new one.
 
         Raises:
             UsageError: it is not clear whose traffic is looked at.
         """
-        agent, last = chosen_agent(config), newest_of(store)
+        agent = chosen_agent(config)
+        last = newest_of(store, agent)
         if last is None or last.outcome in LAST:
             name = TurnId(f"turn-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
         else:
@@ -79,12 +80,12 @@ class Turn:
             raise OverBudget(f"{self.id}: the time is used up {where}")
 
     def since(self) -> str | None:
-        """From when on traffic counts: since the last turn ended."""
-        ends = self.store.decisions(outcomes=LAST, limit=2)  # this turn's own may be among them
+        """From when on traffic counts: since the agent's last turn ended."""
+        ends = self.store.decisions(agent=self.agent, outcomes=LAST, limit=2)  # this turn's own may be among them
         return next((it.at for it in reversed(ends) if it.turn != self.id), None)
 
     def note(self, stage: str, outcome: str, why: str, evidence: Mapping[str, Any]) -> Decision:
-        it = Decision(self.id, stage, stamp(self.clock()), outcome, why, evidence)
+        it = Decision(self.id, self.agent, stage, stamp(self.clock()), outcome, why, evidence)
         self.store.add_decision(it)
         self.decided[stage] = it
         return it
@@ -98,24 +99,22 @@ class Turn:
         return self.note(stage, outcome, why, evidence)
 
 
-def newest_of(store: Store) -> Decision | None:
-    """What the loop decided last; None where it decided nothing yet."""
-    return next(iter(store.decisions(limit=1)), None)
+def newest_of(store: Store, agent: str) -> Decision | None:
+    """What the loop decided last of an agent; None where it decided nothing yet."""
+    return next(iter(store.decisions(agent=agent, limit=1)), None)
 
 
-def approve(
-    store: Store, *, by: str, agreed: bool, why: str = "", clock: Callable[[], datetime] | None = None
-) -> Decision:
-    """A person's word on the turn that waits for it.
+def approve(store: Store, agent: str, *, by: str, agreed: bool, why: str = "") -> Decision:
+    """A person's word on the agent's turn that waits for it.
 
     Raises:
-        UsageError: no turn waits for approval.
+        UsageError: no turn of the agent waits for approval.
     """
-    last = newest_of(store)
+    last = newest_of(store, agent)
     if last is None or (last.stage, last.outcome) != ("approve", "waiting"):
-        raise UsageError("no turn of the loop waits for approval (agentkit loop status)")
-    now = (clock or (lambda: datetime.now(UTC)))()
+        raise UsageError(f"no turn of the loop waits for approval of {agent} (agentkit loop status)")
     outcome = "approved" if agreed else "declined"
-    it = Decision(last.turn, "approve", stamp(now), outcome, why or f"{outcome} by {by}", {**last.evidence, "by": by})
+    why, evidence = why or f"{outcome} by {by}", {**last.evidence, "by": by}
+    it = Decision(last.turn, agent, "approve", stamp(datetime.now(UTC)), outcome, why, evidence)
     store.add_decision(it)
     return it

@@ -14,6 +14,8 @@ class Decision:
     """What one stage of one turn came to, and on what evidence."""
 
     turn: TurnId
+    agent: str
+    """Whose traffic the turn is about."""
     stage: str
     at: str
     """RFC 3339, UTC."""

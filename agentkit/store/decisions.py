@@ -21,6 +21,7 @@ class Decisions(Database):
         """Record what a stage came to; what it came to before stays."""
         row = {
             "turn": text(it.turn),
+            "agent": text(it.agent),
             "stage": text(it.stage),
             "at": it.at,
             "outcome": text(it.outcome),
@@ -31,12 +32,19 @@ class Decisions(Database):
             connection.execute(insert(decisions).values(row))
 
     def decisions(
-        self, turn: TurnId | None = None, *, outcomes: Collection[str] | None = None, limit: int | None = None
+        self,
+        turn: TurnId | None = None,
+        *,
+        agent: str | None = None,
+        outcomes: Collection[str] | None = None,
+        limit: int | None = None,
     ) -> list[Decision]:
-        """The newest decisions, oldest first: of one turn, with some outcomes, or all."""
+        """The newest decisions, oldest first: of one turn, of one agent, with some outcomes, or all."""
         query = select(decisions).order_by(decisions.c.decision.desc()).limit(limit)
         if turn is not None:
             query = query.where(decisions.c.turn == text(turn))
+        if agent is not None:
+            query = query.where(decisions.c.agent == text(agent))
         if outcomes is not None:
             query = query.where(decisions.c.outcome.in_(sorted(outcomes)))
         with self._transaction() as connection:
@@ -44,4 +52,4 @@ class Decisions(Database):
 
 
 def _read(row: Row[Any]) -> Decision:
-    return Decision(TurnId(row.turn), row.stage, row.at, row.outcome, row.why, orjson.loads(row.evidence))
+    return Decision(TurnId(row.turn), row.agent, row.stage, row.at, row.outcome, row.why, orjson.loads(row.evidence))

@@ -302,6 +302,7 @@ decisions = Table(
     metadata,
     Column("decision", Integer, primary_key=True),  # order of recording
     Column("turn", Text, nullable=False),
+    Column("agent", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("outcome", Text, nullable=False),

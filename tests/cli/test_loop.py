@@ -44,7 +44,8 @@ def test_a_turn_waits_for_conversations_and_says_how_many(till: Cli) -> None:
     (decision,) = orjson.loads(done.stdout)
     assert (decision["stage"], decision["outcome"]) == ("collect", "waiting")
     assert "0 of the 30 judged conversations" in decision["why"]
-    assert decision["turn"] in till("loop", "status").stdout
+    assert decision["agent"] == "till"
+    assert f"{decision['turn']} of till" in till("loop", "status").stdout
 
 
 def test_without_held_out_moments_nothing_is_shown_as_nothing_could_be_planted(till: Cli, tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_the_next_turn_looks_at_and_plays_what_is_live(
     assert settings.agent_settings.adapters == (ADAPTER.name,)
     assert turn.store.decisions(turn.id)[-4].evidence == {"run": "r1", "live": str(ADAPTER)}
 
-    approve(store, by="ada", agreed=True)
+    approve(store, "till", by="ada", agreed=True)
     rollback(store, by="ada", why="taken back by hand")
     done = Turn.open(store, config()).go(STAGES)
     assert (done.stage, done.outcome) == ("canary", "thrown out")
@@ -269,11 +269,11 @@ def test_a_canary_waits_for_another_one_and_a_person_can_end_the_turn(
     with pytest.raises(KeyboardInterrupt):
         Turn.open(store, config(approve=False)).go(STAGES)
     assert [it.canary for it in newest(store).routes if it.canary] == [ADAPTER]
-    it = module.abandon(store, by="ada", why="not this week")
+    it = module.abandon(store, "till", by="ada", why="not this week")
     assert (it.stage, it.outcome, it.evidence["by"]) == ("canary", "abandoned", "ada")
     assert all(route.canary is None for route in newest(store).routes)
-    with pytest.raises(UsageError, match="no turn of the loop is under way"):
-        module.abandon(store, by="ada", why="again")
+    with pytest.raises(UsageError, match="no turn of the loop is under way for till"):
+        module.abandon(store, "till", by="ada", why="again")
     assert Turn.open(store, config()).id != it.turn
 
 
@@ -290,13 +290,13 @@ def test_abandoning_a_turn_that_was_killed_as_its_canary_began_takes_the_canary_
         with pytest.raises(KeyboardInterrupt):
             Turn.open(store, config(approve=False)).go(STAGES)
     assert [it.canary for it in newest(store).routes if it.canary] == [ADAPTER]
-    assert module.abandon(store, by="ada", why="not this week").stage == "approve"
+    assert module.abandon(store, "till", by="ada", why="not this week").stage == "approve"
     assert all(route.canary is None for route in newest(store).routes)
 
 
 def test_a_turn_that_waits_for_long_forgets_nothing(store: Store) -> None:
     turn = Turn.open(store, config())
-    before = Decision(TurnId("earlier"), "promote", "2026-06-20T10:00:00.000Z", "promoted", "x", {})
+    before = Decision(TurnId("earlier"), "till", "promote", "2026-06-20T10:00:00.000Z", "promoted", "x", {})
     store.add_decision(before)
     turn.note("collect", "enough", "refund is wrong", {"step": "refund"})
     for number in range(300):
@@ -313,7 +313,7 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
     done = Turn.open(store, config()).go(STAGES)
     assert (done.stage, done.outcome) == ("approve", "waiting")
     assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE, "it meets nobody before"
-    approve(store, by="ada", agreed=True)
+    approve(store, "till", by="ada", agreed=True)
 
     def users_talk(seconds: float) -> None:
         judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9})
@@ -423,17 +423,37 @@ def test_an_adapter_that_a_person_promotes_meanwhile_is_promoted(
     )
 
 
+def test_each_agent_has_turns_of_its_own(store: Store, trained: dict[str, int]) -> None:
+    """Also where the project now looks at another one, and where two projects share a store."""
+    before = Decision(TurnId("earlier"), "till", "promote", "2026-02-01T10:00:00.000Z", "promoted", "x", {})
+    store.add_decision(before)
+    traffic(store, 4)
+    till = Turn.open(store, config())
+    assert till.go(STAGES).stage == "approve"
+    both = {"till": AGENT, "desk": AGENT}
+    desk = Turn.open(store, config(agent="desk").model_copy(update={"agents": both}))
+    assert desk.id != till.id
+    assert desk.since() is None
+    assert desk.go(STAGES).why == "0 of the 30 judged conversations that it takes are there"
+    with pytest.raises(UsageError, match="no turn of the loop waits for approval of desk"):
+        approve(store, "desk", by="ada", agreed=True)
+    assert module.abandon(store, "desk", by="ada", why="not yet").turn == desk.id
+    again = Turn.open(store, config())
+    assert (again.id, again.since()) == (till.id, before.at)
+    assert approve(store, "till", by="ada", agreed=True).turn == till.id
+
+
 def test_a_declined_adapter_meets_nobody(store: Store, trained: dict[str, int]) -> None:
     traffic(store, 4)
     Turn.open(store, config()).go(STAGES)
-    approve(store, by="ada", agreed=False, why="not before the holidays")
+    approve(store, "till", by="ada", agreed=False, why="not before the holidays")
     turn = Turn.open(store, config())
     assert turn.go(STAGES).why == "0 of the 30 judged conversations that it takes are there", (
         "a new turn, from new traffic"
     )
     assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE
-    with pytest.raises(UsageError, match="no turn of the loop waits for approval"):
-        approve(store, by="ada", agreed=True)
+    with pytest.raises(UsageError, match="no turn of the loop waits for approval of till"):
+        approve(store, "till", by="ada", agreed=True)
 
 
 def test_a_refused_certificate_ends_the_turn(
@@ -468,8 +488,11 @@ def test_the_agent_must_be_clear() -> None:
 
 
 def test_decisions_come_back_as_they_were_made(store: Store) -> None:
-    made = Decision(TurnId("t"), "play", stamp(datetime.now(UTC)), "begun", "run r1", {"run": "r1", "n": [1, None]})
+    made = Decision(
+        TurnId("t"), "till", "play", stamp(datetime.now(UTC)), "begun", "run r1", {"run": "r1", "n": [1, None]}
+    )
     store.add_decision(made)
-    store.add_decision(Decision(TurnId("u"), "play", made.at, "begun", "x", {}))
+    store.add_decision(Decision(TurnId("u"), "desk", "play", made.at, "begun", "x", {}))
     assert store.decisions(TurnId("t")) == [made]
     assert [it.turn for it in store.decisions()] == ["t", "u"]
+    assert [it.turn for it in store.decisions(agent="desk")] == ["u"]
