@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.collect.feedback.blame import Rule, rule_of
+from agentkit.collect.feedback.blame import Rule, agent_of, rule_of
 from agentkit.measure import wilson
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source, Target
 from agentkit.store import Store
@@ -81,8 +81,8 @@ def production(
     """The agent's conversations since a time, those that `target` answered where it is named.
 
     `wrong`: share of judgements that are taken to be the wrong way round. Only what end users and the product said of a
-    step or an answer counts: graders and judges have numbers of their own, and blame of a whole conversation, which was
-    laid on one step, has no praise that would be its counterpart.
+    step or an answer of this agent counts: graders and judges have numbers of their own, and blame of a whole
+    conversation, which was laid on one step, has no praise that would be its counterpart.
 
     Raises StoreError.
     """
@@ -90,7 +90,8 @@ def production(
     said = store.feedback(conversations=sorted(chosen), source=Source.USER)
     thumbs = [it for it in said if it.kind is FeedbackKind.THUMB]
     named = [it for it in thumbs if it.step and rule_of(it.details) not in (Rule.JUDGED, Rule.LAST)]
-    steps, table = _table(named)
+    own = [it for it in named if agent_of(it.details) in ("", agent)]
+    steps, table = _table(own)
     return Production(
         conversations=len(chosen),
         judged=len(table),

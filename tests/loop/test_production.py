@@ -90,6 +90,26 @@ def test_only_what_one_target_answered_alone_is_its_own(store: Store) -> None:
     assert of(None) == [(2, 3)]
 
 
+def test_what_is_said_of_another_agent_s_step_is_not_this_one_s(store: Store) -> None:
+    """Two agents take part in a conversation; each has a step of the same name."""
+    talk(store, "c", BASE)
+    store.add_exchanges([make_exchange("desk-0", conversation=ConversationId("c"), agent="desk", step="find_sale")])
+    store.add_exchanges([make_exchange("desk-1", conversation=ConversationId("c"), agent="desk", step="greet")])
+    for response, thumb in (("c-0", "up"), ("desk-0", "down"), ("desk-1", "down")):
+        accept(store, "till", {"response": response, "thumb": thumb})
+
+    def of(agent: str) -> list[tuple[str, int, int]]:
+        return [(it.step, it.praised, it.judged) for it in production(store, agent).steps]
+
+    assert of("till") == [("find_sale", 1, 1)]
+    assert of("desk") == [("find_sale", 0, 1), ("greet", 0, 1)]
+    talk(store, "d", BASE)
+    store.add_exchanges([make_exchange("desk-2", conversation=ConversationId("d"), agent="desk", step="greet")])
+    accept(store, "till", {"response": "desk-2", "thumb": "down"})
+    found = production(store, "till")
+    assert (found.conversations, found.judged, found.whole) == (2, 1, 0)
+
+
 def test_the_last_word_counts_and_graders_have_none(store: Store) -> None:
     talk(store, "c", BASE, refund=False)
     say(store, "c", "refund", True)

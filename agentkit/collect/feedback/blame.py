@@ -100,9 +100,18 @@ def found_wrong(judged: Sequence[Feedback]) -> set[ResponseId]:
 
 def rule_of(details: Mapping[str, Any] | None) -> Rule | None:
     """The rule that a recorded judgement's details name; None where they name none."""
-    written = (details or {}).get("blame")
-    name = written.get("rule") if isinstance(written, Mapping) else None
+    name = _written(details).get("rule")
     return Rule(name) if name in set(Rule) else None
+
+
+def agent_of(details: Mapping[str, Any] | None) -> str:
+    """The agent whose step a recorded judgement's details say is meant; empty where they say none."""
+    return str(_written(details).get("agent") or "")
+
+
+def _written(details: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    written = (details or {}).get("blame")
+    return written if isinstance(written, Mapping) else {}
 
 
 def _at(rule: Rule, it: Exchange | Head) -> Blame:
