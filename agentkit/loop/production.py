@@ -1,7 +1,7 @@
 """How an agent does in production, step by step, by what people said of its conversations.
 
 Judgements are wrong at times. Where a share `w` of thumbs is the wrong way round, a step that is right at the rate `p`
-is praised at `w + (1 - 2w) p`; solved for `p` that is the estimator of Rogan and Gladen (1978).
+is praised at `w + (1 - 2w) p`; rates are solved for `p` (`agentkit.measure.corrected`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentkit.collect.feedback.blame import Rule, agent_of, rule_of
-from agentkit.measure import wilson
+from agentkit.measure import accuracy_draws, corrected, wilson
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source, Target
 from agentkit.store import Store
 
 Floats = NDArray[np.float64]
+Marks = NDArray[np.int8]
+_PRAISED, _BLAMED, _NOT_JUDGED = 1, 0, -1
 _RESAMPLED = 2000
 _LEVEL = 0.95
 _BOUNDS = ("estimate", "low", "high")
@@ -109,44 +111,43 @@ def _conversations(exchanges: Sequence[Exchange], target: Target | None) -> set[
     return {name for name, by in answered.items() if target is None or by == {target}}
 
 
-def _table(said: Sequence[Feedback]) -> tuple[list[str], Floats]:
-    """Steps, and conversation × step: 1 praised, 0 blamed, NaN not judged; the last word counts."""
+def _table(said: Sequence[Feedback]) -> tuple[list[str], Marks]:
+    """Steps, and what the last word on each was: conversation × step."""
     steps = list(dict.fromkeys(it.step for it in said))
-    rows: Mapping[ConversationId, dict[str, float]] = {it.conversation: {} for it in said}
+    rows: Mapping[ConversationId, dict[str, int]] = {it.conversation: {} for it in said}
     for it in said:
-        if it.value is not None:
-            rows[it.conversation][it.step] = float(it.value >= 0.5)
-    table = [[row.get(step, np.nan) for step in steps] for row in rows.values()]
-    return steps, np.array(table).reshape(len(rows), len(steps))
+        rows[it.conversation][it.step] = _PRAISED if it.value else _BLAMED
+    table = [[row.get(step, _NOT_JUDGED) for step in steps] for row in rows.values()]
+    return steps, np.array(table, dtype=np.int8).reshape(len(rows), len(steps))
 
 
-def _rates(steps: Sequence[str], table: Floats, wrong: float) -> list[StepRate]:
+def _rates(steps: Sequence[str], table: Marks, wrong: float) -> list[StepRate]:
     found = []
-    for place, step in enumerate(steps):
-        column = table[~np.isnan(table[:, place]), place]
-        praised, judged = int(column.sum()), len(column)
+    for step, column in zip(steps, table.T, strict=True):
+        praised, judged = int((column == _PRAISED).sum()), int((column != _NOT_JUDGED).sum())
         bounds = wilson(praised, judged)
-        estimate, low, high = (_corrected(it, wrong) for it in (praised / judged, *map(float, bounds)))
+        estimate, low, high = (float(corrected(it, wrong)) for it in (praised / judged, *bounds))
         found.append(StepRate(step, praised, judged, estimate, low, high))
     return found
 
 
-def _compounded(table: Floats, wrong: float, seed: int) -> tuple[float, float, float]:
-    """The product of the corrected shares; whole conversations are drawn again for its interval."""
-    draw = np.random.default_rng(seed)
-    picked = draw.integers(0, len(table), (_RESAMPLED, len(table)))
-    with np.errstate(invalid="ignore"):
-        drawn = np.array([_product(table[rows], wrong) for rows in picked])
-    low, high = np.nanquantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return _product(table, wrong), float(low), float(high)
+def _compounded(table: Marks, wrong: float, seed: int) -> tuple[float, float, float]:
+    """The product of the corrected shares, and the widest of three intervals: whole conversations drawn again, since
+    steps of one conversation hang together; each step's accuracy drawn by what is known of it, since that all are
+    praised is no certainty; and what each step's own interval alone makes of the product.
 
-
-def _product(table: Floats, wrong: float) -> float:
-    judged = ~np.isnan(table)
-    counts = judged.sum(0)
-    rates = np.where(judged, table, 0).sum(0)[counts > 0] / counts[counts > 0]
-    return float(np.prod([_corrected(float(rate), wrong) for rate in rates]))
-
-
-def _corrected(rate: float, wrong: float) -> float:
-    return min(1.0, max(0.0, (rate - wrong) / (1 - 2 * wrong)))
+    A drawn share above 1 is luck: at the high end it makes up for others' bad luck.
+    """
+    draw, tail = np.random.default_rng(seed), (1 - _LEVEL) / 2
+    kinds, often = np.unique(table, axis=0, return_counts=True)
+    marks = np.hstack([kinds == _PRAISED, kinds != _NOT_JUDGED]).astype(float)
+    praised, judged = np.split(often @ marks, 2)
+    again, had = np.split(draw.multinomial(len(table), often / len(table), _RESAMPLED) @ marks, 2, axis=1)
+    resampled = np.where(had > 0, again / np.maximum(had, 1), praised / judged)
+    rates, own = corrected(praised / judged, wrong), corrected(wilson(praised, judged), wrong)
+    bounds = [float(end) for step in range(len(rates)) for end in np.delete(rates, step).prod() * own[:, step]]
+    for drawn in (resampled, accuracy_draws(praised, judged, rng=draw)):
+        bounds.append(float(np.quantile(corrected(drawn, wrong).prod(axis=1), tail)))
+        bounds.append(float(np.quantile(corrected(drawn, wrong, most=np.inf).prod(axis=1), 1 - tail)))
+    estimate = float(rates.prod())
+    return estimate, min(estimate, *bounds), min(1.0, max(estimate, *bounds))

@@ -10,10 +10,11 @@ from agentkit.measure.consistency import pass_at_k, pass_hat_k
 from agentkit.measure.flaky import Flake, FlakyStep, Occasion, flaky_steps
 from agentkit.measure.graded import FAILED, NOT_REACHED, PASSED, UNGRADED, Cell
 from agentkit.measure.priority import birnbaum, improvement_potential
-from agentkit.measure.product import delta_interval, product_interval
+from agentkit.measure.product import accuracy_draws, delta_interval, product_interval
 from agentkit.measure.proportion import (
     Interval,
     clopper_pearson,
+    corrected,
     failure_bound,
     jeffreys,
     passes_needed,
@@ -45,11 +46,13 @@ __all__ = [
     "Recovered",
     "Summary",
     "Survival",
+    "accuracy_draws",
     "birnbaum",
     "clopper_pearson",
     "cluster_error",
     "compounded_with_recovery",
     "conversation",
+    "corrected",
     "coupling",
     "delta_interval",
     "design_effect",

@@ -38,8 +38,7 @@ def product_interval(
     """
     x, total = np.broadcast_arrays(np.asarray(passed, dtype=float), np.asarray(n, dtype=float))
     empty = total == 0
-    success, failure = _shapes(x, total, prior)
-    sample = np.where(empty, 1.0, rng.beta(success, failure, size=(draws, *x.shape))).prod(axis=-1)
+    sample = accuracy_draws(x, total, rng=rng, prior=prior, draws=draws).prod(axis=-1)
     tail = (1 - level) / 2
     low, high = np.quantile(sample, [tail, 1 - tail], axis=0)
     estimate = np.where(empty, 1.0, x / np.where(empty, 1.0, total)).prod(axis=-1)
@@ -48,6 +47,16 @@ def product_interval(
         np.where(unknown, 0.0, np.minimum(low, estimate)),
         np.where(empty.all(axis=-1), 1.0, np.maximum(high, estimate)),
     )
+
+
+def accuracy_draws(
+    passed: ArrayLike, n: ArrayLike, *, rng: np.random.Generator, prior: Prior = "shared", draws: int = DRAWS
+) -> Floats:
+    """What each step's accuracy may be, drawn from `Beta(x + 1/2, n - x + 1/(2K))`: shape [..., K] to [draws, ..., K].
+    1 for a step without a trial."""
+    x, total = np.broadcast_arrays(np.asarray(passed, dtype=float), np.asarray(n, dtype=float))
+    success, failure = _shapes(x, total, prior)
+    return np.where(total == 0, 1.0, rng.beta(success, failure, size=(draws, *x.shape)))
 
 
 def beta_means(passed: ArrayLike, n: ArrayLike, *, prior: Prior = "shared") -> Floats:

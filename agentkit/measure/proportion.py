@@ -70,6 +70,12 @@ def passes_needed(limit: float, *, level: float = 0.95) -> int:
     return math.ceil(math.log(1 - level) / math.log(1 - limit))
 
 
+def corrected(rate: ArrayLike, wrong: float, *, most: float = 1.0) -> Floats:
+    """The accuracy of what is marked as right at this rate, where a share `wrong` of the marks is the wrong way round
+    (Rogan and Gladen 1978); from 0 to `most`."""
+    return np.clip((np.asarray(rate, dtype=float) - wrong) / (1 - 2 * wrong), 0.0, most)
+
+
 def normal_quantile(level: float) -> float:
     """Half-width, in standard errors, of a two-sided normal interval."""
     if not 0 < level < 1:

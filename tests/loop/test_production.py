@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agentkit.collect.feedback.accept import accept
-from agentkit.loop.production import Production, production
+from agentkit.loop.production import Production, _compounded, production
 from agentkit.records import Arm, ConversationId, Feedback, FeedbackKind, ResponseId, Source, Target, TargetKind
 from agentkit.store import Store
 from tests.collect.captured import make_exchange
@@ -61,6 +62,57 @@ def test_steps_compound_over_conversations(store: Store) -> None:
     estimate, low, high = found.compounded
     assert estimate == pytest.approx(0.9 * 0.5)
     assert low < 0.45 < high
+
+
+def test_that_everybody_praises_is_no_certainty(store: Store) -> None:
+    for number in range(3):
+        talk(store, f"c{number}", BASE, find=True, refund=True)
+    for wrong in (0.0, 0.1):
+        found = production(store, "till", wrong=wrong)
+        assert found.compounded is not None
+        estimate, low, high = found.compounded
+        assert (estimate, high) == (1.0, 1.0)
+        assert low <= min(it.low for it in found.steps) < 0.5
+
+
+def test_the_product_of_one_step_is_no_surer_than_the_step(store: Store) -> None:
+    for praised in (0, 3, 7, 10):
+        agent = f"till-{praised}"
+        for number in range(10):
+            talk(store, f"{agent}-{number}", BASE, agent=agent, refund=number < praised)
+        found = production(store, agent)
+        [step], compounded = found.steps, found.compounded
+        assert compounded is not None
+        assert compounded[0] == step.estimate
+        assert compounded[1] <= step.low < step.high <= compounded[2]
+
+
+def test_a_rare_step_counts_in_every_draw(store: Store) -> None:
+    """Most draws of whole conversations lack it; a product without it would be far too high."""
+    for number in range(20):
+        rare = {"refund": False} if number == 0 else {}
+        talk(store, f"c{number}", BASE, find=True, **rare)
+    found = production(store, "till")
+    assert found.compounded is not None
+    estimate, low, high = found.compounded
+    assert (estimate, low) == (0.0, 0.0)
+    assert 0.5 < high < 1.0
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1])
+@pytest.mark.parametrize(("accuracy", "conversations"), [(1.0, 20), (0.97, 20), (0.9, 10), (0.5, 10)])
+def test_the_compounded_interval_holds_the_truth(accuracy: float, conversations: int, wrong: float) -> None:
+    """Three steps that hang together, the last of them rare."""
+    draw, held, tries = np.random.default_rng(0), 0, 60
+    for seed in range(tries):
+        alone = draw.random((conversations, 3)) < 0.5
+        luck = np.where(alone, draw.random((conversations, 3)), draw.random((conversations, 1)))
+        praised = (luck < accuracy) ^ (draw.random((conversations, 3)) < wrong)
+        judged = draw.random((conversations, 3)) < (1.0, 1.0, 0.4)
+        judged[0] = True
+        _, low, high = _compounded(np.where(judged, praised, -1).astype(np.int8), wrong, seed)
+        held += low <= accuracy**3 <= high
+    assert held >= 0.9 * tries
 
 
 def test_wrong_thumbs_are_taken_out_of_the_rate(store: Store) -> None:
