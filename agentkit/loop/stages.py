@@ -249,8 +249,10 @@ def promoted(turn: Turn) -> Decision:
         return turn.decide("promote", "thrown out", why, {**adapter, "revision": current.number})
     if why := _outlived(turn, target, current):
         return turn.decide("promote", "thrown out", why, {**adapter, "revision": current.number})
-    seen = turn.store.exchanges(agent=turn.agent, since=turn.decided["canary"].evidence["since"])
-    if broken := breaches(seen, turn.config.serve.router):
+    settings = turn.config.serve.router
+    window = stamp(turn.clock() - timedelta(seconds=settings.window))
+    since = max(turn.decided["canary"].evidence["since"], window)
+    if broken := breaches(turn.store.seen_exchanges(agent=turn.agent, since=since), settings):
         why = f"not while objectives are missed: {'; '.join(broken)}"
         return turn.decide("promote", "waiting", why, adapter)
     try:

@@ -11,6 +11,7 @@ from sqlalchemy import Select, select
 
 from agentkit.records import ANY, Arm, ConversationId, FeedbackKind, ResponseId, Source
 from agentkit.store.database import Database
+from agentkit.store.moment import moment
 from agentkit.store.tables import exchanges, feedback
 
 
@@ -30,6 +31,8 @@ class SeenExchange:
     error: str | None
     latency: float
     """Seconds."""
+    first_token: float | None = None
+    """Seconds to the first piece of a streamed answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,22 @@ class SeenLabel:
 class Observed(Database):
     """The store's methods for those who judge a route by its traffic."""
 
-    def seen_exchanges(self, revisions: Collection[int], *, agent: str = ANY, step: str = ANY) -> list[SeenExchange]:
-        """Requests under these revisions in their order of recording; `*` is any agent or step."""
+    def seen_exchanges(
+        self,
+        revisions: Collection[int] | None = None,
+        *,
+        agent: str = ANY,
+        step: str = ANY,
+        since: str | None = None,
+    ) -> list[SeenExchange]:
+        """Requests under these revisions (None: any) in their order of recording; `*` is any agent or step, and `since`
+        (RFC 3339) leaves out what came in before."""
         e = exchanges.c
-        columns = (e.id, e.at, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency)
+        columns = (
+            e.id, e.at, e.conversation, e.revision, e.arm, e.agent, e.step, e.status, e.error, e.latency, e.first_token
+        )  # fmt: skip
         query = _of(select(*columns), revisions, agent, step).order_by(e.exchange)
+        query = query if since is None else query.where(e.at >= moment(since, "since"))
         with self._transaction() as connection:
             return [
                 SeenExchange(ResponseId(id), at, ConversationId(conversation), revision, Arm(arm), *rest)
@@ -87,8 +101,8 @@ class Observed(Database):
             ]
 
 
-def _of(query: Select[Any], revisions: Collection[int], agent: str, step: str) -> Select[Any]:
+def _of(query: Select[Any], revisions: Collection[int] | None, agent: str, step: str) -> Select[Any]:
     e = exchanges.c
-    query = query.where(e.revision.in_(revisions))
+    query = query if revisions is None else query.where(e.revision.in_(revisions))
     query = query if agent == ANY else query.where(e.agent == agent)
     return query if step == ANY else query.where(e.step == step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +336,27 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
     clean = turn.decided["canary"]
     assert clean.outcome == "clean"
     assert clean.evidence["judgement"]["verdict"] == "clean"
+
+
+def test_an_outage_holds_the_promotion_no_longer_than_the_window_of_the_objectives(
+    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+
+    def users_talk(seconds: float) -> None:
+        judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9})
+        down = {"revision": 1, "arm": Arm.LIVE, "target": BASE, "at": stamp(datetime.now(UTC)), "status": 503}
+        store.add_exchanges([exchange(f"down-{number}", **down) for number in range(50)])
+
+    traffic(store, 4)
+    monkeypatch.setattr(module.time, "sleep", users_talk)
+    done = Turn.open(store, config(approve=False)).go(STAGES)
+    assert (done.stage, done.outcome) == ("promote", "waiting")
+    assert done.why == "not while objectives are missed: availability 85.71% of 350 requests, objective 99.00%"
+    soon = Turn.open(store, config(approve=False), clock=lambda: now + timedelta(minutes=50))
+    assert soon.go(STAGES).outcome == "waiting"
+    later = Turn.open(store, config(approve=False), clock=lambda: now + timedelta(minutes=70))
+    assert later.go(STAGES).outcome == "promoted"
 
 
 def test_a_canary_that_is_worse_ends_the_turn(

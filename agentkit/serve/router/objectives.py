@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agentkit.config import RouterSettings
 from agentkit.records import Exchange
 from agentkit.serve.status import is_failed, is_of_the_caller
+from agentkit.store import SeenExchange
 
 _FEWEST = 20
 """Requests below which nothing is called a breach: one failure of three says little."""
@@ -111,9 +112,9 @@ class Objectives:
         return [str(it) for it in self.budgets() if it.breached]
 
 
-def breaches(exchanges: Iterable[Exchange], settings: RouterSettings) -> list[str]:
-    """The same from captured exchanges, for whoever is no part of the router: those of the last `settings.window`
-    seconds. What the caller itself did wrong, or broke off, counts on neither side."""
+def breaches(exchanges: Iterable[Exchange | SeenExchange], settings: RouterSettings) -> list[str]:
+    """The same from captured exchanges, for whoever is no part of the router and chooses them: no older than
+    `settings.window` seconds. What the caller itself did wrong, or broke off, counts on neither side."""
     tally = Tally()
     for it in exchanges:
         if is_of_the_caller(it.status):
