@@ -18,6 +18,8 @@ from agentkit.errors import AgentkitError
 _GROUPS = 8
 _TOGETHER = 2
 """Conversations of each variant that a group has at a time."""
+_REST = 1.0
+"""Seconds between two looks at whether it is wanted that they talk."""
 _TOLD = 20
 """Conversations between two lines about them."""
 
@@ -40,6 +42,7 @@ class Crowd:
     talks: int = 0
     """Conversations so far."""
     _begun: Iterator[int] = field(default_factory=count)
+    _failed: list[Exception] = field(default_factory=list)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def talk(self, trials: int) -> None:
@@ -50,39 +53,44 @@ class Crowd:
             if self.talks // _TOLD > told:
                 self.tell(f"{self.talks} conversations of simulated users so far")
 
+    def check(self) -> None:
+        """Raises AgentkitError where users could not go on: nobody talks any more."""
+        if self._failed:
+            raise AgentkitError(f"the simulated users could not go on: {self._failed[0]}")
+
     def talk_while(self, wanted: Callable[[], bool]) -> None:
         """Raises AgentkitError where users could not go on."""
-        with self.talking(wanted) as failed:
-            while wanted() and not failed:
-                time.sleep(1.0)
+        with self.talking(wanted):
+            while wanted():
+                self.check()
+                time.sleep(_REST)
 
     @contextmanager
-    def talking(self, wanted: Callable[[], bool]) -> Iterator[list[Exception]]:
-        """Groups talk beside what happens inside, at all times at which it is `wanted`. Gives what went wrong so far.
+    def talking(self, wanted: Callable[[], bool]) -> Iterator[None]:
+        """Groups talk beside what happens inside, at all times at which it is `wanted`.
 
         Raises AgentkitError at the end where users could not go on. Where what happens inside raises, nobody is
         waited for.
         """
-        over, failed = threading.Event(), list[Exception]()
+        over = threading.Event()
 
         def talk() -> None:
-            while not over.is_set() and not failed:
+            while not over.is_set() and not self._failed:
                 try:
                     if wanted():
                         self.talk(_TOGETHER)
                     else:
-                        over.wait(1.0)
+                        over.wait(_REST)
                 except Exception as error:
-                    failed.append(error)
+                    self._failed.append(error)
 
         groups = [threading.Thread(target=talk, name=f"users-{number}", daemon=True) for number in range(_GROUPS)]
         for group in groups:
             group.start()
         try:
-            yield failed
+            yield
         finally:
             over.set()
         for group in groups:
             group.join()
-        if failed:
-            raise AgentkitError(f"the simulated users could not go on: {failed[0]}")
+        self.check()

@@ -112,6 +112,7 @@ class Show:
         os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
         with self._serving():
             crowd = Crowd(self._users(turn.agent), self.tell, self.seed)
+            turn.check_traffic = crowd.check
             with self._timed("traffic before"):
                 crowd.talk(self.trials)
             before = self._production(turn.agent, answering(newest(self.store), turn.agent), since=turn.since())

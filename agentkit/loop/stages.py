@@ -205,6 +205,7 @@ def _watched(turn: Turn, target: Target, begun: Decision) -> Decision:
             why = f"not clean after {turn.config.loop.canary_hours:g} hours: {judgement.sentence}"
             end_canary(turn.store, turn.agent, ANY, by=_BY, why=why, target=target)
             return turn.decide("canary", "thrown out", why, evidence)
+        turn.check_traffic()
         turn.check_time(f"while the canary runs; {judgement.sentence}")
         time.sleep(_LOOK)
 

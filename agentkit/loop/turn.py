@@ -39,6 +39,8 @@ class Turn:
     deadline: float | None = None
     """Of `time.monotonic`."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    check_traffic: Callable[[], None] = lambda: None
+    """Asked at each look at a canary, by whoever makes its traffic: raises where there will be no more."""
     decided: dict[str, Decision] = field(default_factory=dict)
 
     @classmethod

@@ -66,6 +66,19 @@ def test_what_users_could_not_do_is_an_error_and_ends_the_waiting() -> None:
         crowd.talk_while(lambda: True)
 
 
+def test_whoever_waits_for_them_is_told_while_they_are_still_wanted() -> None:
+    crowd, asked = Crowd(Users(fails_at=3), lambda _: None, seed=0), threading.Event()
+
+    def wait() -> None:
+        with crowd.talking(lambda: True):
+            for _ in range(3000):
+                crowd.check()
+                asked.wait(0.01)
+
+    with pytest.raises(AgentkitError, match="the simulated users could not go on: the router is gone"):
+        wait()
+
+
 def test_where_what_happens_inside_fails_that_is_told_and_nobody_is_waited_for() -> None:
     class Slow(Users):
         def talk(self, trials: int, seed: int) -> int:

@@ -14,7 +14,7 @@ import pytest
 from agentkit.collect.feedback.accept import accept
 from agentkit.config import ChatAgent, Config
 from agentkit.config.serving import LoopSettings
-from agentkit.errors import NotJudged, StoreUnavailable, UsageError
+from agentkit.errors import AgentkitError, NotJudged, StoreUnavailable, UsageError
 from agentkit.loop import stages as module
 from agentkit.loop.choose import chosen_agent
 from agentkit.loop.stages import STAGES
@@ -336,6 +336,15 @@ def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
     clean = turn.decided["canary"]
     assert clean.outcome == "clean"
     assert clean.evidence["judgement"]["verdict"] == "clean"
+
+
+def test_a_canary_is_not_waited_for_where_there_will_be_no_more_traffic(store: Store, trained: dict[str, int]) -> None:
+    def gone() -> None:
+        raise AgentkitError("the simulated users could not go on")
+
+    traffic(store, 4)
+    with pytest.raises(AgentkitError, match="the simulated users could not go on"):
+        Turn.open(store, config(approve=False), check_traffic=gone).go(STAGES)
 
 
 def test_an_outage_holds_the_promotion_no_longer_than_the_window_of_the_objectives(
