@@ -14,6 +14,7 @@ from itertools import count
 from typing import Protocol
 
 from agentkit.errors import AgentkitError
+from agentkit.scenario.streams import derive
 
 _GROUPS = 8
 _TOGETHER = 2
@@ -47,7 +48,7 @@ class Crowd:
 
     def talk(self, trials: int) -> None:
         """`trials` conversations of each variant, up to their end."""
-        had = self.users.talk(trials, self.seed + next(self._begun))
+        had = self.users.talk(trials, derive(self.seed, "users", str(next(self._begun))) >> 16)
         with self._counting:
             told, self.talks = self.talks // _TOLD, self.talks + had
             if self.talks // _TOLD > told:

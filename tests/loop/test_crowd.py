@@ -41,8 +41,10 @@ def test_groups_talk_at_once_each_with_a_seed_of_its_own_and_are_counted() -> No
     crowd.talk(40)
     crowd.talk_while(lambda: crowd.talks < 120)
     assert users.most > 1
-    assert users.seeds[0] == 100
-    assert sorted(users.seeds) == list(range(100, 100 + len(users.seeds)))
+    assert len(set(users.seeds)) == len(users.seeds)
+    other = Users()
+    Crowd(other, told.append, seed=101).talk(2)
+    assert other.seeds[0] not in users.seeds
     assert crowd.talks == 40 + 2 * (len(users.seeds) - 1)
     assert 120 <= crowd.talks < 120 + 8 * 2
     assert told[0] == "40 conversations of simulated users so far"
