@@ -59,12 +59,25 @@ class Crowd:
         if self._failed:
             raise AgentkitError(f"the simulated users could not go on: {self._failed[0]}")
 
-    def talk_while(self, wanted: Callable[[], bool]) -> None:
-        """Raises AgentkitError where users could not go on."""
-        with self.talking(wanted):
-            while wanted():
+    def talk_while(self, wanted: Callable[[], bool]) -> int:
+        """Gives how many conversations were over once it was wanted no more; those under way then are waited for, and
+        not among them.
+
+        Raises AgentkitError where users could not go on.
+        """
+        had: list[int] = []
+
+        def still() -> bool:
+            if not had and wanted():
+                return True
+            had.append(self.talks)
+            return False
+
+        with self.talking(still):
+            while still():
                 self.check()
                 time.sleep(_REST)
+        return had[0]
 
     @contextmanager
     def talking(self, wanted: Callable[[], bool]) -> Iterator[None]:

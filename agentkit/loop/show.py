@@ -143,12 +143,12 @@ class Show:
         talked, end = crowd.talks, time.monotonic() + self.longest
         with self._timed("bad canary"):
             self._wait_for(begun)
-            crowd.talk_while(lambda: newest(self.store).number == begun.number and time.monotonic() < end)
+            until = crowd.talk_while(lambda: newest(self.store).number == begun.number and time.monotonic() < end)
         now = newest(self.store)
         if now.number > begun.number:
-            return planted, now, crowd.talks - talked
+            return planted, now, until - talked
         end_canary(self.store, turn.agent, ANY, by="show", why="its time to be found is over", target=target)
-        return planted, None, crowd.talks - talked
+        return planted, None, until - talked
 
     def _canary_answers(self) -> bool:
         """Whether who begins to talk now may meet a canary; while its server starts there is nothing to compare."""

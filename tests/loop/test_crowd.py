@@ -51,6 +51,36 @@ def test_groups_talk_at_once_each_with_a_seed_of_its_own_and_are_counted() -> No
     assert len(told) == crowd.talks // 20 - 1
 
 
+def test_those_under_way_when_it_is_wanted_no_more_are_waited_for_and_not_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Three(Users):
+        """Three conversations come to their end, all others only after it is wanted no more."""
+
+        def talk(self, trials: int, seed: int) -> int:
+            with self._lock:
+                self.seeds.append(seed)
+                number = len(self.seeds)
+            if number == 3:
+                more.wait(30)
+            elif number > 3:
+                more.set()
+                late.wait(30)
+            return trials
+
+    def wanted() -> bool:
+        if crowd.talks < 6:
+            return True
+        threading.Timer(0.1, late.set).start()
+        return False
+
+    monkeypatch.setattr("agentkit.loop.crowd._REST", 0.01)
+    more, late, users = threading.Event(), threading.Event(), Three()
+    crowd = Crowd(users, lambda _: None, seed=0)
+    assert crowd.talk_while(wanted) == 6
+    assert crowd.talks == 2 * len(users.seeds) > 6
+
+
 def test_they_talk_while_it_is_wanted_and_all_are_heard_at_the_end() -> None:
     users = Users()
     crowd = Crowd(users, lambda _: None, seed=0)
