@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from agentkit.errors import UsageError
@@ -16,16 +16,19 @@ def locked(lock: Path, refusal: str) -> Iterator[None]:
     """Hold a file, made where it is missing, while the block runs. The lock ends with its process, however that ends.
 
     Raises:
-        UsageError: another process holds it: `refusal`, with that process's id for its `{}`.
+        UsageError: another process holds it: `refusal`, with that process's id for its `{}`; or it cannot be written.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as held:
-        held.seek(0)
+    with ExitStack() as stack:
         try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            held = stack.enter_context(lock.open("a+"))
+            held.seek(0)
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.truncate(0)
+            held.write(str(os.getpid()))
+            held.flush()
         except BlockingIOError:
             raise UsageError(f"{lock}: {refusal.format(held.read().strip() or 'unknown')}") from None
-        held.truncate(0)
-        held.write(str(os.getpid()))
-        held.flush()
+        except OSError as error:
+            raise UsageError(f"{lock.absolute()} cannot be written: {error.strerror}") from None
         yield

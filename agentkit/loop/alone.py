@@ -14,6 +14,6 @@ def alone(lock: Path = LOCK) -> AbstractContextManager[None]:
     """Hold a project's loop.
 
     Raises (on entering):
-        UsageError: another process holds it; names that process.
+        UsageError: another process holds it; names that process. Or the lock cannot be written.
     """
     return locked(lock, "another loop is at work here (process {}); let it go on, or end it first")
