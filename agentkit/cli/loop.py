@@ -33,7 +33,8 @@ def command(context: click.Context, once: bool, budget: float | None, store: str
     it was at. Nothing is promoted without a certificate that says *promote* and a clean canary. The router
     (`agentkit serve`) must be running for a canary to be judged.
 
-    Exits with 0 where a turn ended, and with 4 where it waits for traffic, for a person or for more time.
+    Exits with 0 where a turn ended, and with 4 where it waits for traffic, for a person or for more time. With --json,
+    what the last turn decided is written then.
     """
     if context.invoked_subcommand is not None:
         return ExitCode.PASS
@@ -45,18 +46,20 @@ def command(context: click.Context, once: bool, budget: float | None, store: str
     check_writable(json_file)
     deadline = None if budget is None else time.monotonic() + 60 * budget
     with open_store(store) as opened, alone():
-        while True:
-            turn = Turn.open(opened, load_config(), tell=_tell, deadline=deadline)
-            try:
+        turn: Turn | None = None
+        try:
+            while True:
+                turn = Turn.open(opened, load_config(), tell=_tell, deadline=deadline)
                 done = turn.go(STAGES)
-            except OverBudget as reason:
-                click.echo(str(reason), err=True)
-                return ExitCode.INCONCLUSIVE
-            if once:
-                if json_file is not None:
-                    write_json(json_file, [_row(it) for it in opened.decisions(turn.id)])
-                return ExitCode.PASS if done.outcome in LAST else ExitCode.INCONCLUSIVE
-            time.sleep(_PAUSE)
+                if once:
+                    return ExitCode.PASS if done.outcome in LAST else ExitCode.INCONCLUSIVE
+                time.sleep(_PAUSE)
+        except OverBudget as reason:
+            click.echo(str(reason), err=True)
+            return ExitCode.INCONCLUSIVE
+        finally:
+            if turn is not None and json_file is not None:
+                write_json(json_file, [_row(it) for it in opened.decisions(turn.id)])
 
 
 @command.command("status")

@@ -48,6 +48,14 @@ def test_a_turn_waits_for_conversations_and_says_how_many(till: Cli) -> None:
     assert f"{decision['turn']} of till" in till("loop", "status").stdout
 
 
+def test_what_a_turn_decided_is_written_also_where_the_time_is_used_up(till: Cli, tmp_path: Path) -> None:
+    (tmp_path / "turn.json").write_text('"of another day"')
+    done = till("loop", "--budget", "1e-9", "--json", "turn.json")
+    assert done.returncode == 4
+    assert "the time is used up before the stage collect" in done.stderr
+    assert orjson.loads((tmp_path / "turn.json").read_bytes()) == []
+
+
 def test_without_held_out_moments_nothing_is_shown_as_nothing_could_be_planted(till: Cli, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(f"{CONFIG}[tool.agentkit.loop.tune]\nmoments = 0\n")
     done = till("loop", "show")
