@@ -108,9 +108,8 @@ class Show:
             why = "the planted adapter is chosen by them"
             raise UsageError(f"[tool.agentkit.loop.tune] moments: found 0, expected some: {why}")
         turn = Turn.open(self.store, self._config(), tell=self.tell)
-        os.environ[KEY] = self._key()
         os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
-        with self._serving():
+        with self._serving(), self._key():
             crowd = Crowd(self._users(turn.agent), self.tell, self.seed)
             turn.check_traffic = crowd.check
             with self._timed("traffic before"):
@@ -181,10 +180,17 @@ class Show:
             update={"loop": self.config.loop.model_copy(update={"approve": False, "share": self.share})}
         )
 
-    def _key(self) -> str:
+    @contextmanager
+    def _key(self) -> Iterator[None]:
+        """The users' key, good as long as they talk."""
         secret, key = new_key(f"show-{time.time_ns():x}")
         self.store.add_key(key)
-        return secret
+        os.environ[KEY] = secret
+        try:
+            yield
+        finally:
+            del os.environ[KEY]
+            self.store.revoke_key(key.name)
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
