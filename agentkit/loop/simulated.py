@@ -51,7 +51,6 @@ class SimulatedUsers:
     """Of the router; ends in `/v1`."""
     wrong: float = 0.1
     """Share of their thumbs that are the wrong way round."""
-    detours: str = "none"
     user: str | None = "templated"
     concurrency: int = 16
 
@@ -62,7 +61,7 @@ class SimulatedUsers:
             f"{self.agent} in production",
             self._through_the_router(),
             scenarios,
-            detours=self.detours,
+            detours="none",
             trials=trials,
             seed=seed,
             user=self.user,
