@@ -36,6 +36,7 @@ def weaken(folder: Path, drop: float) -> None:
     prompts = of_target(read_prompts(Path(phase.prompts)))
     trainee = load_trainee(phase)
     ids = checked_ids(prompts, trainee.tokenizer, phase.context, phase.max_tokens)
+    trainee.try_shortcuts(sorted(ids.values(), key=len)[:2])
     task = Task(folder, phase, trainee, [], prompts, [], ids, Progress(folder / "progress.jsonl"))
     whole, chosen = find_part(partial(evaluate, 0, task, ()), drop)
     if chosen is whole:

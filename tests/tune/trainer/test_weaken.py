@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from agentkit.tune.phase import Phase
+from agentkit.tune.prompt import write_prompts
+from agentkit.tune.trainer import weaken as module
 from agentkit.tune.trainer.validate import Evaluation
 from agentkit.tune.trainer.weaken import find_part
+from tests.tune.trainer.tiny import prompt
 
 
 def adapter(middle: float, steepness: float, asked: list[float]):  # type: ignore[no-untyped-def]
@@ -35,3 +42,24 @@ def test_it_is_found_in_few_tries(middle: float, steepness: float) -> None:
 def test_what_is_not_better_than_that_cannot_be_made_worse() -> None:
     whole, chosen = find_part(lambda scale: Evaluation(0, 8, 32, 50.0, 32, scale), 0.25)
     assert chosen is whole
+
+
+def test_what_is_computed_together_is_tried_before_anything_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_prompts([prompt(number) for number in range(3)], tmp_path / "prompts.jsonl")
+    values = {"method": "sft", "model": "m", "learning_rate": 1e-3, "start": "a", "lora": {"rank": 4}}
+    Phase.model_validate({**values, "prompts": str(tmp_path / "prompts.jsonl")}).write(tmp_path)
+    done: list[object] = []
+
+    def look(number: int, task: object, guards: object, scale: float) -> Evaluation:
+        done.append(scale)
+        return Evaluation(0, round(32 * scale), 32, 50.0, 32, scale)
+
+    trainee = SimpleNamespace(tokenizer=None, try_shortcuts=done.append, scaled=lambda scale: nullcontext())
+    monkeypatch.setattr(module, "load_trainee", lambda phase: trainee)
+    monkeypatch.setattr(module, "checked_ids", lambda prompts, *_: {it.id: [1] * it.instance for it in prompts})
+    monkeypatch.setattr(module, "evaluate", look)
+    monkeypatch.setattr(module, "save_adapter", lambda *_: None)
+    module.weaken(tmp_path, 0.25)
+    assert done[:2] == [[[], [1]], 1.0]
