@@ -345,7 +345,7 @@ class Work:
                 self._finish(*proof.certified(manifest, adapter, results))
         document = self.files.read(CERTIFICATE)
         self.store.set_certificate(adapter.name, document)
-        played = (1 + len(adapters)) * len(self._plays.held_out(manifest))
+        played = self._sides * len(self._plays.held_out(manifest))
         result = {
             "verdict": document["verdict"],
             "adapter": adapter.name,
@@ -353,6 +353,13 @@ class Work:
         }
         self._set(JobStatus.FINISHED, document["sentence"], result)
         return Ended(Promotion(document["verdict"]), document, str(adapter.name), self.folder)
+
+    @property
+    def _sides(self) -> int:
+        """How often all held-out conversations were played: before, and after each training that was proved, those of
+        further seeds included."""
+        parts = (self.part, *(f"-{seed}" for seed in self.settings.further_seeds))
+        return 1 + sum(self.files.has(f"{side}{part}.json") for part in parts for side in ("after", "warm"))
 
     def _finish(self, document: Mapping[str, Any], notes: Sequence[str] = ()) -> None:
         files = self.files

@@ -26,10 +26,12 @@ from agentkit.tune.job import Work
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.jobs import expected_seconds, new_job, pace
 from agentkit.tune.phase import Phase
+from agentkit.tune.plays import Plays
 from agentkit.tune.prompt import Prompt, Split
 from agentkit.tune.registry import publish_and_register
 from agentkit.tune.serving import Hall
 from agentkit.tune.settings import JobSettings
+from tests.store.records import make_adapter, make_run
 from tests.tune.compiled import ROOT, chat_agent, compiled, suite
 from tests.tune.played import SETTINGS, clerk, play
 from tests.tune.small_lora import RANK, lora_config, lora_tensors, make_card, write_lora
@@ -265,6 +267,24 @@ def test_the_time_is_reckoned_from_the_newest_job_that_was_timed(store: Store) -
     assert measured == {"seconds_per_update": 5.0, "seconds_per_conversation": 2.0}
     store.update_job(job.id, status=JobStatus.FINISHED, result={"pace": measured})
     assert expected_seconds(store, settings) == (16 * 5.0 + 240 * 2.0, f"as fast as job {job.id}")
+
+
+def test_its_pace_counts_the_conversations_of_all_training_seeds(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create_run(make_run("r"))
+    store.add_adapter(adapter := make_adapter())
+    settings = JobSettings(run="r", rewards="x", adapters="y", training_seeds=3)
+    monkeypatch.chdir(tmp_path)
+    job = Work(new_job(store, "refund", settings), settings, store, (), Config(), tell=lambda line: None)
+    for name in ("before", "after", "warm", "after-1", "after-2", "moments.after", "after.run"):
+        job.files.write(f"{name}.json", {})
+    job.files.write("seconds.json", {"conversations": 100.0})
+    job.files.write("certificate.json", {"verdict": "refuse", "sentence": "refuse: it is worse"})
+    monkeypatch.setattr(Plays, "held_out", lambda self, manifest: range(10))
+    job._certified(None, [adapter], [phase_result(4, (0, 8))], [])  # type: ignore[arg-type]
+    result = store.job(job.job.id).result or {}
+    assert result["pace"]["seconds_per_conversation"] == 2.0, "five times ten were played"
 
 
 async def test_smaller_points_of_a_curve_are_parts_of_larger_ones() -> None:
