@@ -87,12 +87,9 @@ def choose_target(
     *,
     step: str | None = None,
     worst: bool = False,
-    accept: bool = False,
 ) -> Target:
     """The steps that `step` names in a run, as the gate's selectors name them: `refund`, `scenario/variant#refund`,
     `skill:refund`, `tag:returns`; or, with `worst`, the step that is worth the most.
-
-    `accept`: train although a scenario has changed since the run.
 
     Raises:
         UsageError: the selector names nothing, or nothing that can be trained; says why.
@@ -105,7 +102,7 @@ def choose_target(
     played = _played(store, run, known)
     chosen = _worst(played, run, known) if step is None else _named(played, step, known)
     steps = _judged(chosen, played, run)
-    _check_unchanged(steps, run, known, accept=accept)
+    _check_unchanged(steps, run, known)
     able, left_out = _trainable(steps, known)
     if not able:
         raise UsageError(f"nothing to train: {'; '.join(left_out[:_SHOWN])}")
@@ -198,14 +195,17 @@ def _judged(chosen: Sequence[str], played: Sequence[_Played], run: Run) -> list[
     return found
 
 
-def _check_unchanged(steps: Sequence[TargetStep], run: Run, known: Mapping[str, Loaded], *, accept: bool) -> None:
+def _check_unchanged(steps: Sequence[TargetStep], run: Run, known: Mapping[str, Loaded]) -> None:
     for scenario in dict.fromkeys(it.scenario for it in steps):
         if scenario not in known:
             raise UsageError(
                 f"scenario {scenario!r} of run {run.id} is not there any more{near_match(scenario, known)}"
             )
-        if known[scenario].hash != run.scenarios.get(scenario) and not accept:
-            raise UsageError(f"{scenario} changed since run {run.id} was played; --accept trains on it as it is now")
+        if known[scenario].hash != run.scenarios.get(scenario):
+            raise UsageError(
+                f"{scenario} changed since run {run.id} was played: play it as it is now (agentkit run), and name the "
+                "new run"
+            )
 
 
 def _trainable(steps: Sequence[TargetStep], known: Mapping[str, Loaded]) -> tuple[list[TargetStep], list[str]]:
