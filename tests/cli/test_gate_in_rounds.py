@@ -111,6 +111,7 @@ def test_what_cannot_be_paired_is_refused_before_anything_is_played(gated: Cli, 
     document = json.loads(baseline.read_text())
     for changes, options, code, said in (
         ({}, ("scripted:0.9", "--step", "lok_up"), 2, "no step 'lok_up' (did you mean 'look_up'?)"),
+        ({}, ("scripted:0.9", "--safety", "lok_up=0.1"), 2, "no step 'lok_up' (did you mean 'look_up'?)"),
         ({}, ("sripted",), 2, "no agent is called 'sripted'"),
         ({}, ("scripted:0.9", "--resume", "last"), 2, "--resume takes CANDIDATE from the run itself"),
         ({}, ("scripted:0.9", "--user", "templated"), 3, "templated speaks in the candidate alone"),
@@ -126,6 +127,21 @@ def test_what_cannot_be_paired_is_refused_before_anything_is_played(gated: Cli, 
     assert (changed.returncode, "so nothing was played: orders/cancel" in changed.stderr) == (3, True), changed.stderr
     runs = json.loads(gated("runs", "--json", "-").stdout)
     assert len(runs) == 1
+
+
+@pytest.mark.slow
+def test_a_safety_limit_of_a_scenario_that_the_baseline_lacks_is_noted_and_not_judged(
+    gated: Cli, project: Path
+) -> None:
+    scenario = project / "scenarios/orders/cancel.yaml"
+    (scenario.parent / "stop.yaml").write_text(scenario.read_text().replace("id: cancel\n", "id: stop_it\n"))
+    done = gated("gate", "scripted:0.95", "--sequential", "--safety", "stop_it=0.05", "--safety", "look_up=0.5")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "safety look_up" in said
+    assert "safety stop_it is not judged: no scenario of the baseline has the step" in said
+    whole = gated("gate", "last", "--safety", "stop_it=0.05")
+    assert (whole.returncode, "no step 'stop_it'" in whole.stderr) == (2, True), "nowhere in what was played"
 
 
 @pytest.mark.slow

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ from agentkit.config import Config, agent_settings
 from agentkit.errors import NotJudged, UsageError, near_match
 from agentkit.gate import GateVerdict, Recorded
 from agentkit.gate.comparable import users_refused
+from agentkit.gate.project.judges import names
 from agentkit.gate.rows import refuse_forks
+from agentkit.gate.safety import own_steps
+from agentkit.gate.settings import select
 from agentkit.llm import Budget
 from agentkit.play.plan import Planned, instance_seed, plan
 from agentkit.play.runner import Progress
@@ -58,6 +61,7 @@ def begin(
         NotJudged: its scenarios have changed.
     """
     chosen, variants = _chosen(gate, scenarios)
+    _set_aside(gate, scenarios)
     settings = RunSettings(
         paths=tuple(paths),
         agent=agent,
@@ -87,8 +91,10 @@ def go_on(
     """Take a gate's run up again where it stopped."""
     refuse_forks(run)
     settings = recorded_settings(run)
-    scenarios = [it for it in load([Path(path) for path in settings.paths]) if it.id in run.scenarios]
+    every = load([Path(path) for path in settings.paths])
+    scenarios = [it for it in every if it.id in run.scenarios]
     chosen, _ = _chosen(gate, scenarios)
+    _set_aside(gate, every)
     trials = pairs(gate.base, settings, chosen)
     budget = Budget(*limits, spent=spent_totals(run.spent))
 
@@ -145,6 +151,49 @@ def _chosen(gate: Gate, scenarios: Sequence[Loaded]) -> tuple[list[Loaded], tupl
             "(--accept), or write the baseline again"
         )
     return [by_id[name] for name in gate.base.scenarios], tuple((it.scenario, it.variant) for it in gate.base.cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The steps of one scenario and variant as its file has them, for a selector to look at."""
+
+    id: str
+    steps: tuple[str, ...]
+    skills: tuple[str | None, ...]
+    tags: tuple[str, ...]
+
+
+def _written(loaded: Loaded) -> Iterator[_Written]:
+    detours = {it.id: it.turns or () for it in loaded.scenario.detours}
+    for variant in loaded.variants:
+        turns = (*loaded.scenario.turns, *detours.get(variant, ()))
+        steps = [step for turn in turns for step in turn.steps]
+        ids, skills = tuple(it.id for it in steps), tuple(it.skill for it in steps)
+        yield _Written(f"{loaded.id}/{variant}", ids, skills, tuple(loaded.scenario.tags))
+
+
+def _set_aside(gate: Gate, scenarios: Sequence[Loaded]) -> None:
+    """Take out safety limits of steps that only scenarios without trials in the baseline have, and note each.
+
+    Raises:
+        UsageError: one names no step of any scenario.
+    """
+    base = gate.base
+    written = [it for loaded in scenarios for it in _written(loaded)]
+    changed = [it for it in scenarios if it.id in base.scenarios and it.hash != base.scenarios[it.id]]
+    played = {cell.id for cell in base.cells}
+    new = (it for loaded in changed for it in _written(loaded) if it.id in played)
+    here = (*own_steps(base, base), *new)
+    other = [it for it in gate.settings.safety if not names(here, it)]
+    for selector in other:
+        select((*here, *written), selector)
+    gate.notes = tuple(
+        f"safety {it} is not judged: no scenario of the baseline has the step, and in rounds these alone are played; "
+        "gate a whole run to judge it (agentkit run, then agentkit gate RUN)"
+        for it in other
+    )
+    kept = {it: limit for it, limit in gate.settings.safety.items() if it not in other}
+    gate.settings = replace(gate.settings, safety=kept)
 
 
 def _refuse_users(gate: Gate, users: Mapping[str, str]) -> None:

@@ -39,15 +39,17 @@ class Gate:
     judging: Judging
     """What of a candidate is a judge's advice."""
     quarantined: Sequence[Quarantine] = ()
+    notes: tuple[str, ...] = ()
+    """What is to be said beside the verdict."""
     last: Round | None = None
     rounds: int = 0
     advice: Advice = field(default_factory=Advice)
 
     def check(self) -> None:
-        """Refuse before anything is played what could not be judged afterwards. Raises UsageError."""
+        """Refuse before scenarios are loaded what could not be judged afterwards. Raises UsageError."""
         self.rule.check(self.settings)
         cells = match(self.base, self.base)
-        for selector in (*self.settings.steps, *self.settings.safety):
+        for selector in self.settings.steps:
             select(cells, selector.removeprefix("each:"))
 
     def judge(self, store: Store, run: Run, *, finished: bool) -> Round:
@@ -60,7 +62,7 @@ class Gate:
         judged = judge_round(*kept, blocking, self.rule, finished=finished, quarantined=aside)
         if judged.verdict is not None:
             whole = with_advice(judged.verdict, self.base, candidate, self.settings, found, self.quarantined)
-            judged = replace(judged, verdict=whole)
+            judged = replace(judged, verdict=replace(whole, notes=(*self.notes, *whole.notes)))
         self.last = judged
         return judged
 

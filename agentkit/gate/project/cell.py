@@ -24,8 +24,8 @@ def judge_cell(config: Config, base: Recorded, candidate: Side, scenario: str, v
     have. One scenario samples no population, so the target is this fixed scenario.
 
     Raises:
-        UsageError: a setting makes no sense, a selector names no step of the whole baseline, a quarantine of this cell
-            has expired or names no step, or the judge's labels cannot be read.
+        UsageError: a setting makes no sense, a selector of `steps` names no step of the whole baseline, a quarantine of
+            this cell has expired or names no step, or the judge's labels cannot be read.
     """
     alone = _alone(base, candidate.recorded, scenario, variant)
     settings = _settings(gate_settings(config), base, alone, candidate.recorded, variant)
@@ -49,17 +49,14 @@ def _alone(base: Recorded, candidate: Recorded, scenario: str, variant: str) -> 
 def _settings(
     settings: GateSettings, base: Recorded, alone: Recorded, candidate: Recorded, variant: str
 ) -> GateSettings:
-    """Without selectors that name steps of the baseline, but none of here."""
+    """Without selectors that name steps of the baseline, but none of here; and without safety limits of what is not
+    here. The baseline need not hold what they name, so that a mistake is told where a whole run is gated."""
     every = match(base, base)
     here: tuple[Selectable, ...] = (*match(alone, alone), *own_steps(alone, candidate))
-
-    def counts(selector: str) -> bool:
-        return names(here, selector) or not names(every, selector)
-
     return replace(
         settings,
         target="fixed_suite",
         off_path=settings.off_path and variant != GOLDEN,
-        steps=tuple(it for it in settings.steps if counts(it)),
-        safety={it: limit for it, limit in settings.safety.items() if counts(it)},
+        steps=tuple(it for it in settings.steps if names(here, it) or not names(every, it)),
+        safety={it: limit for it, limit in settings.safety.items() if names(here, it)},
     )
