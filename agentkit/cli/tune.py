@@ -272,8 +272,6 @@ def _act(store: Store, words: tuple[str, ...], json_file: str | None) -> int:
 def _resumed(store: Store, job: Job) -> Work:
     from agentkit.tune.settings import job_settings
 
-    if job.pid is not None and _alive(job.pid):
-        raise UsageError(f"job {job.id} is at work in process {job.pid}: {job.stage}")
     return _work(store, job, job_settings(dict(job.settings)))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from agentkit.config import Config
 from agentkit.errors import AgentkitError
 from agentkit.grade import load_rubric
+from agentkit.lock import locked
 from agentkit.records import Adapter, Job, JobStatus, Run
 from agentkit.scenario import Loaded
 from agentkit.serve import Endpoint, model_endpoint, served_model
@@ -58,6 +59,8 @@ from agentkit.tune.target import Target, chat_settings, choose_target, trained_m
 from agentkit.tune.trained import TrainedModel
 from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, train_phase
 
+LOCK = "job.lock"
+"""Held by the process that is at work on the job; holds its id."""
 CERTIFICATE = "certificate.json"
 PAGE = "certificate.html"
 Results = Sequence[Mapping[str, Any]]
@@ -109,7 +112,16 @@ class Work:
         )
 
     def do(self) -> Ended:
-        """All stages in order; what is done is passed over. Raises AgentkitError where the job cannot go on."""
+        """All stages in order; what is done is passed over.
+
+        Raises:
+            UsageError: another process is at work on the job, which is left as it is.
+            AgentkitError: the job cannot go on.
+        """
+        with locked(self.folder / LOCK, f"job {self.job.id} is at work in process {{}}; let it go on, or end it first"):
+            return self._sitting()
+
+    def _sitting(self) -> Ended:
         try:
             with self.trace.recording(str(self.job.id), self.job.step, self.folder / "traces"):
                 ended = self._stages()

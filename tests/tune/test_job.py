@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,7 @@ import pytest
 from agentkit.config import Config, EngineOptions, ServeSettings
 from agentkit.errors import ExitCode, UsageError
 from agentkit.llm import Budget
+from agentkit.lock import locked
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.session import RunSettings
 from agentkit.play.user import Users
@@ -267,6 +269,22 @@ def test_the_time_is_reckoned_from_the_newest_job_that_was_timed(store: Store) -
     assert measured == {"seconds_per_update": 5.0, "seconds_per_conversation": 2.0}
     store.update_job(job.id, status=JobStatus.FINISHED, result={"pace": measured})
     assert expected_seconds(store, settings) == (16 * 5.0 + 240 * 2.0, f"as fast as job {job.id}")
+
+
+def test_a_job_that_is_at_work_is_not_taken_up_by_another_process(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = JobSettings(run="r", rewards="x", adapters="y")
+    job = new_job(store, "refund", settings)
+    at_work = store.update_job(job.id, status=JobStatus.TRAINING, stage="grpo in 0-grpo", pid=4711)
+    second = Work(at_work, settings, store, (), Config(), tell=lambda line: None)
+    with (
+        locked(second.folder / "job.lock", ""),
+        pytest.raises(UsageError, match=rf"job {job.id} is at work in process {os.getpid()}"),
+    ):
+        second.do()
+    assert store.job(job.id) == at_work, "the first one's job is left as it is"
 
 
 def test_its_pace_counts_the_conversations_of_all_training_seeds(
