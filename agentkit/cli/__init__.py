@@ -92,7 +92,7 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
     except AgentkitError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
         code = error.exit_code
     except BrokenPipeError:
         code = ExitCode.PASS

@@ -112,9 +112,11 @@ def _settings(
 
 
 def _new(store: Store, settings: JobSettings) -> Work:
-    """A job for a target that is there."""
+    """A job for a target that is there, and for an adapter that can be served."""
+    from agentkit.config import load_config
     from agentkit.tune.jobs import new_job
     from agentkit.tune.target import choose_target
+    from agentkit.tune.trained import adapter_below, check_rank
 
     run = store.run(settings.run)
     scenarios = _scenarios(store, settings)
@@ -123,6 +125,8 @@ def _new(store: Store, settings: JobSettings) -> Work:
         f"{target.name}: {target.passed} of {target.reached} right in run {run.id}, in {len(target.steps)} variants",
         err=True,
     )
+    below = adapter_below(run, Path(settings.adapters), store)
+    check_rank(settings.rank, below, load_config().serve.engines)
     return _work(store, new_job(store, target.name, settings), settings)
 
 

@@ -11,22 +11,25 @@ from typing import Any
 
 from agentkit.collect.draft import judged_bad, write_drafts
 from agentkit.config import agent_settings, rewards_folder
-from agentkit.errors import NotJudged, StoreError, UsageError
+from agentkit.errors import AgentkitError, NotJudged, StoreError, UsageError
 from agentkit.loop.choose import all_good, answering, bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
 from agentkit.loop.turn import LAST, Turn, newest_of
-from agentkit.records import ANY, Decision, Revision, Route, Run, Target, TargetKind
+from agentkit.records import ANY, AdapterName, Decision, Job, JobStatus, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.lookup import route_map
+from agentkit.serve.registered import find_adapters
 from agentkit.serve.router import breaches
 from agentkit.serve.routes import Refused, end_canaries, end_canary, newest, promote, set_canary
 from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from agentkit.tune.job import Work
 from agentkit.tune.jobs import new_job
-from agentkit.tune.settings import job_settings
+from agentkit.tune.manifest import MANIFEST
+from agentkit.tune.settings import JobSettings, job_settings
 from agentkit.tune.target import choose_target
+from agentkit.tune.trained import check_rank
 
 _BY = "loop"
 _LOOK = 5.0
@@ -80,6 +83,7 @@ def play(turn: Turn) -> Decision:
         scenarios = stage.scenarios()
         live = answering(newest(turn.store), turn.agent)
         agent = f"{turn.agent}+{live.name}" if live.kind is TargetKind.ADAPTER else turn.agent
+        _check_rank(turn, agent)
         told = stage.settings(
             agent,
             agent_settings(agent, turn.config),
@@ -97,22 +101,38 @@ def _opened(turn: Turn, live: Target, run: Run) -> None:
     turn.note("play", "begun", f"run {run.id}", {"run": run.id, "live": str(live)})
 
 
+def _check_rank(turn: Turn, agent: str) -> None:
+    """Raises UsageError where what would be trained on top of the agent's adapter could not be served, or the job's
+    settings are wrong."""
+    below = find_adapters(agent.split("+")[1:], Path(turn.config.adapters), turn.store)
+    check_rank(_job_settings(turn).rank, next(iter(below), None), turn.config.serve.engines)
+
+
+def _job_settings(turn: Turn, run: str = "", step: str = "") -> JobSettings:
+    places = {"rewards": str(rewards_folder()), "adapters": str(Path(turn.config.adapters).absolute())}
+    return job_settings({"run": run, "step": step, **places, **turn.config.loop.tune})
+
+
+def _begun_job(turn: Turn, settings: JobSettings) -> Job | None:
+    """The turn's job; None where it has none, or one that failed before it had any data, by other settings than these:
+    nothing would be gone on with."""
+    begun = turn.decided.get("tune")
+    if begun is None or "job" not in begun.evidence:
+        return None
+    job = turn.store.job(begun.evidence["job"])
+    empty = job.status is JobStatus.FAILED and not (Path(job.folder) / MANIFEST).is_file()
+    return None if empty and job_settings(dict(job.settings)) != settings else job
+
+
 def tune(turn: Turn) -> Decision:
     """Train for the failing step on top of what is live, and prove it against that."""
     scenarios = runs_of(turn).scenarios()
-    begun = turn.decided.get("tune")
-    if begun is not None:
-        job = turn.store.job(begun.evidence["job"])
+    run, step = turn.decided["play"].evidence["run"], turn.decided["collect"].evidence["step"]
+    settings = _job_settings(turn, run, step)
+    job = _begun_job(turn, settings)
+    if job is not None:
         settings = job_settings(dict(job.settings))
     else:
-        told = {
-            "run": turn.decided["play"].evidence["run"],
-            "step": turn.decided["collect"].evidence["step"],
-            "rewards": str(rewards_folder()),
-            "adapters": str(Path(turn.config.adapters).absolute()),
-            **turn.config.loop.tune,
-        }
-        settings = job_settings(told)
         try:
             choose_target(turn.store, turn.store.run(settings.run), scenarios, step=settings.step)
         except NotJudged as reason:
@@ -122,6 +142,7 @@ def tune(turn: Turn) -> Decision:
             if isinstance(reason, StoreError):
                 raise
             return turn.decide("tune", "refused", f"it cannot be trained for: {reason}", {"run": settings.run})
+        _check_rank(turn, turn.store.run(settings.run).agent)
         job = new_job(turn.store, str(settings.step), settings)
         turn.note("tune", "begun", f"job {job.id}", {"job": job.id})
     work = Work(
@@ -133,7 +154,14 @@ def tune(turn: Turn) -> Decision:
         tell=turn.tell,
         progress=partial(_learning, turn),
     )
-    ended = work.do()
+    try:
+        ended = work.do()
+    except AgentkitError as error:
+        if turn.store.job(job.id).status is JobStatus.FAILED:
+            error.add_note(
+                f"agentkit loop takes up job {job.id} where it stands; agentkit loop abandon --why WHY ends the turn"
+            )
+        raise
     evidence = {"job": job.id, "adapter": ended.adapter, "certificate": _short(ended.document)}
     outcome = "certified" if ended.verdict is Promotion.PROMOTE else "refused"
     return turn.decide("tune", outcome, str(ended.document["sentence"]), evidence)

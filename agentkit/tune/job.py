@@ -56,7 +56,7 @@ from agentkit.tune.rollouts import rollout_server
 from agentkit.tune.serving import check_calls, check_parity, sample_served
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
-from agentkit.tune.trained import TrainedModel
+from agentkit.tune.trained import TrainedModel, adapter_below, check_rank
 from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, train_phase
 
 LOCK = "job.lock"
@@ -135,7 +135,7 @@ class Work:
             raise
 
     def _stages(self) -> Ended:
-        self.model.check_rank(self.settings.rank, self.config.serve.engines)
+        check_rank(self.settings.rank, self.model.onto, self.config.serve.engines)
         manifest, prompts = self._compiled()
         if (reasons := self._audited(prompts)) is not None:
             return self._unproved(manifest, Promotion.STOPPED, reasons)
@@ -391,8 +391,7 @@ class Work:
     @cached_property
     def model(self) -> TrainedModel:
         base = served_model(trained_model(self.run), on_progress=self.tell)
-        has = find_adapters(chat_settings(self.run).adapters, Path(self.settings.adapters), self.store)
-        return TrainedModel(base, next(iter(has), None), self.tell)
+        return TrainedModel(base, adapter_below(self.run, Path(self.settings.adapters), self.store), self.tell)
 
     @contextmanager
     def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:

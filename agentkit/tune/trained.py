@@ -9,10 +9,14 @@ from pathlib import Path
 
 from agentkit.config import EngineOptions
 from agentkit.errors import UsageError
+from agentkit.records import Run
 from agentkit.serve import ServedModel
 from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.merged import merged_model, merged_name
+from agentkit.serve.registered import find_adapters
+from agentkit.store import Store
 from agentkit.tune.phase import ADAPTER
+from agentkit.tune.target import chat_settings
 from agentkit.tune.training import stack_adapters
 
 
@@ -44,12 +48,28 @@ class TrainedModel:
         its place."""
         return phase / ADAPTER if self.onto is None else stack_adapters(phase, self.base.folder, self.onto.path)
 
-    def check_rank(self, rank: int, engines: EngineOptions) -> None:
-        """Raises UsageError where the engines would not take what is trained with this rank as an adapter."""
-        whole = rank + sum(it.rank for it in self.adapters)
-        if whole > engines.max_lora_rank and engines.merge != "always":
-            more = f" on top of the {self.onto.rank} of {self.onto.name}" if self.onto is not None else ""
-            raise UsageError(
-                f"--rank: found {rank}{more}, and [tool.agentkit.serve.engines] max_lora_rank is "
-                f'{engines.max_lora_rank}; set it to {whole} or more, or merge = "always"'
-            )
+
+def check_rank(rank: int, onto: AdapterFolder | None, engines: EngineOptions) -> None:
+    """Whether the engines would take what is trained with this rank, on top of the adapter `onto` if there is one.
+
+    Raises:
+        UsageError: its rank would be greater than they take.
+    """
+    whole = rank + (0 if onto is None else onto.rank)
+    if whole > engines.max_lora_rank and engines.merge != "always":
+        more = f" on top of the {onto.rank} of {onto.name}, which add up" if onto is not None else ""
+        raise UsageError(
+            f"--rank: found {rank}{more}, and [tool.agentkit.serve.engines] max_lora_rank is "
+            f'{engines.max_lora_rank}; set it to {whole} or more, or merge = "always"'
+        )
+
+
+def adapter_below(run: Run, folder: Path, store: Store) -> AdapterFolder | None:
+    """The adapter that a run's agent has, verified; None where it has none. `folder`: where those are looked for that
+    are not registered.
+
+    Raises:
+        UsageError: the run's agent is none whose model can be trained here.
+        AdapterError: it is missing, or not what it was published as.
+    """
+    return next(iter(find_adapters(chat_settings(run).adapters, folder, store)), None)

@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agentkit.errors import UsageError
+from agentkit.loop.turn import Turn
 from tests.cli.conftest import Cli
 
 CONFIG = """
@@ -54,6 +56,21 @@ def test_what_a_turn_decided_is_written_also_where_the_time_is_used_up(till: Cli
     assert done.returncode == 4
     assert "the time is used up before the stage collect" in done.stderr
     assert orjson.loads((tmp_path / "turn.json").read_bytes()) == []
+
+
+def test_how_to_go_on_is_said_below_the_error(till: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def go(self: object, stages: object) -> None:
+        error = UsageError("refund: 96 of 120 conversations to hold out")
+        error.add_note("agentkit loop abandon --why WHY ends the turn")
+        raise error
+
+    monkeypatch.setattr(Turn, "go", go)
+    done = till("loop", "--once")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-2:] == [
+        "error: refund: 96 of 120 conversations to hold out",
+        "agentkit loop abandon --why WHY ends the turn",
+    ]
 
 
 def test_without_held_out_moments_nothing_is_shown_as_nothing_could_be_planted(till: Cli, tmp_path: Path) -> None:

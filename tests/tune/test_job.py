@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agentkit.cli.tune import _new as begin
 from agentkit.config import Config, EngineOptions, ServeSettings
 from agentkit.errors import ExitCode, UsageError
 from agentkit.llm import Budget
@@ -105,6 +106,17 @@ def test_training_that_comes_to_nothing_better_is_inconclusive(
     assert store.job("last").status is JobStatus.FINISHED
     assert (job.folder / "certificate.html").is_file()
     assert job.files.read("adapters.json") == []
+
+
+def test_no_job_is_begun_for_an_adapter_that_could_not_be_served(
+    store: Store, tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    settings = asyncio.run(work(store, tmp_path, base, monkeypatch)).settings
+    with pytest.raises(UsageError, match=r"--rank: found 33, and .* max_lora_rank is 32; set it to 33 or more"):
+        begin(store, settings.model_copy(update={"rank": 33}))
+    assert len(store.jobs()) == 1, "the one that was there"
 
 
 @pytest.mark.slow
