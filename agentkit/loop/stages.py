@@ -90,11 +90,16 @@ def play(turn: Turn) -> Decision:
             scenarios,
             detours=settings.detours,
             trials=settings.trials,
-            seed=int.from_bytes(turn.id.encode()[-4:], "big"),
+            seed=_seed(turn),
         )
         run = stage.play(told, partial(_opened, turn, live))
     evidence = turn.decided["play"].evidence
     return turn.decide("play", "played", f"{run.planned} trials of run {run.id} by {run.agent}", evidence)
+
+
+def _seed(turn: Turn) -> int:
+    """Of what the turn draws, so that no other turn draws the same."""
+    return int.from_bytes(turn.id.encode()[-4:], "big")
 
 
 def _opened(turn: Turn, live: Target, run: Run) -> None:
@@ -110,7 +115,7 @@ def _check_rank(turn: Turn, agent: str) -> None:
 
 def _job_settings(turn: Turn, run: str = "", step: str = "") -> JobSettings:
     places = {"rewards": str(rewards_folder()), "adapters": str(Path(turn.config.adapters).absolute())}
-    return job_settings({"run": run, "step": step, **places, **turn.config.loop.tune})
+    return job_settings({"run": run, "step": step, "seed": _seed(turn), **places, **turn.config.loop.tune})
 
 
 def _begun_job(turn: Turn, settings: JobSettings) -> Job | None:

@@ -71,6 +71,18 @@ class CompileSettings(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
+class Below:
+    """What the adapters on top of which is trained have seen already."""
+
+    instances: frozenset[int] = frozenset()
+    """Seeds of those that they were trained or chosen on."""
+    wordings: tuple[TurnWording, ...] = ()
+    """What was held out from them, which stays so."""
+    unknown: tuple[str, ...] = ()
+    """Adapters of which it cannot be told any more, and why, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Compiled:
     """The data of a job."""
 
@@ -84,6 +96,8 @@ class Compiled:
     values: tuple[Values, ...]
     left_out: Mapping[str, int]
     """Why moments gave no prompt → how many."""
+    unknown: tuple[str, ...] = ()
+    """As `Below` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +136,14 @@ async def compile_prompts(
     scenarios: Sequence[Loaded],
     agent: ChatAgent,
     settings: CompileSettings,
+    below: Below | None = None,
 ) -> Compiled:
-    """The data of a job for `target`. Equal arguments give equal data.
+    """The data of a job for `target`, none of them what is `below`. Equal arguments give equal data.
 
     Raises:
         UsageError: no prompt can be made, or not enough instances are different enough; says why.
     """
-    compiler = _Compiler(target, run, list(trials), scenarios, agent, settings)
+    compiler = _Compiler(target, run, list(trials), scenarios, agent, settings, below or Below())
     try:
         return await compiler.compiled()
     finally:
@@ -146,15 +161,17 @@ class _Compiler:
         scenarios: Sequence[Loaded],
         agent: ChatAgent,
         settings: CompileSettings,
+        below: Below,
     ) -> None:
         self._target = target
         self._trials = trials
         self._agent = agent
         self._settings = settings
+        self._below = below
         self._all = {it.id: it for it in scenarios}
         self._known = {it.id: it for it in scenarios if it.id in {step.scenario for step in target.steps}}
         self._histories = Histories(build_conversation())
-        self._fresh = Fresh(settings.seed, (trial.key.instance for trial in trials))
+        self._fresh = Fresh(settings.seed, below.instances.union(trial.key.instance for trial in trials))
         self._values = {it.id: values_of(it, settings.seed) for it in self._known.values()}
         self._wordings: dict[tuple[str, str], TurnWording] = {}
         self._prompts: list[Prompt] = []
@@ -175,7 +192,8 @@ class _Compiler:
         wordings, values = tuple(self._wordings.values()), tuple(self._values.values())
         if found := leaks(self._prompts, held_out, self._all, values, wordings):
             raise AgentkitError(f"the splits are not apart, which is a defect here: {'; '.join(found[:_SHOWN])}")
-        return Compiled(self._target, tuple(self._prompts), held_out, moments, wordings, values, dict(self._left_out))
+        left_out, unknown = dict(self._left_out), self._below.unknown
+        return Compiled(self._target, tuple(self._prompts), held_out, moments, wordings, values, left_out, unknown)
 
     async def close(self) -> None:
         await self._histories.close()
@@ -310,9 +328,15 @@ class _Compiler:
     def _check_wording(self, loaded: Loaded, step: TargetStep, instance: Instance) -> None:
         turn = instance.turns[place_of(instance, step.step)[0]].id
         if (loaded.id, turn) not in self._wordings:
-            self._wordings[loaded.id, turn] = turn_wording(loaded, step.variant, turn, self._settings.seed)
+            self._wordings[loaded.id, turn] = self._turn_wording(loaded, step.variant, turn)
         if has_wording(loaded, instance, self._wordings[loaded.id, turn]):
             raise NoPrompt(f"turn {turn} has the wording that is held out")
+
+    def _turn_wording(self, loaded: Loaded, variant: str, turn: str) -> TurnWording:
+        """The wording that was held out from what is below; where that is none, one by the seed."""
+        drawn = turn_wording(loaded, variant, turn, self._settings.seed)
+        same = (it for it in self._below.wordings if it.model_copy(update={"held_out": drawn.held_out}) == drawn)
+        return next(same, drawn)
 
     def _check_apart(self, loaded: Loaded, instance: Instance) -> None:
         """Whether nothing of an instance stands in what was made before."""

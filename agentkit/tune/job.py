@@ -31,6 +31,7 @@ from agentkit.store import Store
 from agentkit.tracing import attributes
 from agentkit.tune import words
 from agentkit.tune.audit import audit_rewards
+from agentkit.tune.below import jobs_below
 from agentkit.tune.certificate import Promotion, stopped
 from agentkit.tune.compile import compile_prompts, silent_agent
 from agentkit.tune.counterfactual import playing_on, scenario_files
@@ -182,7 +183,8 @@ class Work:
         settings, run, target = self.settings, self.run, self.target
         agent = silent_agent(run)
         trials = self.store.trials(run.id)
-        compiled = asyncio.run(compile_prompts(target, run, trials, self.scenarios, agent, settings.of_data))
+        below = jobs_below(self.model.onto, self.store)
+        compiled = asyncio.run(compile_prompts(target, run, trials, self.scenarios, agent, settings.of_data, below))
         if settings.examples is not None:
             compiled = replace(compiled, prompts=cut(compiled.prompts, settings.examples))
         manifest = manifest_of(

@@ -47,7 +47,7 @@ _VERSIONED = (
     "pydantic",
     "faker",
 )
-_NOT_DATA = frozenset({"job", "created_at", "forecast"})
+_NOT_DATA = frozenset({"job", "created_at", "forecast", "unknown"})
 """What two jobs with the same data may differ in."""
 
 
@@ -123,6 +123,8 @@ class Manifest(Frozen):
     values: tuple[Values, ...]
     left_out: dict[str, int]
     """Why moments gave no prompt → how many."""
+    unknown: tuple[str, ...] = ()
+    """Adapters underneath that may have seen what is held out: what they saw cannot be told any more, and why."""
     settings: CompileSettings
     versions: dict[str, str]
     prompts_sha256: str
@@ -182,6 +184,7 @@ def manifest_of(
         wordings=compiled.wordings,
         values=compiled.values,
         left_out=dict(sorted(compiled.left_out.items())),
+        unknown=compiled.unknown,
         settings=settings,
         versions=_versions(),
         prompts_sha256=hashlib.sha256(prompt_lines(compiled.prompts)).hexdigest(),

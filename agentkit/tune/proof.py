@@ -91,6 +91,7 @@ class Proof:
         return [
             *self.failed,
             *(onto if manifest.onto else ()),
+            *(f"what is held out may have been seen by an adapter underneath: {it}" for it in manifest.unknown),
             *said,
             f"training took: {parts}",
             f"preflight: {self.files.read('preflight.json')['why']}",

@@ -79,7 +79,7 @@ class Values(Frozen):
 
 
 class Fresh:
-    """Seeds of instances, each given once; the run's own are not among them."""
+    """Seeds of instances, each given once; those that are taken are not among them."""
 
     def __init__(self, seed: int, taken: Iterable[int]) -> None:
         self._seed = seed

@@ -80,6 +80,18 @@ def test_a_job_that_failed_before_it_had_data_gives_way_to_other_settings(store:
     assert turn.decided["tune"].evidence == {"job": asked[2].job.id}
 
 
+def test_no_two_turns_draw_the_same_instances_unless_a_seed_is_told(store: Store, asked: list[Any]) -> None:
+    first = opened(store)
+    fails(first)
+    module.abandon(store, by="ada", why="not this week")
+    second = opened(store)
+    fails(second)
+    assert (first.id[-4:] == second.id[-4:]) is (asked[0].settings.seed == asked[1].settings.seed)
+    assert asked[0].settings.seed > 0
+    fails(opened(store, seed=7))
+    assert asked[2].settings.seed == 7
+
+
 def test_a_job_that_has_data_is_taken_up_as_it_was_begun(store: Store, asked: list[Any]) -> None:
     fails(opened(store, train=99))
     fails(opened(store, train=8))

@@ -12,7 +12,7 @@ from agentkit.llm.fake import FakeChat
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.records import Run, RunId, Trial
 from agentkit.scenario import Loaded, load
-from agentkit.tune.compile import Compiled, CompileSettings, compile_prompts
+from agentkit.tune.compile import Below, Compiled, CompileSettings, compile_prompts
 from agentkit.tune.target import Target, TargetStep
 
 ROOT = Path(__file__).parents[2]
@@ -63,5 +63,7 @@ async def compiled(
     settings: CompileSettings = SMALL,
     trials: Sequence[Trial] = (),
     run: Run | None = None,
+    below: Below | None = None,
 ) -> Compiled:
-    return await compile_prompts(wanted or target(), run or a_run(), trials, suite(), agent or chat_agent(), settings)
+    told = trials, suite(), agent or chat_agent(), settings, below
+    return await compile_prompts(wanted or target(), run or a_run(), *told)

@@ -15,7 +15,7 @@ from agentkit.llm.wire import encode
 from agentkit.records import Status
 from agentkit.scenario import Loaded, load
 from agentkit.store import Store
-from agentkit.tune.compile import CompileSettings, silent_agent
+from agentkit.tune.compile import Below, CompileSettings, silent_agent
 from agentkit.tune.prompt import Split, of_target, prompt_lines
 from agentkit.tune.regress import Mended, keep
 from agentkit.tune.target import choose_target
@@ -79,6 +79,19 @@ async def test_moments_are_of_the_conversations_that_are_held_out_and_share_noth
     assert fewer.held_out == data.held_out
     assert fewer.prompts == data.prompts
     assert {it.variant for it in fewer.moments} == {"golden", "cash_instead"}, "every variant in turn"
+
+
+async def test_nothing_is_drawn_again_that_adapters_below_have_seen() -> None:
+    first = await compiled()
+    seen = frozenset(it.instance for it in (*first.prompts, *first.held_out))
+    again = await compiled(below=Below(seen, first.wordings))
+    assert not seen & {it.instance for it in (*again.prompts, *again.held_out, *again.moments)}
+    assert [it.held_out for it in first.wordings] == [0]
+    other = SMALL.model_copy(update={"seed": 1})
+    assert [it.held_out for it in (await compiled(settings=other)).wordings] != [0]
+    kept = await compiled(settings=other, below=Below(seen, first.wordings, ("a-v1-3fa9: gone",)))
+    assert kept.wordings == first.wordings, "what was held out once stays so"
+    assert kept.unknown == ("a-v1-3fa9: gone",)
 
 
 async def test_a_request_of_a_fresh_instance_is_made_by_the_agent_itself() -> None:
