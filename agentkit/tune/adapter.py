@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agentkit.errors import AdapterError
+from agentkit.lock import locked
 from agentkit.serve.adapter_folder import (
     CARD,
     CONFIG,
@@ -80,7 +79,7 @@ def _publish(
 ) -> str:
     """Write a draft, check it, and put it in place; the name it has then."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with locked(folder / _LOCK):  # so that no two processes take one version
         _sweep(folder)
         draft = Path(tempfile.mkdtemp(dir=folder, prefix=_DRAFT))
         try:
@@ -204,14 +203,6 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Publish by one process at a time, so that no two take one version; the lock dies with whoever holds it."""
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep(folder: Path) -> None:

@@ -102,11 +102,11 @@ class Work:
     def files(self) -> JobFolder:
         return JobFolder(self.folder)
 
-    @property
+    @cached_property
     def run(self) -> Run:
         return self.store.run(self.settings.run)
 
-    @property
+    @cached_property
     def target(self) -> Target:
         return choose_target(
             self.store, self.run, self.scenarios, step=self.settings.step, worst=self.settings.step is None
