@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from agentkit.cli.gating.options import criteria_options
-from agentkit.cli.options import check_writable, json_option, store_option, write_json
+from agentkit.cli.options import check_writable, json_option, store_option, write, write_json
 from agentkit.errors import ExitCode, UsageError
 
 
@@ -66,7 +66,7 @@ def command(
     if len(sides) != 2:
         raise UsageError(f"found {len(sides)} sides, expected two: agentkit compare BASE CANDIDATE")
     from agentkit.cli.gating.compared import compared
-    from agentkit.cli.gating.files import prepare, write
+    from agentkit.cli.gating.files import prepare
     from agentkit.cli.gating.markdown import markdown as as_markdown
     from agentkit.cli.gating.terminal import print_verdict
     from agentkit.config import load_config

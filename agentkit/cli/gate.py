@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from agentkit.cli.gating.options import criteria_options
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import check_writable, json_option, open_store, store_option, write, write_json
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,7 +165,6 @@ def _show(
     junit: str | None,
     json_file: str | None,
 ) -> None:
-    from agentkit.cli.gating.files import write
     from agentkit.cli.gating.junit import junit as as_junit
     from agentkit.cli.gating.markdown import markdown as as_markdown
     from agentkit.cli.gating.terminal import print_verdict

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from agentkit.errors import UsageError
+from agentkit.files import write_whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -45,26 +46,29 @@ def check_writable(file: str | None) -> None:
         raise UsageError(f"--json: {file} cannot be written: {folder} is no folder that one may write a file to")
 
 
-def write_json(file: str, document: Any) -> None:
-    """Write a document to a file, whole or not at all, or to standard output.
+def write(option: str, file: str | None, content: bytes) -> None:
+    """Write the file of an option, whole or not at all; `-` is standard output.
 
     Raises:
         UsageError: the file cannot be written.
     """
-    import orjson
-
-    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if file is None:
+        return
     if file == "-":
-        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
-    target = Path(file)
-    part = target.with_name(f".{target.name}.part")
     try:
-        part.write_bytes(text)
-        part.replace(target)
+        write_whole(Path(file), content)
     except OSError as error:
-        raise UsageError(f"--json: {file} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{option}: {file} cannot be written: {error.strerror}") from None
+
+
+def write_json(file: str, document: Any) -> None:
+    """Write a document to the file of `--json`. Raises UsageError as `write` does."""
+    import orjson
+
+    write("--json", file, orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def open_store(url: str | None) -> Any:

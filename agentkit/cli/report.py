@@ -9,6 +9,7 @@ import click
 
 from agentkit.cli.options import open_store, store_option
 from agentkit.errors import ExitCode, NotJudged, UsageError
+from agentkit.files import write_whole
 
 if TYPE_CHECKING:
     from agentkit.gate import Recorded
@@ -120,9 +121,7 @@ def _writable(name: str) -> Path:
 
 def _write(target: Path, text: bytes) -> None:
     """Whole or not at all."""
-    part = target.with_name(f".{target.name}.part")
     try:
-        part.write_bytes(text)
-        part.replace(target)
+        write_whole(target, text)
     except OSError as error:
         raise UsageError(f"-o: {target} cannot be written: {error.strerror}") from None

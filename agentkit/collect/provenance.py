@@ -7,15 +7,14 @@ nothing is removed from a file that has other lines than were written.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from agentkit.errors import UsageError
+from agentkit.files import write_whole as write_file
 from agentkit.records import ConversationId, Exchange, ResponseId
 
 PROVENANCE = "provenance.json"
@@ -174,15 +173,8 @@ def _places(lines: Lines, users: Collection[str], conversations: Collection[Conv
 
 def write_whole(path: Path, content: bytes) -> None:
     """Whole or not at all, and for the project's own eyes. Raises UsageError where it cannot be written."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file: Any = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(file, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
+        write_file(path, content, private=True)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

@@ -8,16 +8,14 @@ from typing import Any
 import orjson
 
 from agentkit.errors import UsageError
+from agentkit.files import write_whole
 
 
 def write_json(document: Any, path: Path) -> None:
-    """Write plain JSON, its names in order, beside the file, and put it in place. Raises UsageError where it cannot be
-    written."""
+    """Write plain JSON, its names in order. Raises UsageError where it cannot be written."""
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
-    part = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(text)
-        part.replace(path)
+        write_whole(path, text)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror or error}") from None

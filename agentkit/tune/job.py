@@ -17,6 +17,7 @@ from typing import Any
 
 from agentkit.config import Config
 from agentkit.errors import AgentkitError
+from agentkit.files import write_whole
 from agentkit.grade import load_rubric
 from agentkit.lock import locked
 from agentkit.records import Adapter, Job, JobStatus, Run
@@ -37,7 +38,6 @@ from agentkit.tune.compile import compile_prompts, silent_agent
 from agentkit.tune.counterfactual import playing_on, scenario_files
 from agentkit.tune.curve import cut
 from agentkit.tune.exchange import write_preferences
-from agentkit.tune.files import write_whole
 from agentkit.tune.forecast import forecast
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.job_trace import JobTrace

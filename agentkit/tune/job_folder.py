@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from agentkit.errors import UsageError
-from agentkit.tune.files import write_json
+from agentkit.files import write_json
 
 _SECONDS = "seconds.json"
 

@@ -19,12 +19,12 @@ import orjson
 from pydantic import ValidationError
 
 from agentkit.errors import UsageError
+from agentkit.files import write_whole
 from agentkit.grade import Rubric
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.records import Run
 from agentkit.scenario import Loaded
 from agentkit.tune.compile import Compiled, CompileSettings
-from agentkit.tune.files import write_whole
 from agentkit.tune.forecast import Forecast
 from agentkit.tune.moment import GOLDEN_ORIGIN
 from agentkit.tune.prompt import Prompt, Split, prompt_lines, read_prompts

@@ -16,9 +16,9 @@ import orjson
 
 from agentkit.config import Sampling
 from agentkit.errors import AgentkitError
+from agentkit.files import write_json
 from agentkit.serve.command import precision
 from agentkit.serve.process import end_kept, spawn_kept
-from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, STACKED, TOKENS, TRACEPARENT, Lora, Method, Phase
 from agentkit.tune.settings import JobSettings
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from agentkit.errors import UsageError
@@ -20,20 +19,3 @@ def prepare(option: str, file: str | None) -> None:
         raise UsageError(f"{option}: {target.parent} cannot be made: {error.strerror}") from None
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
         raise UsageError(f"{option}: {file} is no file that can be written")
-
-
-def write(option: str, file: str | None, content: bytes) -> None:
-    """Write it, whole or not at all; `-` is standard output. Raises UsageError."""
-    if file is None:
-        return
-    if file == "-":
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
-        return
-    target = Path(file)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(target)
-    except OSError as error:
-        raise UsageError(f"{option}: {file} cannot be written: {error.strerror}") from None

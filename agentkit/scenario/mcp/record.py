@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from agentkit.files import write_whole
 from agentkit.records import ToolSpec
 
 RECORD = "tools.json"
@@ -70,9 +71,7 @@ def parse_record(content: bytes) -> tuple[RecordedTool, ...]:
 def write_record(path: Path, tools: Sequence[RecordedTool]) -> None:
     """Write the tools in the order of their names, whole or not at all."""
     data = [tool.model_dump() for tool in sorted(tools, key=lambda tool: tool.name)]
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    part.replace(path)
+    write_whole(path, orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def differences(recorded: Sequence[RecordedTool], live: Sequence[RecordedTool]) -> list[str]:

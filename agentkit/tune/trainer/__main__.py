@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentkit.errors import AgentkitError, ExitCode, UsageError
+from agentkit.files import write_json
 from agentkit.lock import locked
-from agentkit.tune.files import write_json
 from agentkit.tune.phase import ADAPTER, RESULT, TOKENS, Phase
 from agentkit.tune.prompt import Split, read_prompts
 from agentkit.tune.trainer.traced import traced

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import torch
 
+from agentkit.files import write_whole
 from agentkit.grade.rubric import Rubric
-from agentkit.tune.files import write_whole
 from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Prompt
 from agentkit.tune.trainer.generate import Completion, Decoding, Write

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from agentkit.tune.files import write_json
+from agentkit.files import write_json
 from agentkit.tune.trainer.validate import Evaluation
 
 FILE = "state.json"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from agentkit.errors import AgentkitError
-from agentkit.tune.files import write_json
+from agentkit.files import write_json
 from agentkit.tune.phase import ADAPTER, RESULT, Phase
 from agentkit.tune.prompt import of_target, read_prompts
 from agentkit.tune.trainer.model import checked_ids, load_trainee
