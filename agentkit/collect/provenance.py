@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from agentkit.errors import UsageError
-from agentkit.files import write_whole as write_file
+from agentkit.files import write_whole as put_whole
 from agentkit.records import ConversationId, Exchange, ResponseId
 
 PROVENANCE = "provenance.json"
@@ -175,6 +175,6 @@ def write_whole(path: Path, content: bytes) -> None:
     """Whole or not at all, and for the project's own eyes. Raises UsageError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, content, private=True)
+        put_whole(path, content, private=True)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}") from None

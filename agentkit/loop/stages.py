@@ -16,7 +16,7 @@ from agentkit.loop.choose import all_good, answering, bounds, worst_step
 from agentkit.loop.play import Runs
 from agentkit.loop.production import production
 from agentkit.loop.turn import LAST, Turn, newest_of
-from agentkit.records import ANY, AdapterName, Decision, Job, JobStatus, Revision, Route, Run, Target, TargetKind
+from agentkit.records import ANY, Decision, Job, JobStatus, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.lookup import route_map
 from agentkit.serve.registered import find_adapters

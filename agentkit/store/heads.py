@@ -49,6 +49,6 @@ class Heads(Database):
         query = query if since is None else query.where(c.at >= moment(since, "since"))
         with self._transaction() as connection:
             return [
-                Head(ResponseId(id), ConversationId(talk), *rest, answered=bool(known))
-                for id, talk, *rest, known in connection.execute(query)
+                Head(ResponseId(id), ConversationId(talk), at, key, agent, step, bool(known))
+                for id, talk, at, key, agent, step, known in connection.execute(query)
             ]

@@ -17,9 +17,11 @@ from agentkit.errors import NotJudged, UsageError, near_match
 from agentkit.gate import GateVerdict, Recorded
 from agentkit.gate.comparable import users_refused
 from agentkit.gate.project.judges import names
+from agentkit.gate.project.sides import tags_in
+from agentkit.gate.recorded import StepTags, step_tags
 from agentkit.gate.rows import refuse_forks
 from agentkit.gate.safety import own_steps
-from agentkit.gate.settings import select
+from agentkit.gate.settings import Selectable, select
 from agentkit.llm import Budget
 from agentkit.play.plan import Planned, instance_seed, plan
 from agentkit.play.runner import Progress
@@ -160,16 +162,16 @@ class _Written:
     id: str
     steps: tuple[str, ...]
     skills: tuple[str | None, ...]
-    tags: tuple[str, ...]
+    tags: StepTags
 
 
 def _written(loaded: Loaded) -> Iterator[_Written]:
-    detours = {it.id: it.turns or () for it in loaded.scenario.detours}
+    detours, tags = {it.id: it.turns or () for it in loaded.scenario.detours}, tags_in([loaded])
     for variant in loaded.variants:
         turns = (*loaded.scenario.turns, *detours.get(variant, ()))
         steps = [step for turn in turns for step in turn.steps]
         ids, skills = tuple(it.id for it in steps), tuple(it.skill for it in steps)
-        yield _Written(f"{loaded.id}/{variant}", ids, skills, tuple(loaded.scenario.tags))
+        yield _Written(f"{loaded.id}/{variant}", ids, skills, step_tags(tags, loaded.id, variant, ids))
 
 
 def _set_aside(gate: Gate, scenarios: Sequence[Loaded]) -> None:
@@ -183,7 +185,7 @@ def _set_aside(gate: Gate, scenarios: Sequence[Loaded]) -> None:
     changed = [it for it in scenarios if it.id in base.scenarios and it.hash != base.scenarios[it.id]]
     played = {cell.id for cell in base.cells}
     new = (it for loaded in changed for it in _written(loaded) if it.id in played)
-    here = (*own_steps(base, base), *new)
+    here: tuple[Selectable, ...] = (*own_steps(base, base), *new)
     other = [it for it in gate.settings.safety if not names(here, it)]
     for selector in other:
         select((*here, *written), selector)
