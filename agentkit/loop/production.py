@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agentkit.collect.feedback.blame import Rule, agent_of, rule_of
-from agentkit.measure import accuracy_draws, corrected, wilson
+from agentkit.measure import FAILED, NOT_REACHED, PASSED, accuracy_draws, corrected, coupling, wilson
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source, Target
 from agentkit.store import Store
 
 Floats = NDArray[np.float64]
 Marks = NDArray[np.int8]
-_PRAISED, _BLAMED, _NOT_JUDGED = 1, 0, -1
+"""Conversation × step: praised is `PASSED`, blamed `FAILED`, not judged `NOT_REACHED`."""
 _RESAMPLED = 2000
 _LEVEL = 0.95
 _BOUNDS = ("estimate", "low", "high")
@@ -112,19 +112,19 @@ def _conversations(exchanges: Sequence[Exchange], target: Target | None) -> set[
 
 
 def _table(said: Sequence[Feedback]) -> tuple[list[str], Marks]:
-    """Steps, and what the last word on each was: conversation × step."""
+    """Steps, and the last word on each."""
     steps = list(dict.fromkeys(it.step for it in said))
     rows: Mapping[ConversationId, dict[str, int]] = {it.conversation: {} for it in said}
     for it in said:
-        rows[it.conversation][it.step] = _PRAISED if it.value else _BLAMED
-    table = [[row.get(step, _NOT_JUDGED) for step in steps] for row in rows.values()]
+        rows[it.conversation][it.step] = PASSED if it.value else FAILED
+    table = [[row.get(step, NOT_REACHED) for step in steps] for row in rows.values()]
     return steps, np.array(table, dtype=np.int8).reshape(len(rows), len(steps))
 
 
 def _rates(steps: Sequence[str], table: Marks, wrong: float) -> list[StepRate]:
     found = []
     for step, column in zip(steps, table.T, strict=True):
-        praised, judged = int((column == _PRAISED).sum()), int((column != _NOT_JUDGED).sum())
+        praised, judged = int((column == PASSED).sum()), int((column != NOT_REACHED).sum())
         bounds = wilson(praised, judged)
         estimate, low, high = (float(corrected(it, wrong)) for it in (praised / judged, *bounds))
         found.append(StepRate(step, praised, judged, estimate, low, high))
@@ -140,13 +140,14 @@ def _compounded(table: Marks, wrong: float, seed: int) -> tuple[float, float, fl
     """
     draw, tail = np.random.default_rng(seed), (1 - _LEVEL) / 2
     kinds, often = np.unique(table, axis=0, return_counts=True)
-    marks = np.hstack([kinds == _PRAISED, kinds != _NOT_JUDGED]).astype(float)
+    marks = np.hstack([kinds == PASSED, kinds != NOT_REACHED]).astype(float)
     praised, judged = np.split(often @ marks, 2)
     again, had = np.split(draw.multinomial(len(table), often / len(table), _RESAMPLED) @ marks, 2, axis=1)
     resampled = np.where(had > 0, again / np.maximum(had, 1), praised / judged)
     rates, own = corrected(praised / judged, wrong), corrected(wilson(praised, judged), wrong)
     bounds = [float(end) for step in range(len(rates)) for end in np.delete(rates, step).prod() * own[:, step]]
-    for drawn in (resampled, accuracy_draws(praised, judged, rng=draw)):
+    tied = coupling(table, np.arange(len(table)))
+    for drawn in (resampled, accuracy_draws(praised / tied, judged / tied, rng=draw)):
         bounds.append(float(np.quantile(corrected(drawn, wrong).prod(axis=1), tail)))
         bounds.append(float(np.quantile(corrected(drawn, wrong, most=np.inf).prod(axis=1), 1 - tail)))
     estimate = float(rates.prod())

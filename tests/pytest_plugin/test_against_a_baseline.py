@@ -119,7 +119,7 @@ def test_steps_that_other_scenarios_alone_have_are_left_out_and_unknown_ones_are
     project.configure(f'{gate}\ngate.steps = ["each:swap"]\ngate.safety = {{ "shop/exchange/*" = 0.01 }}')
     assert project.judged(many(), many()).outcome == "pass"
     project.configure(f"{gate}\ngate.safety = {{ greets = 0.05, kind = 0.05 }}")
-    found = project.judged(many(), many(20))
+    found = project.judged(many(20), many(20))
     assert found.outcome == "fail", "a step of a scenario that is not in the baseline yet is no mistake here"
     assert "safety kind: 20 of 100 failed" in found.reason
     project.configure(f'{gate}\ngate.steps = ["swapp"]')

@@ -10,19 +10,21 @@ from agentkit.records import Job
 from agentkit.serve.adapter_folder import verify
 from agentkit.store import Store
 from agentkit.tune.below import jobs_below
-from agentkit.tune.compile import Below, Compiled
+from agentkit.tune.compile import Below, Compiled, CompileSettings
 from agentkit.tune.manifest import manifest_of, write_job
 from agentkit.tune.registry import publish_and_register
 from tests.store.records import make_job
-from tests.tune.compiled import SMALL, a_run, chat_agent, compiled, suite
+from tests.tune.compiled import a_run, chat_agent, compiled, suite
 from tests.tune.small_lora import make_card, write_lora
+
+FEW = CompileSettings(train=2, validation=1, held_out=4, guards=0, moments=0)
 
 
 async def job(store: Store, folder: Path, name: str, below: Below) -> tuple[Job, Compiled]:
     """One that compiled data, and of which nothing else is known."""
-    data = await compiled(below=below)
+    data = await compiled(settings=FEW, below=below)
     made = make_job(name, folder=str(folder / name))
-    manifest = manifest_of(name, data, a_run(), chat_agent(), suite(), SMALL, base="tiny", base_hash="a" * 64)
+    manifest = manifest_of(name, data, a_run(), chat_agent(), suite(), FEW, base="tiny", base_hash="a" * 64)
     write_job(Path(made.folder), manifest, data.prompts, data.moments)
     store.create_job(made)
     return made, data

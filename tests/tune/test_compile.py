@@ -82,16 +82,16 @@ async def test_moments_are_of_the_conversations_that_are_held_out_and_share_noth
 
 
 async def test_nothing_is_drawn_again_that_adapters_below_have_seen() -> None:
-    first = await compiled()
+    wanted = target("find_sale", ("golden",))
+    one, other = (CompileSettings(train=2, validation=1, held_out=4, guards=0, seed=seed) for seed in (3, 1))
+    first, second = await compiled(wanted, settings=one), await compiled(wanted, settings=other)
     seen = frozenset(it.instance for it in (*first.prompts, *first.held_out))
-    again = await compiled(below=Below(seen, first.wordings))
+    below = Below(seen, first.wordings, ("a-v1-3fa9: gone",))
+    again = await compiled(wanted, settings=one, below=below)
     assert not seen & {it.instance for it in (*again.prompts, *again.held_out, *again.moments)}
-    assert [it.held_out for it in first.wordings] == [0]
-    other = SMALL.model_copy(update={"seed": 1})
-    assert [it.held_out for it in (await compiled(settings=other)).wordings] != [0]
-    kept = await compiled(settings=other, below=Below(seen, first.wordings, ("a-v1-3fa9: gone",)))
-    assert kept.wordings == first.wordings, "what was held out once stays so"
-    assert kept.unknown == ("a-v1-3fa9: gone",)
+    assert again.unknown == below.unknown
+    assert first.wordings != second.wordings
+    assert (await compiled(wanted, settings=other, below=below)).wordings == first.wordings, "held out once and always"
 
 
 async def test_a_request_of_a_fresh_instance_is_made_by_the_agent_itself() -> None:

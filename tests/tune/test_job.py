@@ -232,7 +232,7 @@ def test_what_is_trained_on_top_of_an_adapter_is_held_against_it_and_takes_its_p
 
     narrow = replace(job, config=Config(serve=ServeSettings(engines=EngineOptions(max_lora_rank=1))))
     with pytest.raises(
-        UsageError, match=rf"--rank: found 2 on top of the 2 of {below.name}, and .* max_lora_rank is 1"
+        UsageError, match=rf"--rank: found 2 on top of the 2 of {below.name}, which add up, and .* max_lora_rank is 1"
     ):
         narrow.do()
     ended = job.do()
@@ -248,6 +248,8 @@ def test_what_is_trained_on_top_of_an_adapter_is_held_against_it_and_takes_its_p
     sides = {name: store.run(job.files.read(name)["run"]).agent for name in ("before.json", "after.json")}
     assert sides == {"before.json": f"demo+{below.name}", "after.json": f"demo+{made.name}"}
     assert ended.document["notes"][0].startswith(f"trained on top of {below.name}, whose change it holds too")
+    seen = f"what is held out may have been seen by an adapter underneath: {below.name}: "
+    assert ended.document["notes"][1].startswith(seen), "its job is not in this store"
 
 
 def test_where_seeds_are_compared_none_is_tried_again() -> None:
