@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agentkit.collect.feedback.blame import Rule, agent_of, rule_of
+from agentkit.collect.feedback.blame import GUESSED, agent_of, rule_of
 from agentkit.measure import FAILED, NOT_REACHED, PASSED, accuracy_draws, corrected, coupling, wilson
 from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source, Target
 from agentkit.store import Store
@@ -91,7 +91,7 @@ def production(
     chosen = _conversations(store.exchanges(agent=agent, since=since), target)
     said = store.feedback(conversations=sorted(chosen), source=Source.USER)
     thumbs = [it for it in said if it.kind is FeedbackKind.THUMB]
-    named = [it for it in thumbs if it.step and rule_of(it.details) not in (Rule.JUDGED, Rule.LAST)]
+    named = [it for it in thumbs if it.step and rule_of(it.details) not in GUESSED]
     own = [it for it in named if agent_of(it.details) in ("", agent)]
     steps, table = _table(own)
     return Production(

@@ -10,6 +10,7 @@ from agentkit.store import Store
 from agentkit.tune.compile import Below
 from agentkit.tune.manifest import read_job
 from agentkit.tune.registry import record
+from agentkit.tune.split import TurnWording
 
 
 def jobs_below(onto: AdapterFolder | None, store: Store) -> Below:
@@ -17,9 +18,9 @@ def jobs_below(onto: AdapterFolder | None, store: Store) -> Below:
     if onto is None:
         return Below()
     known = {it.name: it for it in store.adapters()} | {onto.name: record(onto)}
-    names, read = [onto.name], set()
+    names, read, unknown = [onto.name], set(), []
     instances: set[int] = set()
-    wordings, unknown = [], []
+    wordings: list[TurnWording] = []
     for name in names:  # which grows by parents
         adapter = known.get(name)
         parents, job = ((), None) if adapter is None else (adapter.parents, adapter.job)
@@ -35,6 +36,6 @@ def jobs_below(onto: AdapterFolder | None, store: Store) -> Below:
         except UsageError as reason:
             unknown.append(f"{name}: {reason}")
         else:
-            instances |= {it.instance for it in (*prompts, *manifest.held_out)}
+            instances |= {it.instance for it in prompts} | {it.instance for it in manifest.held_out}
             wordings += manifest.wordings
     return Below(frozenset(instances), tuple(wordings), tuple(unknown))

@@ -74,7 +74,9 @@ def test_a_baseline_that_another_judge_graded_is_advice(judged: Cli, tmp_path: P
     judged("baseline", "good", "-o", "same.json")
     assert judged("gate", "bad", "--baseline", "same.json", "--step", STEP).returncode == 1
     old = json.loads((tmp_path / "other.json").read_text())
-    del old["judge"]
+    del old["judge"], old["tags"]
+    for scenario in old["scenarios"].values():
+        scenario["tags"] = []
     (tmp_path / "old.json").write_text(json.dumps(old | {"schema": 2}))
     assert judged("gate", "bad", "--baseline", "old.json", "--step", STEP).returncode == 1
 

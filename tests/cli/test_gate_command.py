@@ -178,7 +178,7 @@ def test_bad_files_are_named_with_what_is_wrong(bare: Cli, files: Path) -> None:
     for name, said in (
         ("smae.json", "smae.json: no such baseline (did you mean 'same.json'?)"),
         ("cut.json", "not valid JSON"),
-        ("newer.json", "newer.json: schema: found 99, expected 3"),
+        ("newer.json", "newer.json: schema: found 99, expected 4"),
     ):
         done = bare("gate", name)
         assert done.returncode == 2

@@ -76,7 +76,7 @@ def test_secrets_go_too(redactor: Redactor) -> None:
 def test_words_may_run_on(redactor: Redactor, text: str) -> None:
     clean = redactor.text(text, ONE)
     assert PLACEHOLDER.search(clean)
-    assert not re.search(r"anna|example|138|415", clean)
+    assert not re.search(r"anna|example|138|415", PLACEHOLDER.sub("", clean))
 
 
 @pytest.mark.parametrize("text", ["Data: 12 marzo, ore 10, per due", 'data: {"a":1,"b":2}', "Data:12/03, ore 10"])

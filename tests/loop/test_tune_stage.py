@@ -83,7 +83,7 @@ def test_a_job_that_failed_before_it_had_data_gives_way_to_other_settings(store:
 def test_no_two_turns_draw_the_same_instances_unless_a_seed_is_told(store: Store, asked: list[Any]) -> None:
     first = opened(store)
     fails(first)
-    module.abandon(store, by="ada", why="not this week")
+    module.abandon(store, "till", by="ada", why="not this week")
     second = opened(store)
     fails(second)
     assert (first.id[-4:] == second.id[-4:]) is (asked[0].settings.seed == asked[1].settings.seed)

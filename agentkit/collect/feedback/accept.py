@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentkit.collect.feedback.answer import offered, read_answer, same_answer
-from agentkit.collect.feedback.blame import BAD_BELOW, Blame, Rule, blame, rule_of
+from agentkit.collect.feedback.blame import BAD_BELOW, GUESSED, Blame, blame, rule_of
 from agentkit.collect.feedback.cleaned import Cleaner, project_cleaner
 from agentkit.collect.feedback.form import Form, read_form
 from agentkit.errors import FeedbackError, near_match
@@ -140,5 +140,5 @@ def _answer(store: Store, form: Form, place: Blame, cleaner: Cleaner) -> Mapping
 
 def _content(it: Feedback) -> tuple[object, ...]:
     """What the sender said; the time, and a step that was chosen here, are no part of it."""
-    chosen = rule_of(it.details) in (Rule.JUDGED, Rule.LAST)
+    chosen = rule_of(it.details) in GUESSED
     return it.kind, it.conversation, it.response, it.value, it.answer, it.text, "" if chosen else it.step

@@ -34,6 +34,10 @@ class Rule(StrEnum):
     """Of the conversation, and of no step: praise, a comment, or nothing captured to choose from."""
 
 
+GUESSED = (Rule.JUDGED, Rule.LAST)
+"""Rules by which a step is only likely to be meant: what was said is of the whole conversation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Blame:
     """Where a judgement belongs."""

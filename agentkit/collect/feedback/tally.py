@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from agentkit.collect.feedback.blame import BAD_BELOW, Blame, Rule, blame, rule_of
+from agentkit.collect.feedback.blame import BAD_BELOW, GUESSED, Blame, Rule, blame, rule_of
 from agentkit.measure import wilson
 from agentkit.records import ConversationId, Exchange, Feedback, Source
 
@@ -86,7 +86,7 @@ def verdicts_of(talk: Sequence[Exchange], said: Sequence[Feedback], sources: Seq
 def place_of(it: Feedback, talk: Sequence[Exchange], said: Sequence[Feedback]) -> Blame:
     """Where a recorded judgement belongs by what is known now."""
     rule = rule_of(it.details)
-    settled = rule not in (Rule.JUDGED, Rule.LAST)
+    settled = rule not in GUESSED
     bad = it.value is not None and it.value < BAD_BELOW
     step = it.step if settled and it.response is None else ""
     found = blame(talk, said, bad=bad, at=it.at, step=step, response=it.response)

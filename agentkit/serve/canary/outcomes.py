@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from agentkit.collect.feedback.blame import Rule, rule_of
+from agentkit.collect.feedback.blame import GUESSED, rule_of
 from agentkit.records import Arm, ConversationId, FeedbackKind, Source
 from agentkit.serve.canary.blocks import Outcome
 from agentkit.serve.status import GONE, is_failed, is_of_the_caller
@@ -21,8 +21,6 @@ GOOD = 0.5
 """A judgement of this much or more is good."""
 _TRUST = (Source.EXPERT, Source.GRADE, Source.JUDGE, Source.USER)
 """Of several who judged a conversation, the first of these has the word."""
-_GUESSED = (Rule.JUDGED, Rule.LAST)
-"""By these, blame of a whole conversation is laid on one of its steps, where praise is given to none."""
 
 
 @dataclass(slots=True)
@@ -110,7 +108,7 @@ def quick(exchanges: Sequence[SeenExchange], limit: float) -> Outcomes:
 
 def _named(label: SeenLabel) -> str:
     """The step that whoever judged meant; empty where they meant the whole conversation."""
-    return "" if rule_of(label.details) in _GUESSED else label.step
+    return "" if rule_of(label.details) in GUESSED else label.step
 
 
 def _is_answer(it: SeenExchange) -> bool:
