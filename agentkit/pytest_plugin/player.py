@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from agentkit.errors import AgentkitError, SuiteError, UsageError
 from agentkit.pytest_plugin import PLAYER
 from agentkit.pytest_plugin.words import Words
-from agentkit.records import GOLDEN, Run, Trial
+from agentkit.records import GOLDEN, Run, Trial, TrialKey
 
 if TYPE_CHECKING:
     from agentkit.pytest_plugin.result import Judgement, Result
@@ -206,22 +207,21 @@ class Player:
         from agentkit.play.plan import Planned, plan
         from agentkit.play.runner import play_each
 
-        planned = [
-            Planned(opened.played + it.index, it.key)
-            for it in plan([loaded], trials=trials, repeats=1, seed=seed, variants=[(loaded.id, variant)])
+        planned = plan([loaded], trials=trials, repeats=1, seed=seed, variants=[(loaded.id, variant)])
+        keys, held = [it.key for it in planned], opened.store.keys(opened.run.id)
+        missing = [
+            Planned(opened.played + number, key) for number, key in enumerate(key for key in keys if key not in held)
         ]
-        held = opened.store.keys(opened.run.id)
-        missing = [it for it in planned if it.key not in held]
         setting = replace(opened.setting, seed=seed)
         played = self._asyncio().run(play_each(missing, {loaded.id: loaded}, setting, concurrency=opened.concurrency))
         opened.store.add_trials(played)
         opened.played += len(missing)
-        again = [opened.store.trial(opened.run.id, held_id) for held_id in self._ids(opened, planned, held)]
+        again = [opened.store.trial(opened.run.id, held_id) for held_id in self._ids(opened, keys, held)]
         return (*again, *played)
 
-    def _ids(self, opened: _Open, planned: Any, held: Any) -> list[str]:
+    def _ids(self, opened: _Open, keys: Iterable[TrialKey], held: Any) -> list[str]:
         """Ids of trials that an earlier item of this session has played."""
-        wanted = {it.key for it in planned if it.key in held}
+        wanted = {key for key in keys if key in held}
         return [t.id for t in opened.store.trials(opened.run.id) if t.key in wanted] if wanted else []
 
     def _opened(self, name: str, loaded: Loaded) -> _Open:

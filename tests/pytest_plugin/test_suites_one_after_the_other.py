@@ -129,6 +129,14 @@ def test_suites_that_need_nothing_else_share_a_run(project: Path, player: Player
     assert recorded(project) == [4]
 
 
+def test_more_trials_of_a_scenario_are_numbered_after_those_that_were_played(project: Path, player: Player) -> None:
+    found = [player.play(FIVE), player.play(FIVE, trials=5), player.play(ASK)]
+    assert [len(it.trials) for it in found] == [2, 5, 2]
+    with Store.open(f"sqlite:///{project}/runs.db") as store:
+        (run,) = store.runs()
+        assert sorted(it.index for it in store.trials(run.id)) == list(range(7))
+
+
 def test_the_environment_may_say_where_trials_are_recorded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENTKIT_STORE", f"sqlite:///{project}/runs.db")
     with closing(Player(agent="scripted:1", trials=2)) as player:
