@@ -104,7 +104,8 @@ def waterfalls(found: Sequence[Cell], summary: Summary, run: Run) -> tuple[Water
     for variants in by_scenario.values():
         golden = [cell for cell in variants if cell.variant == GOLDEN]
         off_path = [cell for cell in variants if cell.variant != GOLDEN and cell.valid]
-        chosen.append(golden + ([min(off_path, key=left)] if off_path else []))
+        if drawn := golden + ([min(off_path, key=left)] if off_path else []):
+            chosen.append(drawn)
     chosen.sort(key=lambda pair: min(left(cell) for cell in pair))
     return tuple(_waterfall(cell, run) for pair in chosen[:WATERFALLS] for cell in pair)
 

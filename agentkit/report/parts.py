@@ -57,7 +57,7 @@ def shown(it: Contents) -> dict[str, Any]:
         "priorities": priorities,
         "priorities_chart": charts.priorities_chart(priorities, "skill" if skills else "step") if priorities else None,
         "waterfalls": [(fall, charts.waterfall_chart(fall)) for fall in it.waterfalls],
-        "not_drawn": len(scenarios) - len(drawn),
+        "not_drawn": len({counts.id for counts in summary.scenarios if counts.valid} - drawn),
         "heat_maps": maps,
         "surface_chart": charts.surface_chart(summary.detours) if summary.detours else None,
         "consistency_chart": _consistency(summary),

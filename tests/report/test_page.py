@@ -90,6 +90,18 @@ def test_a_run_of_invalid_trials_says_that_nothing_can_be_said(tmp_path: Path) -
     assert "<b>no answer" not in text
 
 
+def test_a_scenario_of_which_no_variant_has_a_valid_trial_has_no_waterfall(tmp_path: Path) -> None:
+    played = [
+        replace(it, verdict=Verdict.INVALID, reason="no answer") if it.key.scenario == "shop/exchange" else it
+        for it in trials()
+        if (it.key.scenario, it.key.variant) != ("shop/exchange", "golden")
+    ]
+    with stored(tmp_path, played) as store:
+        contents = gather(store, store.run("last"), room=8_000_000)
+    assert {it.scenario for it in contents.waterfalls} == {"shop/refund"}
+    assert "not drawn" not in render(contents)
+
+
 def test_forks_are_counted_as_turns_and_found_by_every_variant_that_they_serve(tmp_path: Path) -> None:
     golden = [it for it in trials() if it.key.variant == "golden"]
     forks = [
