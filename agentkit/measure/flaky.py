@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agentkit.measure.graded import FAILED, PASSED, Cell
 
@@ -55,37 +57,51 @@ class FlakyStep:
 def flaky_steps(occasions: Iterable[Occasion]) -> tuple[FlakyStep, ...]:
     """The flaky steps, those of the highest rate first. Runs under other conditions are part of the history, but never
     make a step flaky: another agent may well differ."""
-    seen: dict[str, _Seen] = {}
+    return tuple(it for it in repeated_steps(occasions) if it.flaky)
+
+
+def repeated_steps(occasions: Iterable[Occasion]) -> tuple[FlakyStep, ...]:
+    """The steps that could have been flaky, since an instance of theirs was graded twice or more under the same
+    conditions; in the same order."""
+    cells: dict[str, list[Occasion]] = {}
     for it in occasions:
-        for column, step in enumerate(it.cell.step_ids):
-            seen.setdefault(step, _Seen()).add(it, column)
-    found = [FlakyStep(step, *it.counts(), tuple(it.history)) for step, it in seen.items()]
-    return tuple(sorted((it for it in found if it.flaky), key=lambda it: (-it.rate, -it.flaky, it.step)))
+        cells.setdefault(it.cell.id, []).append(it)
+    found = [step for together in cells.values() for step in _steps(together)]
+    return tuple(sorted((it for it in found if it.repeated), key=lambda it: (-it.rate, -it.flaky, it.step)))
 
 
-class _Seen:
-    """What was read of one step so far."""
-
-    def __init__(self) -> None:
-        self.results: dict[tuple[str, int], list[int]] = {}
-        self.history: list[Flake] = []
-
-    def add(self, it: Occasion, column: int) -> None:
-        grades = it.cell.grades[:, column]
-        graded = np.isin(grades, (PASSED, FAILED))
-        if not graded.any():
-            return
-        mine: dict[int, list[int]] = {}
-        for instance, grade in zip(it.cell.instances[graded].tolist(), grades[graded].tolist(), strict=True):
-            mine.setdefault(instance, []).append(grade)
-            self.results.setdefault((it.conditions, instance), []).append(grade)
-        passed = int((grades == PASSED).sum())
-        self.history.append(Flake(it.run, passed, int(graded.sum()) - passed, _both(mine.values()), it.conditions))
-
-    def counts(self) -> tuple[int, int]:
-        """Flaky instances, and those graded twice or more."""
-        return _both(self.results.values()), sum(len(grades) > 1 for grades in self.results.values())
+def _steps(occasions: Sequence[Occasion]) -> Iterator[FlakyStep]:
+    """Every step of one scenario and variant."""
+    for step in dict.fromkeys(step for it in occasions for step in it.cell.steps):
+        history: list[Flake] = []
+        alike: dict[str, list[_Graded]] = {}
+        for it in occasions:
+            if step not in it.cell.steps:
+                continue
+            grades = it.cell.grades[:, it.cell.steps.index(step)]
+            known = (grades == PASSED) | (grades == FAILED)
+            if not known.any():
+                continue
+            graded = _Graded(it.cell.instances[known], grades[known] == PASSED)
+            passed = int(graded.passed.sum())
+            history.append(Flake(it.run, passed, len(graded.passed) - passed, _counts([graded])[0], it.conditions))
+            alike.setdefault(it.conditions, []).append(graded)
+        counts = [_counts(found) for found in alike.values()]
+        flaky, repeated = sum(both for both, _ in counts), sum(twice for _, twice in counts)
+        yield FlakyStep(f"{occasions[0].cell.id}#{step}", flaky, repeated, tuple(history))
 
 
-def _both(results: Iterable[list[int]]) -> int:
-    return sum(PASSED in grades and FAILED in grades for grades in results)
+class _Graded(NamedTuple):
+    """The trials of one occasion in which a step was graded."""
+
+    instances: NDArray[np.int64]
+    passed: NDArray[np.bool_]
+
+
+def _counts(found: Sequence[_Graded]) -> tuple[int, int]:
+    """Instances that both passed and failed, and those graded twice or more."""
+    _, place, graded = np.unique(
+        np.concatenate([it.instances for it in found]), return_inverse=True, return_counts=True
+    )
+    passed = np.bincount(place, weights=np.concatenate([it.passed for it in found]))
+    return int(((passed > 0) & (passed < graded)).sum()), int((graded > 1).sum())

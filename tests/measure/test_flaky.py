@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from agentkit.measure import NOT_REACHED, UNGRADED, Occasion, flaky_steps
 from tests.measure.measure_cells import cell
 
@@ -29,3 +31,13 @@ def test_what_was_not_graded_says_nothing():
 def test_the_flakiest_comes_first():
     play = cell([[1, 1], [1, 0], [1, 1], [0, 0]], instances=[5, 5, 6, 6])
     assert [it.step[-2:] for it in flaky_steps([Occasion("r", "same", play)])] == ["s1", "s0"]
+
+
+def test_many_trials_take_little_room():
+    told = [Occasion(f"r{run}", f"agent {run}", cell([[1, 1]] * 2000)) for run in range(10)]
+    tracemalloc.start()
+    try:
+        assert flaky_steps(told) == ()
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
