@@ -21,6 +21,7 @@ from agentkit.measure import (
     recovered,
 )
 from agentkit.measure.cell import measure_cell
+from agentkit.measure.forked import NOT_WHOLE
 from agentkit.measure.history import flakiness
 from agentkit.measure.rows import cells
 from agentkit.measure.wording import percent
@@ -56,7 +57,7 @@ def print_flaky(told: dict[str, Any]) -> None:
     elif told["repeated"]:
         console.print(line("no step is flaky"))
     else:
-        console.print(line("nothing was played twice under the same conditions, so flakiness is not known", "yellow"))
+        console.print(line("no step was graded twice under the same conditions, so flakiness is not known", "yellow"))
     console.print(Text("getting back after a failed step", style="bold"))
     for it in told["recovery"]:
         console.print(line(f"  {it['id']}: {it['sentence']}"))
@@ -101,7 +102,7 @@ def _recovery(cell: Cell, run: Run) -> dict[str, Any]:
         "compounded": compounded,
         "with_recovery": again,
         "implied_recovery": implied,
-        "sentence": _sentence(found, compounded, again, implied),
+        "sentence": NOT_WHOLE.reason if cell.forks is not None else _sentence(found, compounded, again, implied),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -101,7 +101,7 @@ def _print_steps(summary: Summary, console: Console) -> None:
     width = max((len(figure.step) for figure in summary.steps), default=0)
     heading = f"  {'step':<{width}}  reached  passed  accuracy  {summary.level:.0%} interval"
     console.print(line(f"\n{heading}", "dim"))
-    shown = summary.scenarios if len(summary.scenarios) <= _CELLS else _golden_and_worst(summary)
+    shown = summary.scenarios if len(summary.scenarios) <= _CELLS else _golden_and_worst(summary, figures)
     for counts in shown:
         console.print(_cell_title(counts, forks=summary.forks is not None))
         for figure in figures.get((counts.id, counts.variant), []):
@@ -112,10 +112,20 @@ def _print_steps(summary: Summary, console: Console) -> None:
         console.print(line(f"and {left} more variants, all of them in the document that --json writes", "dim"))
 
 
-def _golden_and_worst(summary: Summary) -> list[ScenarioCounts]:
-    """The golden paths, and the variants in which the fewest succeed: a run of many variants fills no screen."""
+def _golden_and_worst(
+    summary: Summary, figures: Mapping[tuple[str, str], Sequence[StepFigure]]
+) -> list[ScenarioCounts]:
+    """The golden paths, and the variants in which the fewest succeed, or whose steps compound to the least where forks
+    have no success: a run of many variants fills no screen."""
+
+    def right(counts: ScenarioCounts) -> float:
+        if summary.forks is None:
+            return counts.successes / counts.valid
+        steps = figures.get((counts.id, counts.variant), [])
+        return math.prod(it.accuracy for it in steps if it.accuracy is not None)
+
     off_path = [counts for counts in summary.scenarios if counts.variant != GOLDEN and counts.valid]
-    worst = sorted(off_path, key=lambda counts: counts.successes / counts.valid)[:_WORST]
+    worst = sorted(off_path, key=right)[:_WORST]
     return [counts for counts in summary.scenarios if counts.variant == GOLDEN or counts in worst]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from agentkit.measure.flaky import FlakyStep, Occasion, flaky_steps
+from agentkit.measure.flaky import FlakyStep, Occasion, repeated_steps
 from agentkit.measure.graded import Cell
 from agentkit.measure.rows import cells
 from agentkit.records import Run
@@ -26,7 +26,8 @@ class Flakiness:
     runs: tuple[Run, ...]
     """All that were looked at, oldest first; the run itself is the last."""
     repeated: bool
-    """Whether any instance was played twice under the same conditions, so that flakiness could show."""
+    """Whether any of the run's steps was graded twice in one instance under the same conditions, so that flakiness
+    could show. Forks of different turns are no repeats: no step is graded in both."""
 
 
 def flakiness(store: Store, run: Run, found: Sequence[Cell]) -> Flakiness:
@@ -36,9 +37,10 @@ def flakiness(store: Store, run: Run, found: Sequence[Cell]) -> Flakiness:
     seen = [_occasion(it, cell) for it in earlier for cell in cells(store.grades(it.id))]
     seen += [_occasion(run, cell) for cell in found]
     known = {step for cell in found for step in cell.step_ids}
-    steps = tuple(it for it in flaky_steps(seen) if it.step in known)
+    repeated = [it for it in repeated_steps(seen) if it.step in known]
     told = {it.run for it in seen} | {run.id}
-    return Flakiness(steps, tuple(it for it in (*earlier, run) if it.id in told), _repeated(seen))
+    runs = tuple(it for it in (*earlier, run) if it.id in told)
+    return Flakiness(tuple(it for it in repeated if it.flaky), runs, bool(repeated))
 
 
 def conditions(run: Run, scenario: str) -> str:
@@ -61,8 +63,3 @@ def _before(it: Run, run: Run) -> bool:
     again = "regraded_from" in it.settings or run.settings.get("regraded_from") == it.id
     same_way = it.settings.get("fork") == run.settings.get("fork")
     return bool(alike) and same_way and not again and it.created_at <= run.created_at
-
-
-def _repeated(seen: Sequence[Occasion]) -> bool:
-    played = [(it.conditions, it.cell.id, instance) for it in seen for instance in it.cell.instances.tolist()]
-    return len(set(played)) < len(played)

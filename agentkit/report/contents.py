@@ -64,7 +64,7 @@ def gather(store: Store, run: Run, *, baseline: Baseline | None = None, room: in
     a run of the store come after all of them."""
     found = cells(store.grades(run.id))
     summary = summarize(found, deterministic=run.deterministic, seed=run.seed)
-    if any(":" in cell.variant for cell in found):
+    if summary.forks is None and any(":" in cell.variant for cell in found):
         summary = replace(summary, detours=detour_figures(store.grades(run.id)))
     packer, spending, index = Packer(room), SpendingTally(), Index(baseline)
     for verdict in _FIRST:

@@ -63,6 +63,15 @@ def test_show_one_fork(cli: Cli) -> None:
     assert "outcome" not in shown.stdout
 
 
+def test_forks_of_different_turns_are_no_repeats_and_no_conversations(cli: Cli) -> None:
+    cli("run", "--fork", "--agent", "scripted:0", "--trials", "2", "--detours", "none")
+    told = cli("show", "--flaky").stdout
+    assert "no step was graded twice under the same conditions" in told
+    assert "orders/cancel/golden: forks play no whole conversation" in told
+    cli("run", "--fork", "--agent", "scripted:0", "--trials", "2", "--detours", "none", "--samples", "2")
+    assert "no step is flaky" in cli("show", "--flaky").stdout
+
+
 def test_a_replay(cli: Cli) -> None:
     cli("run", "--agent", "scripted:0", "--trials", "1")
     whole = json.loads(cli("show", "last", "--trial", "0", "--json", "-").stdout)

@@ -84,7 +84,7 @@ def test_flaky_steps_have_a_history_and_recovery_is_shown(cli: Cli) -> None:
 
 def test_nothing_repeated_is_not_called_stable(cli: Cli) -> None:
     cli("run", "--trials", "3")
-    assert "nothing was played twice under the same conditions" in cli("show", "--flaky").stdout
+    assert "no step was graded twice under the same conditions" in cli("show", "--flaky").stdout
 
 
 def test_an_agent_whose_cost_nobody_knows_is_not_offered_for_nothing(cli: Cli) -> None:

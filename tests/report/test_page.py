@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.records import Fork, ForkKind, RunId, TrialId, Verdict
+from agentkit.records import Disturbance, Effect, Fork, ForkKind, RunId, Trial, TrialId, Verdict
 from agentkit.report import gather, render
 from agentkit.store import Store
 from tests.report.report_records import RUN, stored, trial, trials
@@ -104,19 +104,7 @@ def test_a_scenario_of_which_no_variant_has_a_valid_trial_has_no_waterfall(tmp_p
 
 def test_forks_are_counted_as_turns_and_found_by_every_variant_that_they_serve(tmp_path: Path) -> None:
     golden = [it for it in trials() if it.key.variant == "golden"]
-    forks = [
-        trial(
-            8 * turn + index,
-            replace(it.key, variant=f"golden/{turn + 1}"),
-            fails=it.verdict is Verdict.FAILURE,
-            steps=it.steps,
-            verdict=Verdict.OPEN,
-            fork=Fork("golden", turn, 1 + 2 * turn, ForkKind.GOLDEN, ("golden", "poem")),
-        )
-        for turn in (0, 1)
-        for index, it in enumerate(golden)
-    ]
-    with stored(tmp_path, forks) as store:
+    with stored(tmp_path, _forks(golden, "poem")) as store:
         contents = gather(store, store.run("last"), room=8_000_000)
     assert contents.index["trials"]["serves"] == [["golden", "poem"]] * 16
     text = render(contents).replace("\xa0", " ")
@@ -124,6 +112,32 @@ def test_forks_are_counted_as_turns_and_found_by_every_variant_that_they_serve(t
     headline = re.search(r"<h1[^>]*>(.*?)</h1>", text)
     assert headline is not None
     assert headline[1] == "The steps compound to 88 %: 88 % on the golden path, 88 % off it"
+
+
+def test_forks_have_no_outcomes_by_detour_and_those_of_two_turns_are_no_repeats(tmp_path: Path) -> None:
+    once = [it for it in trials() if it.key.variant == "golden" and it.key.repeat == 0]
+    with stored(tmp_path, _forks(once, "tool:timeout@0.5")) as store:
+        contents = gather(store, store.run("last"), room=8_000_000)
+    assert contents.summary.detours == ()
+    assert not contents.flaky.repeated
+    assert "agentkit run --fork --samples 3</code>" in render(contents)
+
+
+def _forks(golden: list[Trial], other: str) -> list[Trial]:
+    """Both turns of each conversation as forks that count for another variant, too."""
+    return [
+        trial(
+            len(golden) * turn + index,
+            replace(it.key, variant=f"golden/{turn + 1}"),
+            fails=it.verdict is Verdict.FAILURE,
+            steps=it.steps,
+            verdict=Verdict.OPEN,
+            fork=Fork("golden", turn, 1 + 2 * turn, ForkKind.GOLDEN, ("golden", other)),
+            disturbances=(Disturbance("tool:timeout", 0.5, Effect.TRIGGERED, 1, 1, "disturbed"),),
+        )
+        for turn in (0, 1)
+        for index, it in enumerate(golden)
+    ]
 
 
 def test_a_flaky_step_shows_its_history_across_runs(store: Store) -> None:
