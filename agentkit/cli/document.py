@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from agentkit.measure import Summary, summarize
 from agentkit.measure.detours import detour_figures
-from agentkit.measure.rows import cells
+from agentkit.measure.rows import Tally, cells
 from agentkit.records import Run, Trial, Verdict
 from agentkit.store import Store
 
 
 def summary(store: Store, run: Run) -> Summary:
     """Everything that the run's recorded trials say. Equal runs give equal numbers."""
-    result = summarize(cells(store.grades(run.id)), deterministic=run.deterministic, seed=run.seed)
-    if not result.scenarios or any(counts.invalid for counts in result.scenarios):
-        faults = Counter(str(row.fault) for row in store.grades(run.id) if row.verdict is Verdict.INVALID)
-        result = replace(result, invalid_by_party=dict(sorted(faults.items())))
+    tally = Tally()
+    result = summarize(cells(tally.over(store.grades(run.id))), deterministic=run.deterministic, seed=run.seed)
+    result = replace(result, played=tally.played, invalid_by_party=dict(sorted(tally.invalid.items())))
     if result.forks is None and any(":" in counts.variant for counts in result.scenarios):
         return replace(result, detours=detour_figures(store.grades(run.id)))
     return result

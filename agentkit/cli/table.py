@@ -39,13 +39,14 @@ def print_run(run: Run, summary: Summary) -> None:
     if told := _users(run):
         console.print(line(told, "dim"))
     if not summary.scenarios:
-        invalid = sum(summary.invalid_by_party.values())
+        invalid = _invalid(summary)
         if invalid:
             console.print(
                 line(f"nothing is graded: {invalid} trials are invalid; agentkit show {run.id} --invalid", "yellow")
             )
         else:
-            console.print(line("nothing was played yet", "yellow"))
+            said = "no step was due in what was played" if summary.played else "nothing was played yet"
+            console.print(line(said, "yellow"))
         return
     _print_steps(summary, console)
     if summary.detours:
@@ -67,9 +68,9 @@ def print_invalid(trials: Iterable[Trial]) -> None:
 
 
 def _headline(run: Run, summary: Summary) -> Text:
-    invalid = sum(counts.invalid for counts in summary.scenarios)
+    invalid = _invalid(summary)
     what = "trials" if summary.forks is None else "forks, each a turn from a right history"
-    facts = [f"{_played(summary)} of {run.planned} {what}", f"{invalid} invalid", f"seed {run.seed}", run.status]
+    facts = [f"{summary.played} of {run.planned} {what}", f"{invalid} invalid", f"seed {run.seed}", run.status]
     return Text.assemble(("run ", "dim"), (run.id, "bold"), f"  {inert(run.agent)}  ", ("  ".join(facts), "dim"))
 
 
@@ -87,11 +88,8 @@ def _users(run: Run) -> str:
     return f"{told}  {spent['calls']} of {run.spent['calls']} model calls, {tokens} tokens, {cost}"
 
 
-def _played(summary: Summary) -> int:
-    """Trials, or forks: one of those may count in several variants."""
-    if summary.forks is not None:
-        return summary.forks + sum(counts.invalid for counts in summary.scenarios)
-    return sum(counts.trials for counts in summary.scenarios)
+def _invalid(summary: Summary) -> int:
+    return sum(summary.invalid_by_party.values())
 
 
 def _print_steps(summary: Summary, console: Console) -> None:
@@ -229,15 +227,12 @@ def _gap(group: Group) -> str:
 def _caveats(run: Run, summary: Summary) -> list[str]:
     """What a reader must know before trusting the numbers."""
     found = []
-    missing, unit = run.planned - _played(summary), "trials" if summary.forks is None else "forks"
+    missing, unit = run.planned - summary.played, "trials" if summary.forks is None else "forks"
     if missing > 0:
         found.append(f"{missing} {unit} are still to be played: agentkit run --resume {run.id}")
-    invalid = sum(counts.invalid for counts in summary.scenarios)
-    if invalid:
+    if summary.invalid_by_party:
         by = ", ".join(f"{party} {count}" for party, count in summary.invalid_by_party.items())
-        found.append(
-            f"{invalid} invalid trials{f' ({by})' if by else ''} count neither way: agentkit show {run.id} --invalid"
-        )
+        found.append(f"{_invalid(summary)} invalid trials ({by}) count neither way: agentkit show {run.id} --invalid")
     ungraded = sum(figure.ungraded for figure in summary.steps)
     if ungraded:
         found.append(f"{ungraded} step results are ungraded (no judge could say) and in no denominator")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +18,23 @@ _CODES = {
     Status.NOT_REACHED: NOT_REACHED,
     Status.UNGRADED: UNGRADED,
 }
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run's rows count: those in which no step was due, which are in no cell, too."""
+
+    played: int = 0
+    invalid: Counter[str] = field(default_factory=Counter)
+    """By the party at fault."""
+
+    def over(self, rows: Iterable[GradeRow]) -> Iterator[GradeRow]:
+        """The same rows, counted as they are read."""
+        for row in rows:
+            self.played += 1
+            if row.verdict is Verdict.INVALID:
+                self.invalid[str(row.fault)] += 1
+            yield row
 
 
 def cells(rows: Iterable[GradeRow]) -> list[Cell]:

@@ -66,7 +66,9 @@ class Summary:
     golden: Group
     off_path: Group
     invalid_by_party: Mapping[str, int] = field(default_factory=dict)
-    """Party at fault → invalid trials."""
+    """Party at fault → invalid trials, those of variants in which no step was due, too (`measure.rows.Tally`)."""
+    played: int = 0
+    """Trials or forks that were recorded, likewise."""
     detours: tuple[DetourFigure, ...] = ()
     """The surface of the catalogue's detours, where any were played (`detour_figures`)."""
     forks: int | None = None

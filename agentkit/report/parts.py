@@ -32,7 +32,8 @@ def shown(it: Contents) -> dict[str, Any]:
     skills = len(summary.all.fix_first_skills) > 1 and len(summary.scenarios) > 1
     priorities = summary.all.fix_first_skills if skills else summary.all.fix_first
     maps = [found for found in heat_maps(summary) if found.off_path]
-    scenarios = sorted({counts.id for counts in summary.scenarios})
+    forked = it.index["trials"]["serves"] is not None
+    played, invalid = it.index["cells"], _invalid(it)
     drawn = {fall.scenario for fall in it.waterfalls}
     changes = step_changes(baseline.summary, summary) if baseline else ()
     return {
@@ -42,12 +43,12 @@ def shown(it: Contents) -> dict[str, Any]:
         "sentence": _sentence(it),
         "also": _also(it),
         "outcome": OUTCOMES[baseline.verdict["outcome"]] if baseline else None,
-        "scenarios": len(scenarios),
+        "scenarios": len({scenario for scenario, *_ in played}),
         "counts": {
             "trials": len(it.index["trials"]["index"]),
-            "variants": len(summary.scenarios),
-            "forked": it.index["trials"]["serves"] is not None,
-            "invalid": sum(counts.invalid for counts in summary.scenarios),
+            "variants": len(summary.scenarios) if forked else len(played),
+            "forked": forked,
+            "invalid": len(invalid),
         },
         "warnings": _warnings(it),
         "sections": _sections(bool(baseline), bool(maps)),
@@ -74,7 +75,7 @@ def shown(it: Contents) -> dict[str, Any]:
         "beside_left_out": it.beside.left_out if it.beside else 0,
         "changes": changes,
         "changes_chart": charts.changes_chart(changes) if any(change.change for change in changes) else None,
-        "invalid": (invalid := _invalid(it)),
+        "invalid": invalid,
         "parties": Counter(row["fault"] or "unknown" for row in invalid).most_common(),
         "left_out": it.left_out,
         "spent": _spent(run.spent),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from agentkit.measure import summarize
-from agentkit.measure.rows import cells
+from agentkit.measure.rows import Tally, cells
 from agentkit.measure.suite import Figure
 from agentkit.records import Run, RunId
 from agentkit.store import Store
@@ -89,11 +89,12 @@ class Overview:
 
 def _measured(store: Store, run: Run, played: int) -> Figures:
     """Trials that are recorded meanwhile may be in it; `played` is what was asked for, so that it is measured again."""
-    found = summarize(cells(store.grades(run.id)), deterministic=run.deterministic, seed=run.seed)
+    tally = Tally()
+    found = summarize(cells(tally.over(store.grades(run.id))), deterministic=run.deterministic, seed=run.seed)
     return Figures(
         played,
         found.all.compounded,
         found.all.observed,
-        sum(it.invalid for it in found.scenarios),
+        tally.invalid.total(),
         frozenset((it.id, it.variant) for it in found.scenarios),
     )

@@ -90,6 +90,13 @@ def test_a_run_of_invalid_trials_says_that_nothing_can_be_said(tmp_path: Path) -
     assert "<b>no answer" not in text
 
 
+def test_conversations_that_nobody_graded_are_counted_as_invalid(tmp_path: Path) -> None:
+    ungraded = [replace(it, verdict=Verdict.INVALID, steps=(), reason="not graded") for it in trials()]
+    with stored(tmp_path, ungraded) as store:
+        text = page(store)
+    assert '24 conversations of 2 scenarios in 6 variants, <a href="#invalid">24 invalid</a>' in text
+
+
 def test_a_scenario_of_which_no_variant_has_a_valid_trial_has_no_waterfall(tmp_path: Path) -> None:
     played = [
         replace(it, verdict=Verdict.INVALID, reason="no answer") if it.key.scenario == "shop/exchange" else it

@@ -9,10 +9,12 @@ import pytest
 
 from agentkit.measure import summarize
 from agentkit.measure.rows import cells
+from agentkit.records import Verdict
 from agentkit.store import Store
 from agentkit.web import overview
 from agentkit.web.history import History, Point, chart, histories
 from agentkit.web.overview import Overview
+from tests.report.report_records import RUN, trials
 from tests.web.conftest import AddRun, add_trials
 
 
@@ -36,6 +38,14 @@ def test_the_numbers_are_those_of_the_run(store: Store, add_run: AddRun) -> None
     assert line.figures is not None
     assert line.figures.compounded == expected.all.compounded
     assert (line.played, line.figures.played, line.figures.invalid) == (24, 24, 1)
+
+
+def test_conversations_that_nobody_graded_are_counted_as_invalid(store: Store) -> None:
+    store.create_run(RUN)
+    store.add_trials([replace(it, verdict=Verdict.INVALID, steps=()) for it in trials()])
+    (line,) = Overview(store).lines()
+    assert line.figures is not None
+    assert line.figures.invalid == 24
 
 
 def test_a_run_is_measured_once_for_each_state(store: Store, add_run: AddRun, monkeypatch: pytest.MonkeyPatch) -> None:
