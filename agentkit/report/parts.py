@@ -56,6 +56,7 @@ def shown(it: Contents) -> dict[str, Any]:
         "overview_chart": charts.overview_chart(summary),
         "skills": skills,
         "priorities": priorities,
+        "graded": any(figure.reached for figure in summary.steps),
         "priorities_chart": charts.priorities_chart(priorities, "skill" if skills else "step") if priorities else None,
         "waterfalls": [(fall, charts.waterfall_chart(fall)) for fall in it.waterfalls],
         "not_drawn": len({counts.id for counts in summary.scenarios if counts.valid} - drawn),

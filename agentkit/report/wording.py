@@ -11,6 +11,11 @@ from agentkit.measure.group import Group
 from agentkit.measure.suite import Figure
 from agentkit.report.text import visible
 
+_ANYTHING = 0.995
+"""Width of an interval that says nothing."""
+_LONGEST_REASON = 120
+"""Characters that a headline says of what is missing, which may be many variants."""
+
 
 def percent(value: float | None) -> str:
     """`81 %`, `–` where there is no number. The space does not break."""
@@ -87,15 +92,33 @@ def gap_in_words(group: Group) -> str:
 def verdict_sentence(agent: str, summary: Summary) -> str:
     """The run in one sentence, where there is no baseline to judge it by."""
     groups = summary.all, summary.golden, summary.off_path
-    rates, said = [group.observed.estimate for group in groups], "{} of conversations go right"
-    if rates[0] is None:  # forks play single turns, which have no outcome
-        rates, said = [group.compounded.estimate for group in groups], "The steps compound to {}"
-    rate, golden, off_path = rates
-    if rate is None:
-        return f"Nothing can be said of {agent} yet: {summary.all.observed.reason or 'no trial was judged'}"
-    if golden is not None and off_path is not None:
-        return f"{said.format(percent(rate))}: {percent(golden)} on the golden path, {percent(off_path)} off it"
-    return f"{said.format(percent(rate))} {'on' if off_path is None else 'off'} the golden path"
+    figures = [  # forks play single turns, which have no outcome
+        ("{} of conversations go right", [group.observed for group in groups]),
+        ("The steps compound to {}", [group.compounded for group in groups]),
+    ]
+    for said, (every, golden, off_path) in figures:
+        if every.estimate is not None:
+            told = said.format(percent(every.estimate))
+            if golden.estimate is None or off_path.estimate is None:
+                return f"{told} {'on' if off_path.estimate is None else 'off'} the golden path"
+            return f"{told}: {percent(golden.estimate)} on the golden path, {percent(off_path.estimate)} off it"
+    for said, (_, golden, off_path) in figures:
+        if golden.estimate is not None:
+            told = f"{said.format(percent(golden.estimate))} on the golden path"
+            return f"{told}; off it nothing is known: {_missing(off_path)}"
+        if off_path.estimate is not None:
+            told = f"{said.format(percent(off_path.estimate))} off the golden path"
+            return f"{told}; on it nothing is known: {_missing(golden)}"
+    for said, (every, *_) in figures:
+        if every.low is not None and every.high is not None and every.high - every.low < _ANYTHING:
+            return f"{said.format(between(every.low, every.high))}: {_missing(every)}"
+    missing = summary.all.observed if summary.forks is None else summary.all.compounded
+    return f"Nothing can be said of {agent} yet: {_missing(missing)}"
+
+
+def _missing(figure: Figure) -> str:
+    reason = figure.reason or "no trial was judged"
+    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
 
 
 def what_else(summary: Summary) -> str:

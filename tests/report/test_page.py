@@ -86,6 +86,8 @@ def test_a_run_of_invalid_trials_says_that_nothing_can_be_said(tmp_path: Path) -
     with stored(tmp_path, broken) as store:
         text = page(store)
     assert "Nothing can be said of demo yet" in text
+    assert "No step was graded." in text
+    assert "No step ever failed." not in text
     assert "&lt;b&gt;no answer&lt;/b&gt;" in text
     assert "<b>no answer" not in text
 

@@ -1,8 +1,10 @@
 import pytest
 
+from agentkit.measure import Cell, summarize
 from agentkit.measure.suite import Figure
 from agentkit.report.text import visible
-from agentkit.report.wording import amount, between, coded, factor, percent, plural, points
+from agentkit.report.wording import amount, between, coded, factor, percent, plural, points, verdict_sentence
+from tests.measure.measure_cells import cell
 
 
 @pytest.mark.parametrize(
@@ -46,3 +48,27 @@ def test_names_between_backticks_are_inert() -> None:
 
 def test_what_is_hidden_is_spelled_out() -> None:
     assert visible("a\u202eb\x1b[1m\tc\nd") == "a⟨U+202E⟩b⟨U+001B⟩[1m\tc\nd"
+
+
+def _judged(*cells: Cell) -> str:
+    return verdict_sentence("demo", summarize(cells, deterministic=False, seed=0)).replace("\xa0", " ")
+
+
+def test_where_one_variant_has_no_valid_trial_the_rest_is_told_and_what_is_missing() -> None:
+    half = [[1, 1]] * 5 + [[1, 0]] * 5
+    golden, rude = cell(half), cell(half, variant="rude")
+    assert _judged(golden, rude) == "50 % of conversations go right: 50 % on the golden path, 50 % off it"
+    no_poem, no_golden = cell([], variant="poem", steps=2, invalid=3), cell([], steps=2, invalid=3)
+    assert _judged(golden, rude, no_poem) == (
+        "50 % of conversations go right on the golden path; off it nothing is known: "
+        "no graded trial of shop/refund/poem"
+    )
+    assert _judged(no_golden, rude) == (
+        "50 % of conversations go right off the golden path; on it nothing is known: "
+        "no graded trial of shop/refund/golden"
+    )
+    other = cell([], scenario="shop/exchange", steps=2, invalid=3)
+    assert _judged(golden, other) == "12–88 % of conversations go right: no graded trial of shop/exchange/golden"
+    assert _judged(no_golden) == "Nothing can be said of demo yet: no graded trial of shop/refund/golden"
+    many = [cell([], variant=f"a_long_name_of_a_detour_{k}", steps=2) for k in range(40)]
+    assert len(_judged(golden, *many)) < 210
