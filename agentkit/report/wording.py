@@ -86,7 +86,8 @@ def gap_in_words(group: Group) -> str:
         return "it recovers, or its failures share conversations"
     if gap.high is not None and gap.high < 0:
         return "errors feed errors"
-    return "no more and no less than independent steps would give"
+    told = "cannot be told from what independent steps would give"
+    return f"{told}; {gap.reason}" if gap.reason else told
 
 
 def verdict_sentence(agent: str, summary: Summary) -> str:

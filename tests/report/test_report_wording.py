@@ -1,9 +1,21 @@
+from dataclasses import replace
+
 import pytest
 
 from agentkit.measure import Cell, summarize
 from agentkit.measure.suite import Figure
 from agentkit.report.text import visible
-from agentkit.report.wording import amount, between, coded, factor, percent, plural, points, verdict_sentence
+from agentkit.report.wording import (
+    amount,
+    between,
+    coded,
+    factor,
+    gap_in_words,
+    percent,
+    plural,
+    points,
+    verdict_sentence,
+)
 from tests.measure.measure_cells import cell
 
 
@@ -40,6 +52,14 @@ def test_amounts_have_three_digits() -> None:
 def test_a_gap_with_an_open_end() -> None:
     assert factor(Figure(0.0, None, 0.6931, "bootstrap")) == ("×1.00", "0–2.00")
     assert factor(Figure(None, None, None, None, "unknown")) == ("–", "")
+
+
+def test_a_wide_gap_does_not_say_that_steps_are_independent() -> None:
+    group = summarize([cell([[1, 1]] * 7 + [[0, 1], [1, 0], [0, 0]])], deterministic=False, seed=0).all
+    assert gap_in_words(group) == "cannot be told from what independent steps would give"
+    gap = replace(group.gap, log_ratio=Figure(0.1, None, 0.9, "bootstrap", "the low end is unbounded"))
+    told = "cannot be told from what independent steps would give; the low end is unbounded"
+    assert gap_in_words(replace(group, gap=gap)) == told
 
 
 def test_names_between_backticks_are_inert() -> None:
