@@ -45,6 +45,13 @@ def test_what_an_earlier_run_could_not_see_is_unknown(cli: Cli) -> None:
     assert (found["tokens"], found["cost"]) == (None, None)
 
 
+def test_forks_tell_nothing_of_what_a_conversation_takes(cli: Cli) -> None:
+    cli("run", "--fork", "--agent", "scripted:1", "--trials", "2", "--detours", "none")
+    done = cli("plan", "--trials", "100", "--from", "last")
+    assert done.returncode == 2
+    assert "played forks, which are single turns; expected a run of whole conversations" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

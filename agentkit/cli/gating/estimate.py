@@ -52,11 +52,16 @@ def earlier_run(store: Store, ref: str | None, agent: str | None, scenarios: Seq
     """The run that is named, or the newest by the agent of any of the scenarios; None where there is none.
 
     Raises:
-        UsageError: the run that is named played none of the scenarios.
+        UsageError: the run that is named played none of the scenarios, or single turns alone.
     """
     ids = {loaded.id for loaded in scenarios}
     if ref is not None:
         run = store.run(ref)
+        if run.settings.get("fork"):
+            raise UsageError(
+                f"--from: run {run.id} played forks, which are single turns; expected a run of whole conversations "
+                "(agentkit run without --fork)"
+            )
         if not ids & set(run.scenarios):
             raise UsageError(f"--from: run {run.id} played none of these scenarios ({', '.join(sorted(ids)[:5])})")
         return run
