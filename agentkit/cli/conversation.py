@@ -45,7 +45,7 @@ def print_trial(trial: Trial, console: Console) -> None:
 def _print_head(trial: Trial, console: Console) -> None:
     key = trial.key
     head = Text.assemble(
-        (f"{key.scenario}/{key.variant}", "bold"),
+        (inert(f"{key.scenario}/{key.variant}"), "bold"),
         f"  trial {trial.index} ({trial.id})  ",
         (trial.verdict.value, _VERDICTS[trial.verdict]),
     )
@@ -71,7 +71,7 @@ def print_message(message: Message, console: Console, *, given: bool = False) ->
     if message.reasoning:
         console.print(Padding(line(f"(thinks) {message.reasoning}", "dim italic"), (0, 0, 0, 4)))
     if message.content or not message.tool_calls:
-        who = {"assistant": "golden agent" if given else "agent"}.get(message.role, message.role)
+        who = {"assistant": "golden agent" if given else "agent"}.get(message.role, inert(message.role))
         console.print(Text.assemble((f"{who}: ", "bold"), inert(message.content) or "(says nothing)"))
     for call in message.tool_calls:
         arguments = call.raw if call.arguments is None else orjson.dumps(call.arguments).decode()
@@ -82,7 +82,7 @@ def print_grades(grades: Iterable[StepGrade], console: Console) -> None:
     """Print how steps went, and where one failed what was expected and found."""
     for grade in grades:
         mark, style = _MARKS[grade.status]
-        text = Text.assemble((f"  {mark} {grade.step}", style), f"  {grade.check}: {inert(grade.reason)}")
+        text = Text.assemble((f"  {mark} {inert(grade.step)}", style), f"  {inert(f'{grade.check}: {grade.reason}')}")
         console.print(text)
         if grade.status is Status.FAILED:
             for label, value in (("expected", grade.expected), ("found", grade.found)):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @json_option
 def command(limit: int, store: str | None, json_file: str | None) -> None:
     """List the newest runs."""
+    from agentkit.cli.terminal import inert
+
     with open_store(store) as opened:
         found = opened.runs(limit)
     if json_file is not None:
@@ -27,7 +29,7 @@ def command(limit: int, store: str | None, json_file: str | None) -> None:
     if not found:
         click.echo("no runs yet (agentkit run)")
     for run in found:
-        click.echo(f"{run.id}  {run.status:<11}  {run.agent:<20}  {run.planned:>6} trials  seed {run.seed}")
+        click.echo(f"{run.id}  {run.status:<11}  {inert(run.agent):<20}  {run.planned:>6} trials  seed {run.seed}")
 
 
 def _row(run: Run) -> dict[str, object]:

@@ -96,7 +96,7 @@ def _print_steps(summary: Summary, console: Console) -> None:
     figures: dict[tuple[str, str], list[StepFigure]] = {}
     for figure in summary.steps:
         figures.setdefault((figure.scenario, figure.variant), []).append(figure)
-    width = max((len(figure.step) for figure in summary.steps), default=0)
+    width = max((len(inert(figure.step)) for figure in summary.steps), default=0)
     heading = f"  {'step':<{width}}  reached  passed  accuracy  {summary.level:.0%} interval"
     console.print(line(f"\n{heading}", "dim"))
     shown = summary.scenarios if len(summary.scenarios) <= _CELLS else _golden_and_worst(summary, figures)
@@ -153,7 +153,7 @@ def _share(share: Share, interval: bool = True) -> str:
 def _step(figure: StepFigure, width: int) -> Text:
     accuracy = "–" if figure.accuracy is None else percent(figure.accuracy)
     numbers = f"{figure.reached:>7}  {figure.passed:>6}  {accuracy:>8}  {_span(figure.low, figure.high):<12}"
-    return Text.assemble(f"  {figure.step:<{width}}  {numbers}  ", _bar(figure.accuracy))
+    return Text.assemble(f"  {inert(figure.step):<{width}}  {numbers}  ", _bar(figure.accuracy))
 
 
 def _cell_title(counts: ScenarioCounts, *, forks: bool) -> Text:

@@ -75,13 +75,14 @@ def _conversation(trial: Trial, grade: StepGrade | None) -> Iterator[str]:
 
 def _said(message: Message) -> Iterator[str]:
     if message.role == "tool":
-        yield f"      {message.name} {'failed' if message.error else 'gave'}: {inert(message.content)}"
+        yield f"      {inert(message.name or '')} {'failed' if message.error else 'gave'}: {inert(message.content)}"
         return
     if message.content or not message.tool_calls:
-        who = "agent" if message.role == "assistant" else message.role
+        who = "agent" if message.role == "assistant" else inert(message.role)
         yield f"    {who}: {inert(message.content) or '(says nothing)'}"
     for call in message.tool_calls:
-        yield f"      calls {call.name} {inert(call.raw or '') if call.arguments is None else _shown(call.arguments)}"
+        arguments = inert(call.raw or "") if call.arguments is None else _shown(call.arguments)
+        yield f"      calls {inert(call.name)} {arguments}"
 
 
 def _shown(value: object) -> str:
