@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.report.conftest import Open
+from tests.report.conftest import Open, written
+from tests.report.report_records import stored, trials
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +53,17 @@ def test_filter_sort_and_search(open_page: Open, report: Path) -> None:
     seconds = [float(text) for text in page.locator("#list tbody tr td:last-child").all_inner_texts()]
     assert seconds == sorted(seconds, reverse=True)
     assert page.locator("#list th[aria-sort=descending]").inner_text() == "seconds"
+
+
+def test_times_sort_by_what_they_are_worth(open_page: Open, tmp_path: Path) -> None:
+    fast = [replace(it, duration=0.05 if "refund" in it.key.scenario else 3.4) for it in trials()]
+    with stored(tmp_path, fast) as store:
+        page = open_page(written(store, tmp_path)).page
+    table = page.locator("#spending table.sortable").first
+    table.locator("button:text('median')").click()
+    assert table.locator("tbody th").all_inner_texts() == ["shop/exchange", "shop/refund"]
+    table.locator("button:text('median')").click()
+    assert table.locator("tbody th").all_inner_texts() == ["shop/refund", "shop/exchange"]
 
 
 def test_search_in_what_was_said(open_page: Open, report: Path) -> None:

@@ -92,6 +92,13 @@ def test_a_run_of_invalid_trials_says_that_nothing_can_be_said(tmp_path: Path) -
     assert "<b>no answer" not in text
 
 
+def test_times_sort_by_what_they_are_worth_and_not_by_how_they_are_written(tmp_path: Path) -> None:
+    with stored(tmp_path, [replace(it, duration=0.05 if "refund" in it.key.scenario else 3.4) for it in trials()]) as s:
+        text = page(s).replace("\xa0", " ")
+    assert '<td class="n" data-value="0.05">50 ms</td>' in text
+    assert '<td class="n" data-value="3.4">3.4 s</td>' in text
+
+
 def test_conversations_that_nobody_graded_are_counted_as_invalid(tmp_path: Path) -> None:
     ungraded = [replace(it, verdict=Verdict.INVALID, steps=(), reason="not graded") for it in trials()]
     with stored(tmp_path, ungraded) as store:

@@ -12,13 +12,16 @@ function sortable(table) {
     const descending = head.getAttribute("aria-sort") !== "descending";
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", descending ? "descending" : "ascending");
-    const keys = new Map([...body.rows].map((row) => [row, keyOf(row.cells[at].textContent.trim())]));
+    const keys = new Map([...body.rows].map((row) => [row, keyOf(row.cells[at])]));
     body.append(...[...body.rows].sort((a, b) => compare(keys.get(a), keys.get(b), descending ? -1 : 1)));
   }
 }
 
-/** A number where the cell begins with one, else its text; nothing of an empty one. */
-function keyOf(text) {
+/** What the cell says that it is worth, as `50 ms` beside `3.4 s`; else a number where it begins with one, else its
+    text; nothing of an empty one. */
+function keyOf(cell) {
+  if (cell.dataset.value !== undefined) return Number(cell.dataset.value);
+  const text = cell.textContent.trim();
   if (text === "" || text === "–") return null;
   const number = text
     .replace(/[−]/g, "-")
