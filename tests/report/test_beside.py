@@ -75,6 +75,12 @@ def test_what_got_worse_or_better_is_listed_with_links(store: Store) -> None:
     assert "holds no conversations" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
 
 
+def test_steps_that_find_no_room_are_told_for_what_they_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.report.page._MOST_STEPS", 2)
+    text = render(gather(store, store.run(RUN.id), baseline=against(store), room=8_000_000))
+    assert "and 14 more steps, which fell less, rose, or are on one side only" in text
+
+
 @pytest.mark.slow
 def test_a_baseline_file_has_no_conversations_and_the_page_says_so(store: Store, tmp_path: Path) -> None:
     file = tmp_path / "baseline.json"
