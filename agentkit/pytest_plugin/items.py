@@ -111,8 +111,10 @@ def _own(outline: Mapping[str, Any]) -> list[str]:
 
 
 def _mark(item: ScenarioItem, tag: str) -> None:
-    """A marker named as the tag, for `-m`; tags are nobody's typing errors, so each is registered."""
+    """A marker named as the tag, for `-m`; tags are nobody's typing errors, so each is registered. pytest knows no
+    marker that begins with `_`."""
     name = tag.translate(_NOT_IN_A_NAME)
-    if name.isidentifier() and name not in ("skip", "skipif", "xfail", "usefixtures", "parametrize", "agentkit"):
+    taken = ("skip", "skipif", "xfail", "usefixtures", "parametrize", "agentkit")
+    if name.isidentifier() and not name.startswith("_") and name not in taken:
         item.config.addinivalue_line("markers", f"{name}: an agentkit tag")
         item.add_marker(getattr(pytest.mark, name))
