@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
@@ -39,6 +39,9 @@ class Moment:
     """Where the agent's model calls are traced."""
     call_tool: Callable[[ToolCall], Awaitable[Message]]
     """Executes a call in the trial's world and returns the tool message, for agents that drive their own tools."""
+    made: list[Message] = field(default_factory=list, compare=False)
+    """What is already done of this move: each call of `call_tool` with its answer. It is recorded where the agent
+    raises; otherwise what it returns is."""
 
 
 class Agent(Protocol):

@@ -117,13 +117,14 @@ async def _user(state: State, runtime: _Runtime) -> dict[str, Any]:
 async def _agent(state: State, runtime: _Runtime) -> Command[Literal["tools", "grade"]]:
     """The agent makes one move."""
     stage = runtime.context
+    moment = _moment(state, stage)
     try:
         async with stage.time_limit.running():
-            new = await _act(state, stage)
+            new = await _act(moment, stage)
     except BudgetExhausted:
         raise
     except Exception as error:  # whatever an agent under test raises is a result, not a crash
-        return _cut(*agent_trouble(error))
+        return _cut(*agent_trouble(error), (*state["messages"], *moment.made))
     new = tuple(message if message.turn == state["turn"] else replace(message, turn=state["turn"]) for message in new)
     messages = (*state["messages"], *new)
     update: dict[str, Any] = {"messages": messages, "moves": state["moves"] + 1}
@@ -139,12 +140,11 @@ async def _agent(state: State, runtime: _Runtime) -> Command[Literal["tools", "g
     return Command(update=update, goto="grade")
 
 
-async def _act(state: State, stage: Stage) -> tuple[Message, ...]:
+async def _act(moment: Moment, stage: Stage) -> tuple[Message, ...]:
     """The agent's next messages, its model calls disturbed as the detours want it."""
-    moment = _moment(state, stage)
     if not stage.model_faults:
         return await stage.agent.act(moment)
-    faults = ModelFaults.of(stage.model_faults, stage.instance.seed, state["messages"])
+    faults = ModelFaults.of(stage.model_faults, stage.instance.seed, moment.messages)
     with faults.planted():
         new = await stage.agent.act(moment)
     return faults.marked(new)
@@ -171,7 +171,13 @@ async def _grade(state: State, runtime: _Runtime) -> Command[Literal["user", "__
 
 
 def _moment(state: State, stage: Stage) -> Moment:
-    turn = state["turn"]
+    turn, made = state["turn"], list[Message]()
+
+    async def call_tool(call: ToolCall) -> Message:
+        result = await stage.call_tool(call, turn)
+        made.extend((Message("assistant", "", turn, tool_calls=(call,)), result))
+        return result
+
     return Moment(
         key=stage.key,
         conversation_id=stage.conversation_id,
@@ -182,12 +188,13 @@ def _moment(state: State, stage: Stage) -> Moment:
         policy=stage.policy,
         seed=stage.seed,
         span=stage.turn_span,
-        call_tool=lambda call: stage.call_tool(call, turn),
+        call_tool=call_tool,
+        made=made,
     )
 
 
-def _cut(stop: Stop, reason: str) -> Command[Literal["tools", "grade"]]:
-    return Command(update={"stop": stop, "reason": reason}, goto="grade")
+def _cut(stop: Stop, reason: str, messages: tuple[Message, ...]) -> Command[Literal["tools", "grade"]]:
+    return Command(update={"stop": stop, "reason": reason, "messages": messages}, goto="grade")
 
 
 def _close(span: TurnSpan, grades: tuple[StepGrade, ...], messages: tuple[Message, ...]) -> None:

@@ -76,6 +76,25 @@ async def test_an_agent_that_raises_failed(play: Play) -> None:
     assert statuses["ship"] is Status.NOT_REACHED
 
 
+@pytest.mark.parametrize("end", [Stop.AGENT_ERROR, Stop.TIME_LIMIT])
+async def test_what_an_agent_did_before_it_was_cut_off_is_recorded(play: Play, end: Stop) -> None:
+    async def act(moment: Moment) -> str:
+        order = moment.messages[0].content.split()[-1].rstrip("?")
+        for name in ("look_up", "ship"):
+            await moment.call_tool(ToolCall(name, name, {"order_id": order}))
+        if end is Stop.TIME_LIMIT:
+            await asyncio.sleep(30)
+        raise KeyError("oops")
+
+    _, (trial,) = await play(agent(act), limits=Limits(seconds=0.3))
+    assert (trial.verdict, trial.stop) == (Verdict.FAILURE, end)
+    assert [m.role for m in trial.messages] == ["user", *("assistant", "tool") * 2]
+    assert [c.name for m in trial.messages for c in m.tool_calls] == ["look_up", "ship"]
+    assert {g.step: g.status for g in trial.steps}["look_up"] is Status.PASSED
+    assert [g.status for g in trial.outcome] == [Status.PASSED]
+    assert trial.model_calls == 1
+
+
 @pytest.mark.parametrize("error", [ProviderError("server", "503"), ConnectionResetError("gone"), TimeoutError("slow")])
 async def test_a_provider_that_fails_makes_the_trial_invalid(play: Play, error: Exception) -> None:
     async def act(moment: Moment) -> str:

@@ -38,7 +38,11 @@ class FunctionAgent:
         if self.budget is not None:
             self.budget.reserve()
         log, began = CallLog(moment), time.monotonic()
-        answer = await self.function(log.moment)
+        try:
+            answer = await self.function(log.moment)
+        except BaseException:
+            moment.made[:] = _called(tuple(moment.made), ModelCall(self.name, latency=time.monotonic() - began))
+            raise
         if isinstance(answer, str):
             answer = Message("assistant", answer, moment.turn)
         if isinstance(answer, Message):

@@ -165,6 +165,7 @@ class _ModelCalls(BaseCallbackHandler):
         self._budget.spend(call.usage, call.cost)
         span.finish(_plain(message, self._moment.turn), call)
         self.by_message[message.id] = span.span_id, call
+        self._moment.made.append(Message("assistant", "", self._moment.turn, call=call, span_id=span.span_id))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         span, _ = self._open.pop(run_id)
