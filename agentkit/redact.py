@@ -25,6 +25,8 @@ _PUBLIC_NAME = re.compile(
     r"^key$|(?:^|_)(?:cache|foreign|group|partition|primary|public|sort|trial|unique)_key$"
     r"|(?:^|_)(?:bos|cls|end|eos|image|mask|max|min|pad|sep|special|start|stop|unk)_token$"
 )
+_NAMES_VARIABLES = re.compile(r"_env$|^env_from$")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _TOKEN = r"[A-Za-z0-9._~+/=-]"
 _IS = r"[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
@@ -111,12 +113,23 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def redact_mapping(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of `settings`, at any depth, in which no secret is left; None and booleans are never secret."""
+    """A copy of `settings`, at any depth, in which no secret is left; None and booleans are never secret, nor are the
+    names of variables where such are expected (`header_env`)."""
     return {
-        name: REDACTED
+        name: _redact_variables(value)
+        if _NAMES_VARIABLES.search(name) and isinstance(value, Mapping)
+        else REDACTED
         if is_secret_name(name) and value is not None and not isinstance(value, bool)
         else _redact_value(value)
         for name, value in settings.items()
+    }
+
+
+def _redact_variables(named: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in the place of a variable's name and cannot be one may be the secret itself."""
+    return {
+        name: redact(value) if isinstance(value, str) and _VARIABLE.fullmatch(value) else REDACTED
+        for name, value in named.items()
     }
 
 

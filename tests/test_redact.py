@@ -125,6 +125,17 @@ def test_names_that_mean_none(name):
     assert not is_secret_name(name)
 
 
+def test_names_of_variables_are_kept_and_what_is_none_is_not():
+    settings = {
+        "header_env": {"Authorization": "AGENT_TOKEN", "X-Api-Key": "Bearer abc", "X-Token": f"hf_{LONG}"},
+        "world": {"env_from": {"AIRLINE_KEY": "MY_AIRLINE_KEY"}, "env": {"AIRLINE_KEY": "abc"}},
+    }
+    assert redact_mapping(settings) == {
+        "header_env": {"Authorization": "AGENT_TOKEN", "X-Api-Key": REDACTED, "X-Token": REDACTED},
+        "world": {"env_from": {"AIRLINE_KEY": "MY_AIRLINE_KEY"}, "env": {"AIRLINE_KEY": REDACTED}},
+    }
+
+
 def test_settings_keep_their_shape_and_lose_their_secrets():
     settings = {
         "model": "m",
