@@ -57,7 +57,7 @@ def command(
         recorded = opened.run(run)
         whole = opened.trial(recorded.id, trial)
         place(whole, step)
-        settings = _settings(recorded_settings(recorded), agent, config)
+        settings = _settings(recorded_settings(recorded, config), agent, config)
         loaded = _scenario(recorded, whole, settings, accept=accept)
         budget = Budget(max_calls)
         with players(settings, [loaded], config, budget, opened) as cast:

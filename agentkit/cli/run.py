@@ -288,7 +288,7 @@ def _resume(store: Store, ref: str, config: Config, limits: _HardLimits, replay_
     from agentkit.serve.players import players
 
     run = store.run(ref)
-    settings = recorded_settings(run)
+    settings = recorded_settings(run, config)
     played = [loaded for loaded in load([Path(path) for path in settings.paths]) if loaded.id in run.scenarios]
     budget = Budget(limits.calls, limits.cost, spent=spent_totals(run.spent))
     with players(settings, played, config, budget, store, replay_users=replay_users) as cast:

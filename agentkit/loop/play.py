@@ -79,7 +79,7 @@ class Runs:
         run = self.store.run(ref)
         if run.status == "finished":
             return run
-        settings = recorded_settings(run)
+        settings = recorded_settings(run, self.config)
         scenarios = [it for it in load([Path(path) for path in settings.paths]) if it.id in run.scenarios]
         budget = Budget(spent=spent_totals(run.spent))
         return self._play(

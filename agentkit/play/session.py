@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import Field, TypeAdapter
 
 import agentkit.config as config
-from agentkit.errors import UsageError
+from agentkit.errors import ConfigError, UsageError
 from agentkit.grade import Judge
 from agentkit.llm import Budget
 from agentkit.play.agent import Agent, agent_hash
@@ -155,8 +155,11 @@ def new_session(
     return Session(run, settings, {loaded.id: loaded for loaded in scenarios}, trials, store, users)
 
 
-def recorded_settings(run: Run) -> RunSettings:
+def recorded_settings(run: Run, project: config.Config | None = None) -> RunSettings:
     """The settings with which a run was begun.
+
+    `project`: where its settings of the agent are the recorded ones, but for what looked like a secret and was not
+    recorded, they are taken: an agent's instructions may speak of passwords.
 
     Raises:
         UsageError: it was not played here but imported or graded again, so that there are none.
@@ -166,7 +169,15 @@ def recorded_settings(run: Run) -> RunSettings:
         raise UsageError(f"run {run.id} is run {origin} graded again: there is nothing to play on with")
     if "import" in run.settings:
         raise UsageError(f"run {run.id} was imported: there is nothing to play on with")
-    return TypeAdapter(RunSettings).validate_python(dict(run.settings))
+    settings = TypeAdapter(RunSettings).validate_python(dict(run.settings))
+    if project is None:
+        return settings
+    try:
+        now = config.agent_settings(settings.agent, project)
+    except ConfigError:
+        return settings
+    same = redact_mapping(now.model_dump(mode="json")) == settings.agent_settings.model_dump(mode="json")
+    return settings.model_copy(update={"agent_settings": now}) if same else settings
 
 
 async def fork_plan(

@@ -58,7 +58,7 @@ class Plays:
         adapter is named."""
         if self.files.has(f"{name}.json"):
             return
-        told = recorded_settings(self.run)
+        told = recorded_settings(self.run, self.config)
         held_out = self.held_out(manifest)
         agent, playing = told.agent, told.agent_settings
         if adapter is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.config import Limits
+from agentkit.config import ChatAgent, Config, Limits
 from agentkit.errors import StoreError
 from agentkit.llm import Budget
 from agentkit.play.agents.scripted import ScriptedAgent
@@ -57,6 +57,21 @@ async def test_repeats_play_one_instance_again(play: Play) -> None:
     assert {trial.key.repeat for trial in trials} == {0, 1, 2}
     first = [t for t in trials if t.key.instance == trials[0].key.instance]
     assert {str(t.variables) for t in first} == {str(trials[0].variables)}
+
+
+def test_an_agent_whose_instructions_were_redacted_is_taken_from_the_project(
+    shop: tuple[Loaded, ...], store: Store
+) -> None:
+    told = ChatAgent(kind="chat", model="m", base_url="http://h/v1", system="For a lost password: refer to the desk.")
+    scripted = ScriptedAgent("s", 0.7)
+    session = session_of(scripted, shop, store, 1, 1, 0, ("golden",), None, 1)
+    settings = session.settings.model_copy(update={"agent_settings": told})
+    run = new_session(settings, shop, scripted, store).run
+    assert "[redacted]" in str(run.settings)
+    assert recorded_settings(run, Config(agents={"s": told})).agent_settings == told
+    other = told.model_copy(update={"temperature": 0.0})
+    for project in (None, Config(), Config(agents={"s": other})):
+        assert "[redacted]" in str(recorded_settings(run, project).agent_settings)
 
 
 async def test_a_run_that_was_played_before_is_found_only_where_it_would_be_the_same(

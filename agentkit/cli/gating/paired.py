@@ -92,7 +92,7 @@ def go_on(
 ) -> tuple[Run, GateVerdict]:
     """Take a gate's run up again where it stopped."""
     refuse_forks(run)
-    settings = recorded_settings(run)
+    settings = recorded_settings(run, config)
     every = load([Path(path) for path in settings.paths])
     scenarios = [it for it in every if it.id in run.scenarios]
     chosen, _ = _chosen(gate, scenarios)
