@@ -104,7 +104,7 @@ async def play_trial(planned: Planned, loaded: Loaded, setting: Setting) -> Tria
     try:
         disturbed = loaded.disturbed(planned.key.variant, planned.key.instance)
     except NoPlaceError as error:  # in the words of this instance, while another's had one: the run goes on
-        return _without_place(planned, setting, str(error), started)
+        return without_place(planned, setting, str(error), started)
     stage = await _stage(planned, loaded, disturbed, setting)
     played = await _played(stage, setting.conversation)
     graded = await _graded(stage, played, disturbed, loaded)
@@ -175,7 +175,7 @@ def _tell(stage: Stage, played: _Played, graded: _Graded) -> None:
     )
 
 
-def _without_place(planned: Planned, setting: Setting, reason: str, started: datetime) -> Trial:
+def without_place(planned: Planned, setting: Setting, reason: str, started: datetime) -> Trial:
     """An invalid trial in which nothing was said."""
     return Trial(
         id=TrialId(uuid.uuid4().hex[:12]),

@@ -1,6 +1,7 @@
 """One turn at a time, from a right history."""
 
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories
 from agentkit.play.session import fork_plan, open_session, play_session, resume_session
 from agentkit.records import Effect, ForkKind, Message, Party, Status, ToolCall, Verdict
-from agentkit.scenario import Loaded
+from agentkit.scenario import Loaded, load
 from agentkit.store import Store
 from tests.llm.conftest import Server
-from tests.play.conftest import Play, session_of
+from tests.play.conftest import SHOP, Play, session_of
 from tests.play.fork_runs import Counting, Forked, forked, play_forks
 
 OWN = ("golden", "second_thoughts")
@@ -330,6 +331,23 @@ async def test_a_fork_survives_the_store(fork: Any, store: Store) -> None:
     again = store.trial(found.run.id, "shop/five/golden/2#0")
     assert again.fork == found.of("golden", 1)[0].fork
     assert again.verdict is Verdict.OPEN
+
+
+async def test_an_instance_without_a_place_is_one_invalid_fork(store: Store, tmp_path: Path) -> None:
+    shutil.copytree(SHOP, tmp_path / "shop")
+    file = tmp_path / "shop" / "five.yaml"
+    file.write_text(file.read_text().replace("Do you know {{ order_id }}?", "Where is my order?"))
+    suite, variant = load([tmp_path / "shop"]), "user:wrong_identifier@1"
+    found = await play_forks(ScriptedAgent("s"), suite, store, tmp_path / "traces", variants=(variant,), trials=8)
+    nowhere = {trial.key.instance for trial in found.trials if trial.verdict is Verdict.INVALID}
+    assert 0 < len(nowhere) < len({trial.key.instance for trial in found.trials}) == 8
+    for trial in found.trials:
+        if trial.key.instance in nowhere:
+            assert (trial.fault, trial.messages) == (Party.HARNESS, ())
+            assert "no turn names an identifier" in trial.reason
+    assert sum(trial.key.instance in nowhere for trial in found.trials) == len(nowhere)
+    (measured,) = found.summary.scenarios
+    assert measured.invalid == len(nowhere)
 
 
 async def test_plans_are_equal_however_often_they_are_made(shop: tuple[Loaded, ...], store: Store) -> None:

@@ -15,7 +15,7 @@ from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories, History
 from agentkit.play.plan import ForkPoint, Planned, instance_seed
 from agentkit.records import GOLDEN, ForkKind, ToolSpec, TrialKey
-from agentkit.scenario import Instance, Loaded
+from agentkit.scenario import Instance, Loaded, NoPlaceError
 from agentkit.scenario.detours import ModelFault, Occasion, ToolFault, UserDetour, variant_name
 
 _Fault = ToolFault | ModelFault
@@ -113,7 +113,10 @@ def _together(turns: Sequence[_Turn], number: int) -> ForkPoint:
 async def _turns(
     loaded: Loaded, variant: str, at: int, golden: Instance, histories: Histories, model_faults: bool
 ) -> list[_Turn]:
-    disturbed = loaded.disturbed(variant, at)
+    try:
+        disturbed = loaded.disturbed(variant, at)
+    except NoPlaceError:  # in the words of this instance: its one fork says so when it is played
+        return [_Turn(variant, variant, 0, ForkKind.DETOUR, None)]
     users = [detour for detour in disturbed.detours if isinstance(detour, UserDetour)]
     faults = [
         detour

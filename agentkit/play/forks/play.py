@@ -18,7 +18,7 @@ from agentkit.play.forks.golden import NOTHING, Histories, History
 from agentkit.play.forks.shared import Moves, SharingAgent
 from agentkit.play.judgement import cost_of, judge_trial
 from agentkit.play.plan import ForkPoint, Planned
-from agentkit.play.trial import Setting, open_stage, trial_world
+from agentkit.play.trial import Setting, open_stage, trial_world, without_place
 from agentkit.play.trouble import agent_trouble
 from agentkit.play.witness import Witnessed, witness
 from agentkit.records import (
@@ -31,7 +31,7 @@ from agentkit.records import (
     TrialId,
     Verdict,
 )
-from agentkit.scenario import Instance, Loaded, World
+from agentkit.scenario import Instance, Loaded, NoPlaceError, World
 from agentkit.scenario.detours import Disturbed, ModelFault, ToolFault, UserDetour
 
 _OPEN = "a fork plays no whole conversation"
@@ -49,7 +49,11 @@ class Forks:
         assert planned.fork is not None
         point = planned.fork
         started, clock = datetime.now(UTC), time.monotonic()
-        disturbed = loaded.disturbed(point.variant, planned.key.instance)
+        try:
+            disturbed = loaded.disturbed(point.variant, planned.key.instance)
+        except NoPlaceError as error:
+            nowhere = Fork(point.variant, point.turn, 0, point.kind, point.serves)
+            return replace(without_place(planned, setting, str(error), started), fork=nowhere)
         history = await self.histories.of(loaded, point.history, planned.key.instance)
         wrong = history.wrong_before(point.turn)
         start = NOTHING if wrong else history.starts[point.turn]
