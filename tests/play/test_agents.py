@@ -229,6 +229,18 @@ async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tu
 
 
 @pytest.mark.parametrize(
+    ("result", "said"),
+    [("found", "found"), ({"price": 5, "ok": True}, '{"price":5,"ok":true}'), (None, "null"), ([], "[]")],
+)
+async def test_what_an_http_agents_own_tools_said_is_recorded_as_json(
+    play: Play, shop: tuple[Loaded, ...], server: Any, result: Any, said: str
+) -> None:
+    server.answer = lambda body: (200, {"reply": "ok?", "did": [{"name": "look_up", "result": result}]})
+    _, (trial,) = await play(built(config.HttpAgent(kind="http", url=server.url, calls="did"), shop))
+    assert {m.content for m in trial.messages if m.role == "tool"} == {said}
+
+
+@pytest.mark.parametrize(
     ("answer", "verdict", "fault"),
     [
         ((503, {}), Verdict.INVALID, Party.INFRASTRUCTURE),

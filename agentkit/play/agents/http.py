@@ -98,7 +98,8 @@ class HttpAgent:
             if "result" not in item:
                 pending.append(call)
                 continue
-            result = Message("tool", str(item["result"]), moment.turn, tool_call_id=call.id, name=call.name)
+            said = item["result"] if isinstance(item["result"], str) else orjson.dumps(item["result"]).decode()
+            result = Message("tool", said, moment.turn, tool_call_id=call.id, name=call.name)
             done += [Message("assistant", "", moment.turn, tool_calls=(call,)), result]
         return done, tuple(pending)
 
