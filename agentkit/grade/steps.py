@@ -50,7 +50,8 @@ class _Made:
     """The calls that were made in a turn, and what the world answered."""
 
     counted: Counted
-    results: Mapping[str, Message]
+    answers: Mapping[int, Message]
+    """By identity of the call."""
 
     @property
     def calls(self) -> tuple[ToolCall, ...]:
@@ -58,13 +59,13 @@ class _Made:
 
     def answer(self, index: int) -> Any:
         """What the tool said to a call; where a disturbance put other words in its place, what it would have said."""
-        result = self.results.get(self.calls[index].id)
+        result = self.answers.get(id(self.calls[index]))
         if result is None:
             return MISSING
         return tool_answer(_own_words(result))
 
     def span(self, index: int) -> str | None:
-        result = self.results.get(self.calls[index].id)
+        result = self.answers.get(id(self.calls[index]))
         return None if result is None else result.span_id
 
 
@@ -76,13 +77,9 @@ async def grade_turn(
     `normalize` fills in a tool's default arguments. Without a `judge`, steps with a rubric are ungraded. `tools` tells
     which of them only look, where a fault disturbed some.
     """
-    own = record.own
     wanted = [step for step in record.turn.steps if step.call is not None]
     calls = [step.call for step in wanted if step.call]
-    made = _Made(
-        counted(record.messages, record.index, calls, normalize, tools),
-        {m.tool_call_id: m for m in own if m.role == "tool" and m.tool_call_id is not None},
-    )
+    made = _Made(counted(record.messages, record.index, calls, normalize, tools), _by_call(record.own))
     answers = [made.answer(j) for j in range(len(made.calls))] if any(c.result is not None for c in calls) else None
     alignment = align(calls, made.calls, record.turn.order, normalize, answers)
     if made.counted.excused:
@@ -317,6 +314,18 @@ def _ungraded(
         fault=Party.JUDGE,
         span_id=span,
     )
+
+
+def _by_call(messages: Sequence[Message]) -> dict[int, Message]:
+    """Each call's answer. Of calls with the same id, the first that has none yet is answered."""
+    asked: list[ToolCall] = []
+    found: dict[int, Message] = {}
+    for message in messages:
+        asked += message.tool_calls
+        place = next((i for i, it in enumerate(asked) if it.id == message.tool_call_id), None)
+        if message.role == "tool" and place is not None:
+            found[id(asked.pop(place))] = message
+    return found
 
 
 def _own_words(answer: Message) -> str:

@@ -149,11 +149,10 @@ def _messages(turn: OtlpSpan, calls: Sequence[OtlpSpan]) -> list[Message]:
     if not said:
         raise NotWhole("its messages were not recorded (OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT)")
     chats = [span for span in calls if span.attributes.get(names.OPERATION_NAME) == names.CHAT]
-    tools = {
-        span.attributes.get(names.TOOL_CALL_ID): span
-        for span in calls
-        if span.attributes.get(names.OPERATION_NAME) == names.EXECUTE_TOOL
-    }
+    tools: dict[Any, list[OtlpSpan]] = defaultdict(list)
+    for span in calls:
+        if span.attributes.get(names.OPERATION_NAME) == names.EXECUTE_TOOL:
+            tools[span.attributes.get(names.TOOL_CALL_ID)].append(span)
     answers = [span for span in chats if not span.failed]
     made = iter(answers if len(answers) == sum(it.role == "assistant" for it in said) else ())
     messages = []
@@ -161,7 +160,8 @@ def _messages(turn: OtlpSpan, calls: Sequence[OtlpSpan]) -> list[Message]:
         message = replace(message, turn=_turn_index(turn))
         if message.role == "assistant" and (chat := next(made, None)) is not None:
             message = replace(message, span_id=chat.id, call=model_call(chat))
-        elif message.role == "tool" and (tool := tools.get(message.tool_call_id)) is not None:
+        elif message.role == "tool" and tools[message.tool_call_id]:
+            tool = tools[message.tool_call_id].pop(0)
             error = tool.attributes.get(names.ERROR_TYPE)
             message = replace(message, span_id=tool.id, error=None if error is None else str(error))
         messages.append(message)

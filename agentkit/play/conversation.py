@@ -21,6 +21,7 @@ from agentkit.grade import Judge, TurnRecord, grade_turn
 from agentkit.play.agent import Agent, Moment
 from agentkit.play.checkpoint import checkpoints
 from agentkit.play.disturbed import ModelFaults
+from agentkit.play.ids import distinct, ids, unlike
 from agentkit.play.time_limit import TimeLimit
 from agentkit.play.trouble import agent_trouble
 from agentkit.play.user import Cue, User, speak
@@ -126,6 +127,7 @@ async def _agent(state: State, runtime: _Runtime) -> Command[Literal["tools", "g
     except Exception as error:  # whatever an agent under test raises is a result, not a crash
         return _cut(*agent_trouble(error), (*state["messages"], *moment.made))
     new = tuple(message if message.turn == state["turn"] else replace(message, turn=state["turn"]) for message in new)
+    new = distinct(new, ids(state["messages"], state["turn"]))
     messages = (*state["messages"], *new)
     update: dict[str, Any] = {"messages": messages, "moves": state["moves"] + 1}
     if stage.limits.tokens is not None and (spent := usage(messages).total) > stage.limits.tokens:
@@ -172,8 +174,10 @@ async def _grade(state: State, runtime: _Runtime) -> Command[Literal["user", "__
 
 def _moment(state: State, stage: Stage) -> Moment:
     turn, made = state["turn"], list[Message]()
+    taken = ids(state["messages"], turn)
 
     async def call_tool(call: ToolCall) -> Message:
+        call = unlike(call, taken)
         result = await stage.call_tool(call, turn)
         made.extend((Message("assistant", "", turn, tool_calls=(call,)), result))
         return result

@@ -19,7 +19,7 @@ from agentkit.play.judgement import judge_trial
 from agentkit.play.plan import Planned
 from agentkit.play.rebuilt import same_answer
 from agentkit.play.trial import Setting, open_stage, trial_world
-from agentkit.records import Message, Party, Status, StepGrade, Stop, Trial, TrialKey, Verdict
+from agentkit.records import Message, Party, Status, StepGrade, Stop, ToolCall, Trial, TrialKey, Verdict
 from agentkit.scenario import Instance, Loaded, World
 from agentkit.scenario.detours import Disturbed, ModelFault, ToolFault
 
@@ -181,12 +181,14 @@ def _faults(disturbed: Disturbed) -> list[ToolFault]:
 
 async def _again(messages: Sequence[Message], world: World) -> tuple[str, ...]:
     """Make the recorded calls again; in words, each that gave something else."""
-    calls = {call.id: call for message in messages for call in message.tool_calls}
+    asked: list[ToolCall] = []
     found = []
     for message in messages:
-        call = calls.get(message.tool_call_id or "") if message.role == "tool" else None
+        asked += message.tool_calls
+        call = next((it for it in asked if message.role == "tool" and it.id == message.tool_call_id), None)
         if call is None:
             continue
+        asked.remove(call)
         result = await world.call(call.name, call.arguments)
         if not same_answer(result.content, message.content):
             then, now = shortened(message.content, 120), shortened(result.content, 120)

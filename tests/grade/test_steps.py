@@ -46,6 +46,20 @@ async def test_the_right_call_with_another_answer() -> None:
     assert grade.expected == {"name": "f", "arguments": {"x": "1"}, "result": "{'n': 1}"}
 
 
+async def test_calls_with_the_same_id_have_their_own_answers() -> None:
+    wanted = steps(
+        {"id": "a", "call": {"name": "f", "arguments": {"x": 1}, "result": {"equals": {}}}},
+        {"id": "b", "call": {"name": "f", "arguments": {"x": 2}, "result": {"equals": {"n": 2}}}},
+    )
+    first, (call, answer) = asked("f", x=1), asked("f", x=2)
+    second = (call, replace(answer, content='{"n": 2}', span_id="another-span"))
+    grades = await graded(wanted, *first, *second)
+    assert {id: (it.status, it.span_id) for id, it in grades.items()} == {
+        "a": (Status.PASSED, "tool-span"),
+        "b": (Status.PASSED, "another-span"),
+    }
+
+
 async def test_an_answer_that_was_disturbed_counts_as_it_would_have_been() -> None:
     wanted = steps({"id": "a", "call": {"name": "f", "result": {"equals": {"n": 1}}}})
     call, answer = asked("f")

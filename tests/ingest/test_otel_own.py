@@ -16,7 +16,7 @@ from agentkit.ingest.otel import read_otel
 from agentkit.measure import summarize
 from agentkit.measure.rows import cells
 from agentkit.play.agents.scripted import ScriptedAgent
-from agentkit.records import Message, Party, Run, Status, StepGrade, Stop, Trial, Verdict
+from agentkit.records import Message, Party, Run, Status, StepGrade, Stop, ToolCall, Trial, Verdict
 from agentkit.scenario import Loaded, load
 from agentkit.store import Store
 from tests.ingest.trace_files import SHOP, played
@@ -101,6 +101,24 @@ async def test_a_trial_that_was_cut_short_and_steps_nobody_reached(store: Store,
     assert [(grade.step, grade.turn) for grade in not_reached] == [("offers_help", 2)]
     record(imported, store)
     assert numbers(store, imported.run) == numbers(store, run)
+
+
+async def test_equal_calls_of_a_turn_with_equal_ids_keep_their_spans(store: Store, tmp_path: Path) -> None:
+    """As traces have them that were written before ids were told apart."""
+
+    class Twice(ScriptedAgent):
+        async def act(self, moment: Any) -> tuple[Message, ...]:
+            for name in ("look_up", "explode"):
+                await moment.call_tool(ToolCall("c", name, {"order_id": "A-0000"}))
+            return (*moment.made, Message("assistant", "Hello?"))
+
+    run, _ = await round_trip(store, tmp_path, load([SHOP]), trials=1, agent=Twice("scripted"))
+    traces = tmp_path / "traces.jsonl"
+    traces.write_text(traces.read_text().replace("c#2", "c"))
+    (imported,) = read_otel(tmp_path)
+    spans = [[m.span_id for m in trial.messages if m.role == "tool"] for trial in store.trials(run.id)]
+    assert [[m.span_id for m in trial.messages if m.role == "tool"] for trial in imported.trials] == spans
+    assert len({span for own in spans for span in own}) == sum(map(len, spans))
 
 
 async def test_without_log_records_no_step_is_graded(store: Store, tmp_path: Path) -> None:

@@ -228,6 +228,15 @@ async def test_an_http_agent_that_executed_its_calls_itself(play: Play, shop: tu
     assert "A-0000" in trial.steps[0].reason
 
 
+async def test_ids_that_an_http_agent_repeats_are_told_apart(play: Play, shop: tuple[Loaded, ...], server: Any) -> None:
+    did = [{"id": "1", "name": "look_up", "result": result} for result in ("first", "second")]
+    server.answer = lambda body: (200, {"reply": "ok?", "did": did})
+    _, (trial,) = await play(built(config.HttpAgent(kind="http", url=server.url, calls="did"), shop))
+    own = [message for message in trial.messages if message.turn == 0]
+    assert [call.id for message in own for call in message.tool_calls] == ["1", "1#2"]
+    assert [(m.tool_call_id, m.content) for m in own if m.role == "tool"] == [("1", "first"), ("1#2", "second")]
+
+
 @pytest.mark.parametrize(
     ("result", "said"),
     [("found", "found"), ({"price": 5, "ok": True}, '{"price":5,"ok":true}'), (None, "null"), ([], "[]")],

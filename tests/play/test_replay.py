@@ -15,7 +15,7 @@ from agentkit.play.agents.scripted import ScriptedAgent
 from agentkit.play.conversation import build_conversation
 from agentkit.play.replay import Replay, place, replay
 from agentkit.play.trial import Setting
-from agentkit.records import RunId, Status, Trial, Verdict
+from agentkit.records import RunId, Status, ToolCall, Trial, Verdict
 from agentkit.scenario import Loaded
 from agentkit.store import Store
 from agentkit.tracing import Tracing
@@ -66,6 +66,17 @@ async def test_a_recorded_turn_comes_out_as_it_was(play: Play, again: Any) -> No
             assert [(g.step, g.status) for g in sample.steps] == [
                 (g.step, g.status) for g in trial.steps if g.turn == found.turn
             ]
+
+
+async def test_calls_of_several_turns_may_have_the_same_id(play: Play, again: Any) -> None:
+    async def act(moment: Moment) -> str:
+        order = moment.messages[0].content.split()[-1].rstrip("?")
+        await moment.call_tool(ToolCall("c", ("look_up", "ship", "explode")[moment.turn], {"order_id": order}))
+        return "shipped?"
+
+    _, (trial,) = await play(FunctionAgent("f", act))
+    assert [call.id for m in trial.messages for call in m.tool_calls] == ["c"] * 3
+    assert (await again(trial, "offers_help", ScriptedAgent("good"))).differences == ()
 
 
 async def test_samples_differ_and_are_the_same_the_next_time(play: Play, again: Any) -> None:

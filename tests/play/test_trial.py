@@ -51,6 +51,23 @@ async def test_a_function_that_calls_tools_by_itself(play: Play) -> None:
     assert all(m.span_id for m in calls)
 
 
+async def test_in_the_record_of_a_turn_each_call_has_an_id_of_its_own(play: Play) -> None:
+    async def act(moment: Moment) -> Any:
+        if moment.messages[-1].role == "tool":
+            return "Anything else?"
+        order = moment.messages[0].content.split()[-1].rstrip("?")
+        looks = (moment.call_tool(ToolCall("c", "look_up", {"order_id": order})) for _ in range(2))
+        await asyncio.gather(*looks)
+        return Message("assistant", "", tool_calls=(ToolCall("c", "explode", {}), ToolCall("c", "explode", {})))
+
+    _, (trial,) = await play(agent(act))
+    for turn in range(3):
+        own = [message for message in trial.messages if message.turn == turn]
+        asked = [call.id for message in own for call in message.tool_calls]
+        assert sorted(asked) == ["c", "c#2", "c#3", "c#4"]
+        assert [message.tool_call_id for message in own if message.role == "tool"] == asked
+
+
 async def test_a_tools_exception_is_the_agents_problem(play: Play) -> None:
     async def act(moment: Moment) -> Any:
         if moment.messages[-1].role == "user":

@@ -80,5 +80,6 @@ class CallLog:
 
     async def _call(self, call: ToolCall) -> Message:
         result = await self._execute(call)
+        call = replace(call, id=result.tool_call_id or call.id)
         self.messages += [Message("assistant", "", result.turn, tool_calls=(call,)), result]
         return result
