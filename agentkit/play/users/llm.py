@@ -29,6 +29,9 @@ from agentkit.scenario.streams import derive
 
 VERSION = 1
 """Of how words are asked for and checked; a new one makes new recordings."""
+_RECORDED = 20_001
+"""Characters that are recorded of an answer: one more than `max_characters` may ever allow, so that a recording is as
+good under another limit."""
 _TRACED = ("temperature", "top_p", "max_tokens", "seed")
 
 
@@ -92,8 +95,9 @@ class LlmUser:
         )
         key = self._key(cue, request)
         kept = await asyncio.to_thread(self.recordings.cache_get, key)
+        enough = longest(cue, self.settings) + 1  # one more than may be said tells that it is too long
         if kept is not None:
-            return _read(kept)
+            return _read(kept, enough)
         if self.replay:
             raise NotRecorded(
                 f"{cue.instance.scenario}/{cue.instance.variant}, instance {cue.instance.seed}, turn {cue.turn.id}: "
@@ -101,13 +105,11 @@ class LlmUser:
                 "never played); leave --replay-users out to ask the model"
             )
         response, span_id = await self._ask(cue, request)
-        text = response.content[
-            : longest(cue, self.settings) + 1
-        ]  # one more than may be said tells that it is too long
+        text = response.content[: max(_RECORDED, enough)]
         value = json.dumps({"text": text, "calls": [call.name for call in response.tool_calls]})
         await asyncio.to_thread(self.recordings.cache_put, key, value)
         first = await asyncio.to_thread(self.recordings.cache_get, key)  # the same moment, played at the same time
-        return replace(_read(first or value), span_id=span_id)
+        return replace(_read(first or value, enough), span_id=span_id)
 
     async def _ask(self, cue: Cue, request: ChatRequest) -> tuple[ChatResponse, str | None]:
         """One call. Its time is limited as a whole, whatever the retries and the endpoint's queue want."""
@@ -160,9 +162,9 @@ class LlmUser:
         await self.model.close()
 
 
-def _read(kept: str) -> Answer:
+def _read(kept: str, enough: int) -> Answer:
     value = json.loads(kept)
-    return Answer(value["text"], tuple(value["calls"]))
+    return Answer(value["text"][:enough], tuple(value["calls"]))
 
 
 def _shown(text: str) -> str:

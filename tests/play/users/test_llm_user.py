@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,16 @@ async def test_a_flood_is_cut_before_it_is_recorded() -> None:
     kept = Recorded()
     with pytest.raises(UserFault, match="too_long"):
         await user(lambda request: "x" * 2**21, kept, tries=0).say(cue())
-    assert max(map(len, kept.values())) < 2000
+    assert max(map(len, kept.values())) < 21_000
+
+
+async def test_what_was_too_long_is_said_whole_where_more_may_be_said() -> None:
+    words = ["".join(pair) for pair in itertools.product("bcdfghklmnprst", "aeiou", "bdgkm")]
+    kept, story = Recorded(), f"Yes, block it, {' '.join(words)}."
+    with pytest.raises(UserFault, match="too_long"):
+        await user(lambda request: story, kept, tries=0).say(cue(1, ASKS))
+    silent = user(lambda request: ProviderError("server", "never to be asked"), kept, tries=0, max_characters=5000)
+    assert (await silent.say(cue(1, ASKS))).content == story
 
 
 async def test_hostile_text_of_the_agent_goes_through() -> None:
