@@ -22,6 +22,7 @@ from agentkit.scenario import Call, Check, PlayTurn, Reply, Step
 from agentkit.scenario.matchers import Operator
 
 _NO_TOOLS: Mapping[str, ToolSpec] = {}
+_NO_VARIABLES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +214,29 @@ def lookup(state: Any, path: str) -> Any:
 
 
 async def grade_outcome(
-    outcome: Sequence[Check], messages: Sequence[Message], state: Any, judge: Judge | None
+    outcome: Sequence[Check],
+    messages: Sequence[Message],
+    state: Any,
+    judge: Judge | None,
+    *,
+    tools: Mapping[str, ToolSpec] = _NO_TOOLS,
+    variables: Mapping[str, Any] = _NO_VARIABLES,
 ) -> tuple[StepGrade, ...]:
-    """One grade for each outcome check, at the end of the conversation."""
-    return tuple([await _grade_check(check, messages, state, judge) for check in outcome])
+    """One grade for each outcome check, at the end of the conversation.
+
+    `tools` and `variables` (the instance's) are for rewards that grade a reply.
+    """
+    return tuple([await _grade_check(check, messages, state, judge, tools, variables) for check in outcome])
 
 
-async def _grade_check(check: Check, messages: Sequence[Message], state: Any, judge: Judge | None) -> StepGrade:
+async def _grade_check(
+    check: Check,
+    messages: Sequence[Message],
+    state: Any,
+    judge: Judge | None,
+    tools: Mapping[str, ToolSpec],
+    variables: Mapping[str, Any],
+) -> StepGrade:
     expected: Any = check.state or check.no_call or [describe(result) for result in check.results or ()]
     if check.state is not None:
         conditions = state_conditions(check.state, state)
@@ -234,7 +251,7 @@ async def _grade_check(check: Check, messages: Sequence[Message], state: Any, ju
         conditions = reply_conditions(check.reply, answer)
         if check.reply.reward is not None and all(condition.met for condition in conditions):
             try:
-                moment = moment_of(check.reply, None, messages, answer, state=state, tools={}, variables={})
+                moment = moment_of(check.reply, None, messages, answer, state=state, tools=tools, variables=variables)
                 conditions.append(await reward_condition(check.reply, moment, judge))
             except JudgeError as error:
                 return _ungraded(check, str(error), None, None, expected, REWARD)

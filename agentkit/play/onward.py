@@ -124,7 +124,9 @@ async def play_on(start: Start, move: Message, conversation: Conversation) -> On
         stage.span.finish(Verdict.INVALID)
     if trouble := trouble or stage.trouble:
         raise WorldError(f"{start.loaded.id}/{instance.variant}: the conversation cannot be played on: {trouble}")
-    outcome = await grade_outcome(instance.outcome, state["messages"], world, None)
+    outcome = await grade_outcome(
+        instance.outcome, state["messages"], world, None, tools=start.loaded.tools, variables=instance.variables
+    )
     return Onward(state["messages"], state["grades"], outcome)
 
 

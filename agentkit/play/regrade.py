@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from agentkit.grade import MISSING, Judge, TurnRecord, grade_outcome, grade_turn, not_reached
@@ -13,7 +14,7 @@ from agentkit.play.judgement import all_steps, judge_trial
 from agentkit.play.rebuilt import Rebuilt, rebuild, span_of_turn
 from agentkit.play.trial import trial_world
 from agentkit.play.witness import Witnessed, witness
-from agentkit.records import Effect, Message, Party, Status, StepGrade, Stop, Trial, TrialKey, Verdict
+from agentkit.records import Effect, Message, Party, Status, StepGrade, Stop, ToolSpec, Trial, TrialKey, Verdict
 from agentkit.scenario import Check, Instance, Loaded, PlayTurn, Step, World
 from agentkit.scenario.detours import Disturbed
 
@@ -75,7 +76,7 @@ class Grader:
         final = trial.final_state if trial.final_state is not None else rebuilt.final
         outcome: tuple[StepGrade, ...] = ()
         if not _trouble(trial, Party.TOOL):
-            outcome = await self._outcome(instance.outcome, trial.messages, final, rebuilt)
+            outcome = await self._outcome(instance, trial.messages, final, rebuilt, idle.tools)
         return Regraded(
             _judged(trial, key, loaded, disturbed, tuple(grades), outcome, None if final is MISSING else final),
             tuple(turn.id for turn, said in zip(instance.turns, turns, strict=False) if turn.user != said),
@@ -109,14 +110,20 @@ class Grader:
         return [made.get(step.id) or _unknown(step, doubts[step.id], record) for step in steps]
 
     async def _outcome(
-        self, checks: Sequence[Check], messages: Sequence[Message], final: Any, rebuilt: Rebuilt
+        self,
+        instance: Instance,
+        messages: Sequence[Message],
+        final: Any,
+        rebuilt: Rebuilt,
+        tools: Mapping[str, ToolSpec],
     ) -> tuple[StepGrade, ...]:
+        grade = partial(grade_outcome, judge=self.judge, tools=tools, variables=instance.variables)
         if final is not MISSING:
-            return await grade_outcome(checks, messages, final, self.judge)
+            return await grade(instance.outcome, messages, final)
         why = f"the world at the end was not recorded, and is not known: {rebuilt.trouble}"
-        known = tuple(check for check in checks if check.state is None)
-        made = {grade.step: grade for grade in await grade_outcome(known, messages, None, self.judge)}
-        return tuple(made.get(check.id) or _unknown(check, why, None) for check in checks)
+        known = tuple(check for check in instance.outcome if check.state is None)
+        made = {it.step: it for it in await grade(known, messages, None)}
+        return tuple(made.get(check.id) or _unknown(check, why, None) for check in instance.outcome)
 
 
 def _unknown(step: Step | Check, why: str, record: TurnRecord | None) -> StepGrade:

@@ -148,7 +148,14 @@ async def _graded(stage: Stage, played: _Played, disturbed: Disturbed, loaded: L
     state = played.state
     outcome: tuple[StepGrade, ...] = ()
     if not stage.trouble:
-        outcome = await grade_outcome(stage.instance.outcome, played.messages, played.world, stage.judge)
+        outcome = await grade_outcome(
+            stage.instance.outcome,
+            played.messages,
+            played.world,
+            stage.judge,
+            tools=loaded.tools,
+            variables=stage.instance.variables,
+        )
     witnessed = Witnessed()
     if disturbed.detours:
         witnessed = witness(disturbed, played.messages, loaded.tools, cut=state["stop"] is not None)

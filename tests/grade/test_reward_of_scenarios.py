@@ -222,6 +222,18 @@ async def test_an_outcome_is_graded_by_a_reward(project: Path) -> None:
     assert (grade.status, grade.check) == (Status.PASSED, "reply.reward")
 
 
+async def test_an_outcomes_reward_knows_the_variables_and_the_tools(project: Path) -> None:
+    (project / "graders" / "knows.py").write_text(
+        "from agentkit.grade import reward\n\n@reward\ndef name(step):\n"
+        "    return step.variables['name'] in step.reply and 'refund' in step.tools\n"
+    )
+    check = Check.model_validate({"id": "name", "reply": {"reward": "knows"}})
+    said = [Message("assistant", "Hello Ada")]
+    variables = {"name": "Ada"}
+    (grade,) = await grade_outcome([check], said, None, None, tools={"refund": TOOL}, variables=variables)
+    assert grade.status is Status.PASSED
+
+
 def suite(project: Path, reply: str) -> Path:
     folder = project / "scenarios" / "shop"
     folder.mkdir(parents=True, exist_ok=True)
