@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from agentkit.errors import JudgeError
 from agentkit.grade.match import compiled
 from agentkit.grade.text import asks, mentions, shortened
 from agentkit.scenario.model import Reasoning, Reply, Wording
+
+SCHEMA = "reply.json_schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,10 @@ class Condition:
 
 
 def reply_conditions(reply: Reply, text: str) -> list[Condition]:
-    """Each condition of `reply` but the judge's, held against the answer `text`. Silence meets none of them."""
+    """Each condition of `reply` but the judge's, held against the answer `text`. Silence meets none of them.
+
+    Raises JudgeError where its JSON Schema refers to what cannot be had.
+    """
     if not text.strip():
         return [Condition("reply", False, "the agent said nothing")]
     found = [*_wording(reply, text, "reply"), *_shape(reply, text)]
@@ -59,16 +65,23 @@ def _shape(reply: Reply, text: str) -> Iterator[Condition]:
         yield Condition("reply.asks", asked == reply.asks, "asks a question" if asked else "asks no question")
     if reply.json_schema is not None:
         problem = _schema_problem(reply.json_schema, text)
-        yield Condition("reply.json_schema", problem is None, problem or "fits the JSON Schema")
+        yield Condition(SCHEMA, problem is None, problem or "fits the JSON Schema")
 
 
 def _schema_problem(schema: dict[str, Any], text: str) -> str | None:
     import jsonschema  # only suites that ask for a schema pay for the import
+    from referencing.exceptions import Unresolvable
 
     try:
         jsonschema.validate(json.loads(text), schema)
+    except RecursionError:
+        return f"is nested too deeply: {shortened(text, 80)}"
+    except OverflowError:
+        return f"holds a number that is too large: {shortened(text, 80)}"
     except ValueError:
         return f"is not JSON: {shortened(text, 80)}"
     except jsonschema.ValidationError as error:
         return f"does not fit the JSON Schema at {error.json_path}: {shortened(error.message, 120)}"
+    except Unresolvable as error:
+        raise JudgeError(f"the JSON Schema refers to {error.ref}, which cannot be had") from error
     return None

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from agentkit.errors import JudgeError, RewardError
+from agentkit.errors import JudgeError, RewardError, SandboxError
 from agentkit.grade.judge import Judge
 from agentkit.grade.judging import use_judge
 from agentkit.grade.reply import Condition
@@ -60,7 +60,7 @@ async def reward_condition(reply: Reply, moment: RewardStep, judge: Judge | None
         rubric = load_rubric(reply.reward)
         with nullcontext() if judge is None else use_judge(judge):
             scored = await asyncio.to_thread(rubric.score, moment)
-    except RewardError as error:
+    except (RewardError, SandboxError) as error:
         raise JudgeError(f"the reward {reply.reward} cannot be used: {error}") from error
     total = scored.total
     if total is None or scored.unjudged:

@@ -8,16 +8,17 @@ from typing import Any
 
 import orjson
 
-from agentkit.errors import JudgeError
+from agentkit.errors import BudgetExhausted, JudgeError
 from agentkit.grade.calls import Alignment, Comparison, Normalize, align, compare, matching
 from agentkit.grade.judge import Judge
 from agentkit.grade.match import MISSING, describe, mismatch
-from agentkit.grade.reply import Condition, reasoning_conditions, reply_conditions
+from agentkit.grade.reply import SCHEMA, Condition, reasoning_conditions, reply_conditions
 from agentkit.grade.rewarded import CHECK as REWARD
 from agentkit.grade.rewarded import moment_of, reward_condition
 from agentkit.grade.struck import Counted, counted
 from agentkit.grade.text import shortened
 from agentkit.records import Message, Party, Status, StepGrade, ToolCall, ToolSpec
+from agentkit.redact import redact
 from agentkit.scenario import Call, Check, PlayTurn, Reply, Step
 from agentkit.scenario.matchers import Operator
 
@@ -147,9 +148,12 @@ async def _grade_reply(
     step: Step, reply: Reply, record: TurnRecord, judge: Judge | None, tools: Mapping[str, ToolSpec]
 ) -> StepGrade:
     answer = _answer(record.own)
-    conditions = reply_conditions(reply, answer)
     expected = reply.model_dump(exclude_defaults=True)
     span = next((m.span_id for m in reversed(record.own) if m.role == "assistant" and m.span_id), record.span_id)
+    try:
+        conditions = reply_conditions(reply, answer)
+    except JudgeError as error:
+        return _ungraded(step, str(error), record.index, span, expected, SCHEMA)
     if reply.reward is not None and all(condition.met for condition in conditions):
         try:
             moment = moment_of(
@@ -224,9 +228,19 @@ async def grade_outcome(
 ) -> tuple[StepGrade, ...]:
     """One grade for each outcome check, at the end of the conversation.
 
-    `tools` and `variables` (the instance's) are for rewards that grade a reply.
+    `tools` and `variables` (the instance's) are for rewards that grade a reply. A check whose grading fails is
+    ungraded, and the harness at fault. Raises BudgetExhausted.
     """
-    return tuple([await _grade_check(check, messages, state, judge, tools, variables) for check in outcome])
+    grades = []
+    for check in outcome:
+        try:
+            grades.append(await _grade_check(check, messages, state, judge, tools, variables))
+        except BudgetExhausted:
+            raise
+        except Exception as error:  # a defect of ours or of what is asked: this check is lost, the run goes on
+            reason = redact(shortened(f"it could not be graded: {type(error).__name__}: {error}", 500))
+            grades.append(_ungraded(check, reason, None, None, None, "none", Party.HARNESS))
+    return tuple(grades)
 
 
 async def _grade_check(
@@ -248,7 +262,10 @@ async def _grade_check(
         assert check.reply is not None, "the loader admits only checks with exactly one kind"
         expected = check.reply.model_dump(exclude_defaults=True)
         answer = _answer(messages)
-        conditions = reply_conditions(check.reply, answer)
+        try:
+            conditions = reply_conditions(check.reply, answer)
+        except JudgeError as error:
+            return _ungraded(check, str(error), None, None, expected, SCHEMA)
         if check.reply.reward is not None and all(condition.met for condition in conditions):
             try:
                 moment = moment_of(check.reply, None, messages, answer, state=state, tools=tools, variables=variables)
@@ -318,7 +335,13 @@ def _summary(conditions: Sequence[Condition]) -> str:
 
 
 def _ungraded(
-    step: Step | Check, reason: str, turn: int | None, span: str | None, expected: Any, check: str = "reply.judge"
+    step: Step | Check,
+    reason: str,
+    turn: int | None,
+    span: str | None,
+    expected: Any,
+    check: str = "reply.judge",
+    fault: Party = Party.JUDGE,
 ) -> StepGrade:
     return StepGrade(
         step=step.id,
@@ -328,7 +351,7 @@ def _ungraded(
         turn=turn,
         skill=getattr(step, "skill", None),
         expected=expected,
-        fault=Party.JUDGE,
+        fault=fault,
         span_id=span,
     )
 

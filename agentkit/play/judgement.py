@@ -28,9 +28,10 @@ def judge_trial(
     stop, reason = (Stop.COMPLETED, "") if stop is None else (stop, state["reason"])
     if any(grade.status is Status.FAILED for grade in outcome):
         return Verdict.FAILURE, stop, Party.AGENT, reason
-    ungraded = next((grade for grade in outcome if grade.status is Status.UNGRADED), None)
-    if ungraded is not None:
-        return Verdict.INVALID, stop, Party.JUDGE, f"the outcome could not be judged: {ungraded.reason}"
+    ungraded = [grade for grade in outcome if grade.status is Status.UNGRADED]
+    if ungraded:
+        fault = Party.HARNESS if any(grade.fault is Party.HARNESS for grade in ungraded) else Party.JUDGE
+        return Verdict.INVALID, stop, fault, f"the outcome could not be judged: {ungraded[0].reason}"
     return Verdict.SUCCESS, stop, None, reason
 
 

@@ -214,8 +214,6 @@ def _judged(
     )
     trouble = _trouble(trial, Party.HARNESS) or witnessed.suppressed
     verdict, ended, fault, reason = judge_trial(state, outcome, trouble, _trouble(trial, Party.TOOL))
-    if fault is Party.JUDGE and any(it.status is Status.UNGRADED and it.fault is Party.HARNESS for it in outcome):
-        fault = Party.HARNESS
     return replace(
         trial,
         key=key,

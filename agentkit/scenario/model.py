@@ -25,6 +25,7 @@ from pydantic import (
 from agentkit.scenario.filters import as_text
 from agentkit.scenario.matchers import RENDERED, Matcher, Mention, Regex
 from agentkit.scenario.rewards import read_references
+from agentkit.scenario.schema_refs import nowhere
 from agentkit.scenario.server import ServerWorld
 from agentkit.scenario.template import texts
 from agentkit.scenario.variables import Variable
@@ -113,6 +114,8 @@ class Reply(Wording):
         except SchemaError as error:
             where = "/".join(map(str, error.path))
             raise ValueError(f"not a valid JSON Schema: {f'{where}: ' if where else ''}{error.message}") from None
+        if ref := nowhere(schema):
+            raise ValueError(f"not a valid JSON Schema: nothing in it is what {ref!r} refers to")
         return schema
 
 

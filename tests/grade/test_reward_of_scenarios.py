@@ -75,6 +75,10 @@ def short(step):
     )
     (folder / "broken.py").write_text("from agentkit.grade import reward\n\n@reward\ndef r(step):\n    return 7\n")
     (folder / "shy.py").write_text("from agentkit.grade import reward\n\n@reward\ndef r(step):\n    return None\n")
+    (folder / "caged.py").write_text(
+        "from agentkit.errors import SandboxError\nfrom agentkit.grade import reward\n\n"
+        "@reward\ndef r(step):\n    raise SandboxError('no sandbox: install bubblewrap')\n"
+    )
     (folder / "asking.py").write_text(
         """
 from agentkit.grade import current_judge, reward
@@ -193,6 +197,7 @@ async def test_plain_conditions_come_first(project: Path) -> None:
         ("broken", "returned 7, expected a number from 0 to 1"),
         ("shy", "does not say enough of this answer: r: it does not apply"),
         ("gone", "no such file of rewards"),
+        ("caged", "the reward caged cannot be used: no sandbox: install bubblewrap"),
     ],
 )
 async def test_a_reward_that_cannot_be_used_leaves_the_step_ungraded(project: Path, reward: str, said: str) -> None:

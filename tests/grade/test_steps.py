@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -7,11 +7,12 @@ import orjson
 import pytest
 
 from agentkit.config import Sampling
+from agentkit.errors import BudgetExhausted
 from agentkit.grade import Judge, TurnRecord, grade_outcome, grade_turn, lookup, preference
 from agentkit.grade.match import MISSING
 from agentkit.llm import ChatRequest, FakeChat
 from agentkit.records import Message, Party, Status, StepGrade, ToolCall
-from agentkit.scenario import Check, PlayTurn, Step
+from agentkit.scenario import Check, PlayTurn, Reply, Step
 
 
 def as_given(name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,6 +130,29 @@ async def test_json_reply() -> None:
     assert (await graded(wanted, Message("assistant", '{"code": 3}')))["r"].status is Status.PASSED
     for text in ('{"code": "3"}', "code 3", "{}"):
         assert (await graded(wanted, Message("assistant", text)))["r"].status is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[" * 100_000, "is nested too deeply: [[["), ("1" + "0" * 400, "holds a number that is too large: 1000")],
+)
+async def test_json_that_nobody_can_check_does_not_fit(text: str, said: str) -> None:
+    reply = {"json_schema": {"multipleOf": 0.5}}
+    grade = (await graded(steps({"id": "r", "reply": reply}), Message("assistant", text)))["r"]
+    assert (grade.status, grade.check) == (Status.FAILED, "reply.json_schema")
+    assert grade.reason.startswith(said)
+    (grade,) = await grade_outcome([Check(id="c", reply=Reply(**reply))], [Message("assistant", text)], None, None)
+    assert grade.status is Status.FAILED
+
+
+async def test_a_schema_that_refers_to_what_cannot_be_had_leaves_it_ungraded() -> None:
+    reply = Reply.model_construct(json_schema={"$ref": "#/$defs/Typo"})
+    said = Message("assistant", "{}")
+    of_step = (await graded((Step(id="r", reply=reply),), said))["r"]
+    (of_check,) = await grade_outcome([Check(id="c", reply=reply)], [said], None, None)
+    for grade in (of_step, of_check):
+        assert (grade.status, grade.check, grade.fault) == (Status.UNGRADED, "reply.json_schema", Party.JUDGE)
+        assert "refers to /$defs/Typo, which cannot be had" in grade.reason
 
 
 async def test_state_right_after_the_turn() -> None:
@@ -255,6 +279,28 @@ async def test_outcome_checks() -> None:
     done = Message("tool", "ok", name="delete")
     grades = await grade_outcome(checks, [done], {"done": False}, None)
     assert [grade.status for grade in grades] == [Status.FAILED] * 3
+
+
+def failing(error: Exception) -> Judge:
+    class Fails(Judge):
+        async def verdict(self, rubric: str, messages: Sequence[Message]) -> Any:
+            raise error
+
+    return Fails(FakeChat(lambda request: ""))
+
+
+async def test_an_outcome_check_whose_grading_fails_is_ungraded_and_the_others_are_graded() -> None:
+    checks = [
+        Check.model_validate({"id": "kind", "reply": {"judge": "Is it kind?"}}),
+        Check.model_validate({"id": "state", "state": {"done": True}}),
+    ]
+    said = [Message("assistant", "hello")]
+    lost, kept = await grade_outcome(checks, said, {"done": True}, failing(KeyError("verdict")))
+    assert (lost.status, lost.fault) == (Status.UNGRADED, Party.HARNESS)
+    assert lost.reason == "it could not be graded: KeyError: 'verdict'"
+    assert kept.status is Status.PASSED
+    with pytest.raises(BudgetExhausted):
+        await grade_outcome(checks, said, {}, failing(BudgetExhausted("spent")))
 
 
 @pytest.mark.parametrize(

@@ -260,6 +260,12 @@ BROKEN = {
         "detours[0].replaces[0].reply.json_schema",
         "not a valid JSON Schema: type: 'objekt'",
     ),
+    "a JSON Schema that refers to nothing": (
+        "mentions: [poem]",
+        'json_schema: {properties: {poem: {$ref: "#/$defs/Pome"}}, $defs: {Poem: {type: string}}}',
+        "detours[0].replaces[0].reply.json_schema",
+        "not a valid JSON Schema: nothing in it is what '#/$defs/Pome' refers to",
+    ),
     "an id in a file": ("title: Refund of one sale", "id: refund\ntitle: Refund", "id", "a file's path is its id"),
     "a rows file that is not there": ("persona:", "rows: {file: r.csv}\npersona:", "rows.file", "no file 'r.csv' here"),
     "duplicate key": ("tags: [money]", "title: Twice", "", "the key 'title' is given twice; first at line 1"),
