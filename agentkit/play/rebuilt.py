@@ -33,8 +33,8 @@ class Rebuilt:
         """`MISSING` where it is not known."""
         return MISSING if self.trouble or not self.states else self.states[-1]
 
-    def doubt(self, turn: int, paths: Sequence[str], recorded: Any) -> str:
-        """Why it is not known what stood at these paths after a turn, in words; '' where it is.
+    def doubt(self, turn: int, paths: Sequence[str] | None, recorded: Any) -> str:
+        """Why it is not known what stood at these paths (None: anywhere) after a turn, in words; '' where it is.
 
         `recorded`: the world at the end, None where that was not recorded. Where the rebuilt world ends otherwise, its
         tools no longer do what they did.
@@ -43,7 +43,12 @@ class Rebuilt:
             return f"the world after this turn is not known: {self.trouble}"
         if recorded is None or self.final is MISSING:
             return ""
-        for path in paths:
+        if paths is None and self.final != recorded:
+            return (
+                "the world after this turn is not known: made again, the recorded calls leave another world than the "
+                "recording ends with"
+            )
+        for path in paths or ():
             now, then = lookup(self.final, path), lookup(recorded, path)
             if now != then:
                 return (

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from agentkit.grade import MISSING, Judge, TurnRecord, grade_outcome, grade_turn, not_reached
+from agentkit.grade.rewarded import CHECK as REWARD
 from agentkit.play.conversation import State
 from agentkit.play.judgement import all_steps, judge_trial
 from agentkit.play.rebuilt import Rebuilt, rebuild, span_of_turn
@@ -17,6 +18,8 @@ from agentkit.play.witness import Witnessed, witness
 from agentkit.records import Effect, Message, Party, Status, StepGrade, Stop, ToolSpec, Trial, TrialKey, Verdict
 from agentkit.scenario import Check, Instance, Loaded, PlayTurn, Step, World
 from agentkit.scenario.detours import Disturbed
+
+S = TypeVar("S", Step, Check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +103,14 @@ class Grader:
         doubts = {
             step.id: doubt
             for step in steps
-            if step.state is not None and (doubt := rebuilt.doubt(record.index, list(step.state), recorded))
+            if _rests_on_world(step)
+            and (doubt := rebuilt.doubt(record.index, None if step.state is None else list(step.state), recorded))
         }
         state = rebuilt.states[record.index] if record.index < len(rebuilt.states) else None
-        known = tuple(step for step in steps if step.id not in doubts)
+        known = tuple(it for step in steps if (it := _known_of(step) if step.id in doubts else step) is not None)
         record = replace(record, turn=replace(record.turn, steps=known), state=state)
         graded = await grade_turn(record, idle.normalized, self.judge, idle.tools)
-        made = {grade.step: grade for grade in graded}
-        return [made.get(step.id) or _unknown(step, doubts[step.id], record) for step in steps]
+        return _settled(steps, graded, doubts, record)
 
     async def _outcome(
         self,
@@ -121,16 +124,48 @@ class Grader:
         if final is not MISSING:
             return await grade(instance.outcome, messages, final)
         why = f"the world at the end was not recorded, and is not known: {rebuilt.trouble}"
-        known = tuple(check for check in instance.outcome if check.state is None)
-        made = {it.step: it for it in await grade(known, messages, None)}
-        return tuple(made.get(check.id) or _unknown(check, why, None) for check in instance.outcome)
+        doubts = {check.id: why for check in instance.outcome if _rests_on_world(check)}
+        known = [_known_of(check) if check.id in doubts else check for check in instance.outcome]
+        graded = await grade([check for check in known if check is not None], messages, None)
+        return tuple(_settled(instance.outcome, graded, doubts, None))
+
+
+def _rests_on_world(step: Step | Check) -> bool:
+    """Whether its grade may be another where the world is another: rewards see it."""
+    return step.state is not None or (step.reply is not None and step.reply.reward is not None)
+
+
+def _known_of(step: S) -> S | None:
+    """What can be graded without the world of a step that rests on it: the plain conditions of a reply."""
+    if step.reply is None:
+        return None
+    return step.model_copy(
+        update={"reply": step.reply.model_copy(update={"reward": None, "at_least": None, "judge": None})}
+    )
+
+
+def _settled(
+    steps: Sequence[Step | Check], graded: Sequence[StepGrade], doubts: Mapping[str, str], record: TurnRecord | None
+) -> list[StepGrade]:
+    """One grade for each step: of those in doubt, one that failed without the world being asked has failed."""
+    made = {grade.step: grade for grade in graded}
+    settled = []
+    for step in steps:
+        grade = made.get(step.id)
+        if step.id in doubts and (grade is None or grade.status is not Status.FAILED):
+            grade = _unknown(step, doubts[step.id], record)
+        elif step.id in doubts and grade is not None and step.reply is not None:
+            grade = replace(grade, expected=step.reply.model_dump(exclude_defaults=True))
+        assert grade is not None, "what is not in doubt was graded"
+        settled.append(grade)
+    return settled
 
 
 def _unknown(step: Step | Check, why: str, record: TurnRecord | None) -> StepGrade:
     return StepGrade(
         step=step.id,
         status=Status.UNGRADED,
-        check="state",
+        check="state" if step.state is not None else REWARD,
         reason=why,
         turn=None if record is None else record.index,
         skill=getattr(step, "skill", None),
@@ -190,7 +225,7 @@ def _graded_turns(trial: Trial, turns: int) -> int:
 
 def _needs_world(trial: Trial, instance: Instance, played: int) -> bool:
     return trial.final_state is None or any(
-        step.state is not None for turn in instance.turns[:played] for step in turn.steps
+        _rests_on_world(step) for turn in instance.turns[:played] for step in turn.steps
     )
 
 
