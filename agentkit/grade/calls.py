@@ -9,7 +9,7 @@ from typing import Any
 from agentkit.grade.match import MISSING, mismatch
 from agentkit.grade.text import shortened
 from agentkit.records import ToolCall
-from agentkit.scenario.matchers import Absent
+from agentkit.scenario.matchers import Absent, Operator
 from agentkit.scenario.model import Call, Order
 
 Normalize = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
@@ -56,7 +56,7 @@ def compare(expected: Call, actual: ToolCall, normalize: Normalize, answer: Any 
     problems = [
         f"{name}: {reason}"
         for name, matcher in expected.arguments.items()
-        if (reason := mismatch(matcher, arguments.get(name, MISSING))) is not None
+        if (reason := mismatch(matcher, _given(matcher, actual.arguments, arguments).get(name, MISSING))) is not None
     ]
     wrong = len(problems)
     if expected.match == "exact":
@@ -77,6 +77,11 @@ def compare(expected: Call, actual: ToolCall, normalize: Normalize, answer: Any 
     parts = 1 + len(expected.arguments)
     score = 1.0 if not problems else min((parts - wrong) / parts, (parts - 0.5) / parts)
     return Comparison(tuple(problems), score, check)
+
+
+def _given(matcher: Operator, given: Mapping[str, Any], with_defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a matcher looks at: an argument that must be absent is so though it has a default."""
+    return given if isinstance(matcher, Absent) else with_defaults
 
 
 def align(

@@ -29,6 +29,15 @@ def test_a_default_counts_as_given() -> None:
     assert compare(expected, made("refund", sale="S-1", reason="rude"), normalize).problems
 
 
+@pytest.mark.parametrize("match", ["exact", "subset"])
+def test_what_must_be_absent_is_so_though_it_has_a_default(match: str) -> None:
+    expected = call("refund", match, reason={"absent": True})
+    assert not compare(expected, made("refund"), normalize).problems
+    for given in ("none", "rude"):
+        found = compare(expected, made("refund", reason=given), normalize)
+        assert found.problems == (f"reason: expected nothing, found {given}",)
+
+
 def test_subset_lets_other_arguments_be() -> None:
     assert not compare(call("f", "subset", a=1), made("f", a=1, b=2), normalize).problems
     assert compare(call("f", "exact", a=1), made("f", a=1, b=2), normalize).problems
