@@ -11,17 +11,20 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from agentkit.errors import WorldError
 from agentkit.llm.planted import Exchange, planted
 from agentkit.records import Message, ToolSpec
 from agentkit.scenario import ToolResult, World
 from agentkit.scenario.detours import ModelFault, Occasion, Strike, ToolFault
+from agentkit.scenario.world import describe_exception
 
 
 class FaultyWorld:
     """A world whose tools misbehave as `faults` say; `seed` is the instance's.
 
     Of several faults that strike a call the first one that finds something to disturb does. How often each call was
-    made is part of its snapshot, so that a fork meets the faults that the trial would have met.
+    made is part of its snapshot, so that a fork meets the faults that the trial would have met. A fault that itself
+    fails ends the trial as a server's failure would, and is told as `trouble`.
     """
 
     def __init__(self, world: World, faults: Sequence[ToolFault], seed: int, beginning: bytes) -> None:
@@ -30,6 +33,8 @@ class FaultyWorld:
         self._beginning = beginning
         self._faults = [(fault, fault.targets(world.tools)) for fault in faults]
         self._made: Counter[str] = Counter()
+        self.trouble = ""
+        """In words, how a fault itself failed; '' while none did."""
         self._alone = asyncio.Lock() if any(fault.rewinds for fault in faults) else nullcontext()
 
     @property
@@ -58,7 +63,14 @@ class FaultyWorld:
         for fault in struck:
             rng = fault.random(self._seed, occasion.signature)
             strike = Strike(occasion, arguments, self._world, self._beginning, rng, answer)
-            disturbed = await fault.disturb(strike)
+            try:
+                disturbed = await fault.disturb(strike)
+            except WorldError:
+                raise
+            except Exception as error:
+                what = f"{fault.id} could not disturb a call of {occasion.tool}: {describe_exception(error)}"
+                self.trouble = self.trouble or what
+                raise WorldError(what) from error
             if disturbed is not None:
                 return replace(disturbed, planted=fault.id)
         result = await answer()

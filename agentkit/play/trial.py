@@ -159,8 +159,9 @@ async def _graded(stage: Stage, played: _Played, disturbed: Disturbed, loaded: L
     witnessed = Witnessed()
     if disturbed.detours:
         witnessed = witness(disturbed, played.messages, loaded.tools, cut=state["stop"] is not None)
-    trouble = played.harness_trouble or witnessed.suppressed
-    verdict, stop, fault, reason = judge_trial(state, outcome, trouble, stage.trouble)
+    own = stage.world.trouble if isinstance(stage.world, FaultyWorld) else ""
+    trouble = own or played.harness_trouble or witnessed.suppressed
+    verdict, stop, fault, reason = judge_trial(state, outcome, trouble, "" if own else stage.trouble)
     steps = (*all_steps(stage.instance, state["grades"], reason), *witnessed.grades)
     return _Graded(verdict, stop, fault, reason, steps, outcome, witnessed.disturbances)
 

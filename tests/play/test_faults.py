@@ -19,8 +19,8 @@ from agentkit.play.disturbed import FaultyWorld
 from agentkit.play.session import RunSettings, open_session, play_session
 from agentkit.records import Effect, Message, Party, Status, ToolCall, Trial, Verdict
 from agentkit.scenario import Loaded, ToolResult, load
-from agentkit.scenario.detours import CATALOGUE
-from agentkit.scenario.detours.tool import TOOL_FAULTS
+from agentkit.scenario.detours import CATALOGUE, Strike
+from agentkit.scenario.detours.tool import TOOL_FAULTS, ToolError
 from agentkit.scenario.detours.tool.slow import Slow
 from agentkit.store import Store
 from tests.play.conftest import Play
@@ -144,6 +144,25 @@ async def test_a_disturbance_that_the_harness_fails_to_plant_makes_the_trial_inv
     _, (trial,) = await play(ScriptedAgent("s", 1.0), variants=("tool:error@1",))
     assert (trial.verdict, trial.fault) == (Verdict.INVALID, Party.HARNESS)
     assert "tool:error" in trial.reason
+
+
+@pytest.mark.parametrize("own_tools", [False, True])
+async def test_a_fault_that_fails_is_no_fault_of_the_agent(
+    play: Play, monkeypatch: pytest.MonkeyPatch, own_tools: bool
+) -> None:
+    async def breaks(self: ToolError, strike: Strike) -> ToolResult:
+        raise KeyError("a defect")
+
+    async def act(moment: Moment) -> str:
+        order = moment.messages[0].content.split()[-1].rstrip("?")
+        await moment.call_tool(ToolCall("c", "look_up", {"order_id": order}))
+        return "shipped"
+
+    monkeypatch.setattr(ToolError, "disturb", breaks)
+    agent = FunctionAgent("f", act) if own_tools else ScriptedAgent("s", 1.0)
+    _, (trial,) = await play(agent, variants=("tool:error@1",))
+    assert (trial.verdict, trial.fault) == (Verdict.INVALID, Party.HARNESS)
+    assert trial.reason == "tool:error could not disturb a call of look_up: KeyError: 'a defect'"
 
 
 async def test_an_agent_that_gives_up_fails_the_step_and_one_that_claims_success_the_outcome(play: Play) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any
+
 import orjson
 import pytest
 
 from agentkit.play.disturbed import FaultyWorld
+from agentkit.records import ToolSpec
 from agentkit.scenario.detours import ToolFault
 from agentkit.scenario.detours.tool import (
     TOOL_FAULTS,
@@ -185,3 +189,27 @@ async def test_a_fork_meets_the_faults_that_the_trial_would_have_met() -> None:
     await fork.restore(await faulty.snapshot())
     assert (await fork.call(*look(1))).error is None
     assert (await fork.call(*look(2))).error == "ServiceError"
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "a pattern of another library": {"properties": {"name": {"type": "string", "pattern": r"^\p{L}+$"}}},
+    "a look-ahead": {"properties": {"name": {"type": "string", "pattern": r"^(?=.*[0-9]).{8,}$"}}},
+    "a reference elsewhere": {"properties": {"name": {"type": "string"}, "to": {"$ref": "#/definitions/To"}}},
+    "a reference without end": {
+        "properties": {"name": {"type": "string"}, "to": {"$ref": "#/$defs/To"}},
+        "$defs": {"To": {"$ref": "#/$defs/To"}},
+    },
+    "whatever one likes": {"properties": {"name": {"type": "string"}, "to": True}},
+    "nothing at all": {"properties": {"name": True}},
+}
+
+
+@pytest.mark.parametrize("schema", ODD.values(), ids=ODD.keys())
+def test_no_call_is_asked_for_of_a_tool_whose_arguments_cannot_be_made_up(schema: dict[str, Any]) -> None:
+    odd = ToolSpec("a_odd", "", {"type": "object", "required": list(schema["properties"]), **schema})
+    plain = ToolSpec("plain", "", {"properties": {"name": {"type": "string"}}, "required": ["name"]})
+    alone = Notice.drawn({"a_odd": odd}, Random(1))
+    assert (alone.tool, alone.arguments) == (None, None)
+    assert Notice.read(alone.words) == alone
+    found = {Notice.drawn({"a_odd": odd, "plain": plain}, Random(seed)).tool for seed in range(8)}
+    assert found == {"plain"}
