@@ -163,7 +163,8 @@ def _messages(turn: OtlpSpan, calls: Sequence[OtlpSpan]) -> list[Message]:
         elif message.role == "tool" and tools[message.tool_call_id]:
             tool = tools[message.tool_call_id].pop(0)
             error = tool.attributes.get(names.ERROR_TYPE)
-            message = replace(message, span_id=tool.id, error=None if error is None else str(error))
+            error = None if error is None else str(error)
+            message = replace(message, span_id=tool.id, error=error, duration=tool.seconds)
         messages.append(message)
     return _disturbed(messages, json_of(found.get(names.DISTURBED)))
 

@@ -52,7 +52,8 @@ def told(trial: Trial) -> Trial:
 
 
 def _told(message: Message) -> Message:
-    return replace(message, duration=None)
+    timed = message.role == "tool" and message.duration is not None  # by another clock
+    return replace(message, duration=0.0 if timed else None)
 
 
 def _graded(grade: StepGrade) -> StepGrade:

@@ -20,7 +20,7 @@ from agentkit.llm import Budget, ChatRequest, ChatResponse
 from agentkit.play.agents.scripted import ScriptedAgent
 from agentkit.play.regrade_run import Change, Difference, regrade_run
 from agentkit.play.session import RunSettings, open_session, play_session, recorded_settings
-from agentkit.records import Message, ModelCall, Party, Run, RunId, Status, Stop, Trial, TrialId, Verdict
+from agentkit.records import Effect, Message, ModelCall, Party, Run, RunId, Status, Stop, Trial, TrialId, Verdict
 from agentkit.scenario import Loaded, load
 from agentkit.store import Store
 
@@ -309,6 +309,18 @@ async def test_an_imported_run_is_graded_as_the_recorded_one(db: Store, suite: P
     assert [(it.verdict, it.final_state) for it in db.trials(found.run.id)] == [
         (it.verdict, it.final_state) for it in db.trials(run.id)
     ]
+
+
+async def test_calls_that_were_slow_are_so_in_an_imported_run(db: Store, suite: Path) -> None:
+    scenarios = load([suite])
+    run = await played(db, suite, scenarios, accuracy=1.0, trials=1, variants=(("shop/five", "tool:slow@0.01"),))
+    (imported,) = read_otel(suite / "traces")
+    again = db.run(record(imported, db).run)
+    found = await regrade_run(again, scenarios, db)
+    assert found.changes == ()
+    (before,), (after,) = db.trials(run.id), db.trials(found.run.id)
+    assert (before.verdict, before.disturbances) == (after.verdict, after.disturbances)
+    assert [it.effect for it in after.disturbances] == [Effect.TRIGGERED]
 
 
 class Verdicts:
