@@ -40,8 +40,8 @@ class Moment:
     call_tool: Callable[[ToolCall], Awaitable[Message]]
     """Executes a call in the trial's world and returns the tool message, for agents that drive their own tools."""
     made: list[Message] = field(default_factory=list, compare=False)
-    """What is already done of this move: each call of `call_tool` with its answer. It is recorded where the agent
-    raises; otherwise what it returns is."""
+    """What is already done of this move: each call of `call_tool` with its answer, and model calls that the agent tells
+    of, each before the tool calls that it led to. It is recorded where the agent raises, else what it returns is."""
 
 
 class Agent(Protocol):

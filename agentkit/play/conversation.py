@@ -179,7 +179,8 @@ def _moment(state: State, stage: Stage) -> Moment:
     async def call_tool(call: ToolCall) -> Message:
         call = unlike(call, taken)
         result = await stage.call_tool(call, turn)
-        made.extend((Message("assistant", "", turn, tool_calls=(call,)), result))
+        asked = made.pop() if made and made[-1].role == "assistant" else Message("assistant", "", turn)
+        made.extend((replace(asked, tool_calls=(call,)), result))
         return result
 
     return Moment(

@@ -106,10 +106,10 @@ def verdict_sentence(agent: str, summary: Summary) -> str:
     for said, (_, golden, off_path) in figures:
         if golden.estimate is not None:
             told = f"{said.format(percent(golden.estimate))} on the golden path"
-            return f"{told}; off it nothing is known: {_missing(off_path)}"
+            return f"{told}; the figure off it is not known: {_missing(off_path)}"
         if off_path.estimate is not None:
             told = f"{said.format(percent(off_path.estimate))} off the golden path"
-            return f"{told}; on it nothing is known: {_missing(golden)}"
+            return f"{told}; the figure on it is not known: {_missing(golden)}"
     for said, (every, *_) in figures:
         if every.low is not None and every.high is not None and every.high - every.low < _ANYTHING:
             return f"{said.format(between(every.low, every.high))}: {_missing(every)}"

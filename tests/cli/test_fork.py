@@ -64,11 +64,11 @@ def test_show_one_fork(cli: Cli) -> None:
 
 
 def test_forks_of_different_turns_are_no_repeats_and_no_conversations(cli: Cli) -> None:
-    cli("run", "--fork", "--agent", "scripted:0", "--trials", "2", "--detours", "none")
+    cli("run", "--fork", "--agent", "scripted:1", "--trials", "2", "--detours", "none")
     told = cli("show", "--flaky").stdout
     assert "no step was graded twice under the same conditions" in told
     assert "orders/cancel/golden: forks play no whole conversation" in told
-    cli("run", "--fork", "--agent", "scripted:0", "--trials", "2", "--detours", "none", "--samples", "2")
+    cli("run", "--fork", "--agent", "scripted:1", "--trials", "2", "--detours", "none", "--samples", "2")
     assert "no step is flaky" in cli("show", "--flaky").stdout
 
 

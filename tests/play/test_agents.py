@@ -85,7 +85,8 @@ async def test_what_a_graph_s_model_does_not_count_has_no_known_cost(play: Play,
 async def test_a_graph_s_own_limit(play: Play, shop: tuple[Loaded, ...]) -> None:
     _, (trial,) = await play(built(graph(recursion_limit=2), shop))
     assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TURN_LIMIT)
-    assert [m.name for m in trial.messages if m.role == "tool"] == ["look_up"]
+    assert [m.role for m in trial.messages] == ["user", "assistant", "tool"]
+    assert [call.name for call in trial.messages[1].tool_calls] == ["look_up"]
     assert trial.steps[0].status is Status.PASSED
     assert (trial.model_calls, trial.usage.total) == (1, 15)
 

@@ -117,7 +117,7 @@ async def test_a_steps_reward_sees_the_world_when_it_is_graded_again(db: Store, 
 @pytest.mark.parametrize(
     ("now", "why"),
     [
-        (ANSWER, "ship answered shipped when it was recorded"),
+        (ANSWER, 'ship answered "shipped" when it was recorded'),
         (DEED, "leave another world than the recording ends with"),
     ],
     ids=["answers otherwise", "does otherwise"],

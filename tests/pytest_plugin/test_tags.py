@@ -11,7 +11,7 @@ from agentkit.pytest_plugin.items import _mark
 
 
 @pytest.mark.parametrize(
-    ("tag", "marker"), [("night-shift", "night_shift"), ("-slow", None), ("_slow", None), ("skip", None), ("2nd", None)]
+    ("tag", "marker"), [("slow", "slow"), ("-slow", None), ("_slow", None), ("skip", None), ("2nd", None)]
 )
 def test_a_tag_is_a_marker_where_pytest_may_have_one_of_that_name(tag: str, marker: str | None) -> None:
     marked: list[str] = []
