@@ -9,13 +9,12 @@ from typing import Any
 def nowhere(schema: Mapping[str, Any]) -> str | None:
     """The first reference of a valid schema that leads to no schema; None where all lead to one. Addresses on the web
     are not looked up."""
-    from jsonschema_specifications import REGISTRY
     from referencing import Resource
     from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
+    from referencing.jsonschema import DRAFT202012, EMPTY_REGISTRY
 
     whole: Resource[Any] = Resource.from_contents(schema, default_specification=DRAFT202012)
-    waiting = [(whole, REGISTRY.resolver_with_root(whole))]
+    waiting = [(whole, EMPTY_REGISTRY.resolver_with_root(whole))]
     while waiting:
         part, resolver = waiting.pop()
         for key in ("$ref", "$dynamicRef"):
@@ -23,7 +22,7 @@ def nowhere(schema: Mapping[str, Any]) -> str | None:
             if not isinstance(ref, str) or "://" in ref:
                 continue
             try:
-                found = resolver.lookup(ref).contents
+                found: Any = resolver.lookup(ref).contents
             except (Unresolvable, ValueError, TypeError):
                 return ref
             if not isinstance(found, Mapping | bool):

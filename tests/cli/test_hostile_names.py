@@ -27,7 +27,7 @@ def hostile() -> Trial:
     said = (
         Message("assistant", "", turn=1, tool_calls=(ToolCall("call-1", NAME, {}),)),
         Message("tool", "gone", turn=1, tool_call_id="call-1", name=NAME),
-        Message(f"role {NAME}", "Hello.", turn=1),  # type: ignore[arg-type]
+        Message(f"role {NAME}", "Hello.", turn=1),
     )
     played = trials()[0]
     steps = tuple(replace(it, step=f"{NAME} {it.step}", check=f"check {NAME}") for it in played.steps)

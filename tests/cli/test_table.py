@@ -29,8 +29,10 @@ def test_of_many_variants_that_forks_serve_those_that_compound_to_the_least_are_
 def test_trials_of_a_variant_that_found_no_place_were_played_and_are_invalid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    nothing = {"verdict": Verdict.INVALID, "steps": (), "fault": Party.HARNESS, "reason": "it has no place"}
-    played = [replace(it, **nothing) if it.key.variant == "poem" else it for it in trials()]
+    played = [
+        replace(it, verdict=Verdict.INVALID, steps=(), fault=Party.HARNESS) if it.key.variant == "poem" else it
+        for it in trials()
+    ]
     with stored(tmp_path, played) as store:
         print_run(RUN, summary(store, RUN))
     shown = capsys.readouterr().out

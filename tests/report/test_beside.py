@@ -15,6 +15,7 @@ from agentkit.gate import write_baseline
 from agentkit.gate.rows import recorded
 from agentkit.records import Verdict
 from agentkit.report import Contents, gather, render
+from agentkit.report.page import _environment
 from agentkit.store import Store
 from tests.report.conftest import Open, written
 from tests.report.paired_runs import BASE, BETTER, OTHERWISE, SAME, WORSE, against, pair
@@ -75,8 +76,9 @@ def test_what_got_worse_or_better_is_listed_with_links(store: Store) -> None:
     assert "holds no conversations" not in re.sub(r"<script.*?</script>", "", text, flags=re.S)
 
 
+@pytest.mark.slow
 def test_steps_that_find_no_room_are_told_for_what_they_are(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentkit.report.page._MOST_STEPS", 2)
+    monkeypatch.setitem(_environment().globals, "most_steps", 2)
     text = render(gather(store, store.run(RUN.id), baseline=against(store), room=8_000_000))
     assert "and 14 more steps, which fell less, rose, or are on one side only" in text
 

@@ -40,6 +40,7 @@ BEYOND_A_SCHEMA = (
     "an argument",
     "no number",
     "no valid regular",
+    "a JSON Schema that refers",
     "a regular",
     "no valid JSON",
     "a rows",
