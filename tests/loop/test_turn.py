@@ -3,108 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from agentkit.collect.feedback.accept import accept
-from agentkit.config import ChatAgent, Config
+from agentkit.config import Config
 from agentkit.config.serving import LoopSettings
-from agentkit.errors import AgentkitError, NotJudged, StoreUnavailable, UsageError
+from agentkit.errors import NotJudged, StoreUnavailable, UsageError
 from agentkit.loop import stages as module
 from agentkit.loop.choose import chosen_agent
 from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import OverBudget, Turn, approve
-from agentkit.records import AdapterState, Arm, Decision, Run, Target, TargetKind, TurnId
-from agentkit.serve.routes import end_canary, newest, promote, rollback, set_canary, set_live
+from agentkit.records import AdapterState, Decision, Run, Target, TargetKind, TurnId
+from agentkit.serve.routes import newest, rollback, set_live
 from agentkit.store import Store, stamp
 from agentkit.tune.certificate import Promotion
 from tests.loop.test_production import talk
-from tests.serve.canary.traffic import add_labels, exchange, thumb
-from tests.store.records import make_adapter, make_job, make_run
-
-BASE, ADAPTER = Target(TargetKind.BASE), Target(TargetKind.ADAPTER, "refund-v1-3fa9")
-AGENT = ChatAgent(kind="chat", engine="embedded")
-
-
-@dataclass
-class Ended:
-    verdict: Promotion
-    document: dict[str, Any]
-    adapter: str | None
-
-
-@pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.chdir(tmp_path)
-    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as opened:
-        yield opened
-
-
-def config(**changes: Any) -> Config:
-    scenarios = str(Path(__file__).parents[2] / "scenarios" / "point_of_sale" / "refund.yaml")
-    return Config(agents={"till": AGENT}, loop=LoopSettings(scenarios=(scenarios,), max_drafts=1, **changes))
-
-
-def traffic(store: Store, right: int, of: int = 40) -> None:
-    for number in range(of):
-        talk(store, f"c{number}", BASE, find_sale=True, refund=number < right)
-
-
-@pytest.fixture
-def trained(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
-    """Plays and trainings that cost nothing: the real ones have tests of their own. Gives how often each was asked."""
-    asked = {"play": 0, "tune": 0}
-    monkeypatch.setattr(module, "choose_target", lambda *_, **__: None)
-
-    def play(self: object, settings: object, opened: Any) -> Run:
-        asked["play"] += 1
-        run = make_run(f"r{asked['play']}", planned=4, status="finished")
-        store.create_run(run)
-        opened(run)
-        return run
-
-    def do(self: Any) -> Ended:
-        asked["tune"] += 1
-        store.add_adapter(make_adapter(ADAPTER.name, certificate={"verdict": "promote"}))
-        return Ended(Promotion.PROMOTE, {"verdict": "promote", "sentence": "promote: refund is better"}, ADAPTER.name)
-
-    def job(store: Store, target: str, settings: object) -> Any:
-        made = make_job("j1")
-        store.create_job(made)
-        return made
-
-    monkeypatch.setattr(module.Runs, "play", play)
-    monkeypatch.setattr(module.Work, "do", do)
-    monkeypatch.setattr(module, "new_job", job)
-    return asked
-
-
-def judged_traffic(store: Store, good: dict[Arm, float]) -> None:
-    """Conversations of both arms under the newest revision."""
-    revision = newest(store)
-    made = [
-        exchange(
-            f"talk-{arm}-{number}",
-            step="",
-            revision=revision.number,
-            arm=arm,
-            target=ADAPTER if arm is Arm.CANARY else BASE,
-            at=stamp(datetime.now(UTC)),
-        )
-        for number in range(150)
-        for arm in Arm
-    ]
-    store.add_exchanges(made)
-    add_labels(store, [thumb(it, number // 2 < 150 * good[it.arm]) for number, it in enumerate(made)])
-
-
-def outcomes(store: Store, turn: Turn) -> list[tuple[str, str]]:
-    return [(it.stage, it.outcome) for it in store.decisions(turn.id)]
+from tests.loop.turns import ADAPTER, AGENT, BASE, Ended, config, outcomes, traffic
+from tests.store.records import make_adapter, make_run
 
 
 def test_without_judgements_a_turn_waits_and_says_so_once(store: Store) -> None:
@@ -251,50 +169,6 @@ def test_a_run_of_which_nothing_was_graded_ends_no_turn_and_is_played_anew(
     assert again.decided["play"].evidence["run"] == "r2"
 
 
-def test_a_canary_waits_for_another_one_and_a_person_can_end_the_turn(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = Target(TargetKind.ADAPTER, "other-v1-0000")
-    store.add_adapter(make_adapter(other.name, hash="11" * 32))
-    set_canary(store, "till", "*", other, 0.1, by="ada", why="to be tried")
-    traffic(store, 4)
-    done = Turn.open(store, config(approve=False)).go(STAGES)
-    assert (done.stage, done.outcome) == ("canary", "waiting")
-    assert other.name in done.why
-    end_canary(store, "till", "*", by="ada", why="tried")
-
-    def stop(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module.time, "sleep", stop)
-    with pytest.raises(KeyboardInterrupt):
-        Turn.open(store, config(approve=False)).go(STAGES)
-    assert [it.canary for it in newest(store).routes if it.canary] == [ADAPTER]
-    it = module.abandon(store, "till", by="ada", why="not this week")
-    assert (it.stage, it.outcome, it.evidence["by"]) == ("canary", "abandoned", "ada")
-    assert all(route.canary is None for route in newest(store).routes)
-    with pytest.raises(UsageError, match="no turn of the loop is under way for till"):
-        module.abandon(store, "till", by="ada", why="again")
-    assert Turn.open(store, config()).id != it.turn
-
-
-def test_abandoning_a_turn_that_was_killed_as_its_canary_began_takes_the_canary_back(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*args: Any, **more: Any) -> None:
-        set_canary(*args, **more)
-        raise KeyboardInterrupt
-
-    traffic(store, 4)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "set_canary", killed)
-        with pytest.raises(KeyboardInterrupt):
-            Turn.open(store, config(approve=False)).go(STAGES)
-    assert [it.canary for it in newest(store).routes if it.canary] == [ADAPTER]
-    assert module.abandon(store, "till", by="ada", why="not this week").stage == "approve"
-    assert all(route.canary is None for route in newest(store).routes)
-
-
 def test_a_turn_that_waits_for_long_forgets_nothing(store: Store) -> None:
     turn = Turn.open(store, config())
     before = Decision(TurnId("earlier"), "till", "promote", "2026-06-20T10:00:00.000Z", "promoted", "x", {})
@@ -305,153 +179,6 @@ def test_a_turn_that_waits_for_long_forgets_nothing(store: Store) -> None:
     again = Turn.open(store, config())
     assert (again.id, again.decided["collect"].evidence) == (turn.id, {"step": "refund"})
     assert again.since() == before.at
-
-
-def test_a_turn_waits_for_a_person_then_for_the_canary_and_promotes(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    traffic(store, 4)
-    done = Turn.open(store, config()).go(STAGES)
-    assert (done.stage, done.outcome) == ("approve", "waiting")
-    assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE, "it meets nobody before"
-    approve(store, "till", by="ada", agreed=True)
-
-    def users_talk(seconds: float) -> None:
-        judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9})
-
-    monkeypatch.setattr(module.time, "sleep", users_talk)
-    turn = Turn.open(store, config())
-    done = turn.go(STAGES)
-    assert (done.stage, done.outcome) == ("promote", "promoted")
-    assert trained == {"play": 1, "tune": 1}, "what was decided is not done again"
-    assert store.adapter(ADAPTER.name).state is AdapterState.LIVE
-    assert next(it.live for it in newest(store).routes if it.agent == "till") == ADAPTER
-    assert [stage for stage, _ in outcomes(store, turn)] == [
-        *("collect", "draft", "play", "play", "tune", "tune", "approve", "approve", "canary", "canary", "promote")
-    ]
-    revision = newest(store).number
-    assert module.promoted(turn).outcome == "promoted", "killed before it was written down, it finds it done"
-    assert newest(store).number == revision
-    rollback(store, by="ada", why="taken back by hand")
-    assert module.promoted(turn).outcome == "thrown out"
-    clean = turn.decided["canary"]
-    assert clean.outcome == "clean"
-    assert clean.evidence["judgement"]["verdict"] == "clean"
-
-
-def test_a_canary_is_not_waited_for_where_there_will_be_no_more_traffic(store: Store, trained: dict[str, int]) -> None:
-    def gone() -> None:
-        raise AgentkitError("the simulated users could not go on")
-
-    traffic(store, 4)
-    with pytest.raises(AgentkitError, match="the simulated users could not go on"):
-        Turn.open(store, config(approve=False), check_traffic=gone).go(STAGES)
-
-
-def test_an_outage_holds_the_promotion_no_longer_than_the_window_of_the_objectives(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = datetime.now(UTC)
-
-    def users_talk(seconds: float) -> None:
-        judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9})
-        down = {"revision": 1, "arm": Arm.LIVE, "target": BASE, "at": stamp(datetime.now(UTC)), "status": 503}
-        store.add_exchanges([exchange(f"down-{number}", **down) for number in range(50)])
-
-    traffic(store, 4)
-    monkeypatch.setattr(module.time, "sleep", users_talk)
-    done = Turn.open(store, config(approve=False)).go(STAGES)
-    assert (done.stage, done.outcome) == ("promote", "waiting")
-    assert done.why == "not while objectives are missed: availability 85.71% of 350 requests, objective 99.00%"
-    soon = Turn.open(store, config(approve=False), clock=lambda: now + timedelta(minutes=50))
-    assert soon.go(STAGES).outcome == "waiting"
-    later = Turn.open(store, config(approve=False), clock=lambda: now + timedelta(minutes=70))
-    assert later.go(STAGES).outcome == "promoted"
-
-
-def test_a_canary_that_is_worse_ends_the_turn(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    traffic(store, 4)
-
-    def watched(seconds: float) -> None:
-        end_canary(store, "till", "*", by="canary", why="worse than what is live", repin=True)
-
-    monkeypatch.setattr(module.time, "sleep", watched)
-    turn = Turn.open(store, config(approve=False))
-    done = turn.go(STAGES)
-    assert (done.stage, done.outcome) == ("canary", "thrown out")
-    assert "worse than what is live" in done.why
-    assert store.adapter(ADAPTER.name).state is not AdapterState.LIVE
-
-
-@pytest.mark.parametrize("stage", ["canary", "promote"])
-@pytest.mark.parametrize("change", ["live", "step"])
-def test_a_canary_is_thrown_out_once_something_else_answers_than_it_was_proved_against(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch, stage: str, change: str
-) -> None:
-    other = Target(TargetKind.ADAPTER, "other-v1-0000")
-    store.add_adapter(make_adapter(other.name, hash="11" * 32))
-
-    def changed(*_: object) -> list[str]:
-        step = "*" if change == "live" else "greet"
-        set_live(store, "till", step, other, by="ada", why="an incident", force=True)
-        return ["availability 90%"]
-
-    def users_talk(seconds: float) -> None:
-        judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9})
-        if stage == "canary":
-            changed()
-
-    traffic(store, 4)
-    monkeypatch.setattr(module.time, "sleep", users_talk)
-    with monkeypatch.context() as patch:
-        if stage == "promote":
-            patch.setattr(module, "breaches", changed)
-        done = Turn.open(store, config(approve=False)).go(STAGES)
-    if stage == "promote":
-        assert (done.stage, done.outcome) == ("promote", "waiting")
-        done = Turn.open(store, config(approve=False)).go(STAGES)
-    assert (done.stage, done.outcome) == (stage, "thrown out")
-    assert {"live": f"proved against base, and {other} answers till", "step": f"some of its steps by {other}"}[
-        change
-    ] in done.why
-    assert all(route.canary is None for route in newest(store).routes)
-    assert store.adapter(ADAPTER.name).state is AdapterState.CANDIDATE
-
-
-def test_what_changes_between_the_look_and_the_promotion_is_looked_at_again(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def changed(*_: object) -> list[str]:
-        set_live(store, "desk", "*", BASE, by="ada", why="a route of its own")
-        return []
-
-    traffic(store, 4)
-    monkeypatch.setattr(module.time, "sleep", lambda _: judged_traffic(store, {Arm.LIVE: 0.2, Arm.CANARY: 0.9}))
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "breaches", changed)
-        done = Turn.open(store, config(approve=False)).go(STAGES)
-    assert (done.stage, done.outcome) == ("promote", "waiting")
-    assert "the route table is at revision" in done.why
-    assert Turn.open(store, config(approve=False)).go(STAGES).outcome == "promoted"
-
-
-def test_an_adapter_that_a_person_promotes_meanwhile_is_promoted(
-    store: Store, trained: dict[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def by_hand(seconds: float) -> None:
-        promote(store, "till", "*", by="ada", why="good enough", force=True)
-
-    traffic(store, 4)
-    monkeypatch.setattr(module.time, "sleep", by_hand)
-    turn = Turn.open(store, config(approve=False))
-    done = turn.go(STAGES)
-    assert (done.stage, done.outcome) == ("promote", "promoted")
-    assert outcomes(store, turn)[-3:] == [("canary", "begun"), ("canary", "live"), ("promote", "promoted")]
-    assert (
-        turn.decided["canary"].why == f"{ADAPTER} answers till in revision {newest(store).number} already: good enough"
-    )
 
 
 def test_each_agent_has_turns_of_its_own(store: Store, trained: dict[str, int]) -> None:
