@@ -31,7 +31,7 @@ SPILL = "spill"
 """Folder of the spill files, below that of the settings."""
 _SEGMENT_SECONDS = 0.5
 _STOP_SECONDS = 10.0
-_GIVEN = ("true", "yes", "given", "granted", "1")
+CONSENTED = ("true", "yes", "given", "granted", "1")
 """What a caller may write in `metadata.consent` for yes; anything else that it writes is a no."""
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Capture:
         said = metadata.get("consent") if isinstance(metadata, Mapping) else None
         if said is None and self._settings.consent == "required":
             return False
-        if said is not None and str(said).strip().lower() not in _GIVEN:
+        if said is not None and str(said).strip().lower() not in CONSENTED:
             return False
         return is_sampled(exchange.conversation, self._settings.sample)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from agentkit.collect.capture import CONSENTED
 from agentkit.config import RouterSettings
 from agentkit.errors import near_match
 from agentkit.records import ConversationId
@@ -42,7 +43,7 @@ _KINDS = {
     type(None): "nothing",
 }
 _NO = (False, "false", "no", "refused", "denied", "0")
-_YES = (True, "true", "yes", "given", "granted", "1")
+_YES = (True, *CONSENTED)
 
 
 @dataclass(frozen=True, slots=True)
