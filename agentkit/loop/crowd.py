@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
 from agentkit.errors import AgentkitError
+from agentkit.records import Trial
 from agentkit.scenario.streams import derive
 
 _GROUPS = 8
@@ -28,29 +29,34 @@ _TOLD = 20
 class Users(Protocol):
     """Who talk; `agentkit.loop.simulated.SimulatedUsers`."""
 
-    def talk(self, trials: int, seed: int) -> int:
-        """So many conversations of each variant, and what is thought of them; gives how many there were."""
+    def talk(self, trials: int, seed: int) -> Sequence[Trial]:
+        """So many conversations of each variant, each judged."""
         ...
 
 
 @dataclass(slots=True)
 class Crowd:
-    """All who talk, and how often they did."""
+    """All who talk, and what they talked."""
 
     users: Users
     tell: Callable[[str], None]
     seed: int
-    talks: int = 0
+    talked: list[Trial] = field(default_factory=list)
     """Conversations so far."""
     _begun: Iterator[int] = field(default_factory=count)
     _failed: list[Exception] = field(default_factory=list)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def talks(self) -> int:
+        return len(self.talked)
+
     def talk(self, trials: int) -> None:
         """`trials` conversations of each variant, up to their end."""
         had = self.users.talk(trials, derive(self.seed, "users", str(next(self._begun))) >> 16)
         with self._counting:
-            told, self.talks = self.talks // _TOLD, self.talks + had
+            told = self.talks // _TOLD
+            self.talked += had
             if self.talks // _TOLD > told:
                 self.tell(f"{self.talks} conversations of simulated users so far")
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from agentkit.collect.feedback.blame import GUESSED, agent_of, rule_of
 from agentkit.measure import FAILED, NOT_REACHED, PASSED, accuracy_draws, corrected, coupling, wilson
-from agentkit.records import ConversationId, Exchange, Feedback, FeedbackKind, Source, Target
+from agentkit.records import ConversationId, Feedback, FeedbackKind, Source, Target
 from agentkit.store import Store
 
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ def production(
 
     Raises StoreError.
     """
-    chosen = _conversations(store.exchanges(agent=agent, since=since), target)
+    chosen = answered_by(target, store, agent, since)
     said = store.feedback(conversations=sorted(chosen), source=Source.USER)
     thumbs = [it for it in said if it.kind is FeedbackKind.THUMB]
     named = [it for it in thumbs if it.step and rule_of(it.details) not in GUESSED]
@@ -103,10 +103,10 @@ def production(
     )
 
 
-def _conversations(exchanges: Sequence[Exchange], target: Target | None) -> set[ConversationId]:
-    """Those that one target alone answered."""
+def answered_by(target: Target | None, store: Store, agent: str, since: str | None = None) -> set[ConversationId]:
+    """The agent's conversations since a time, those that this target alone answered where it is named."""
     answered: dict[ConversationId, set[Target]] = {}
-    for it in exchanges:
+    for it in store.exchanges(agent=agent, since=since):
         answered.setdefault(it.conversation, set()).add(it.target)
     return {name for name, by in answered.items() if target is None or by == {target}}
 

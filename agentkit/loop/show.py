@@ -5,6 +5,7 @@ Nothing of it is told the outcome: users talk, the loop decides by what they say
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -18,12 +19,12 @@ from typing import Any
 import httpx
 
 from agentkit.config import Config
-from agentkit.errors import EngineError, UsageError
+from agentkit.errors import EngineError
 from agentkit.loop.choose import answering
 from agentkit.loop.crowd import Crowd
-from agentkit.loop.planted import Planted, plant
+from agentkit.loop.planted import Planted, moments_of, plant
 from agentkit.loop.play import Runs
-from agentkit.loop.production import Production, production
+from agentkit.loop.production import Production, answered_by, production
 from agentkit.loop.simulated import KEY, SimulatedUsers
 from agentkit.loop.stages import STAGES
 from agentkit.loop.turn import Turn
@@ -40,7 +41,6 @@ _START = 600.0
 _THREADS = "OMP_NUM_THREADS"
 """While the loop itself plays and trains, nobody else computes here, and it takes all cores; the servers that answer
 users beside each other share them, as they always do."""
-_PLANTED = Path(".agentkit") / "planted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,6 @@ class Shown:
             and {
                 "adapter": self.planted.adapter.name,
                 "right": [self.planted.passed, self.planted.graded],
-                "right_before": [self.planted.before, self.planted.graded],
                 "production": self.worse and self.worse.document(),
             },
             "thrown_out": thrown and {"revision": thrown.number, "by": thrown.by, "why": thrown.why},
@@ -94,8 +93,8 @@ class Show:
     share: float
     """Of the conversations that a canary answers, here where nobody can wait for days."""
     seed: int = 0
-    drop: float = 0.25
-    """How much worse the planted adapter is at its step, in conversations that nobody trained on."""
+    drop: float = 0.27
+    """How much worse the planted adapter is at its step, in conversations of users."""
     longest: float = 1_500.0
     """Seconds that users go on talking to a canary."""
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -103,10 +102,7 @@ class Show:
     """Of the router."""
 
     def go(self) -> Shown:
-        """Play it all; raises AgentkitError where a part of it fails, UsageError where nothing could be planted."""
-        if self.config.loop.tune.get("moments") == 0:
-            why = "the planted adapter is chosen by them"
-            raise UsageError(f"[tool.agentkit.loop.tune] moments: found 0, expected some: {why}")
+        """Play it all; raises AgentkitError where a part of it fails."""
         turn = Turn.open(self.store, self._config(), tell=self.tell)
         os.environ.setdefault(_THREADS, str(os.cpu_count() or 1))
         with self._serving(), self._key():
@@ -131,9 +127,11 @@ class Show:
         evidence = turn.decided["tune"].evidence
         job, good = self.store.job(evidence["job"]), self.store.adapter(evidence["adapter"])
         with self._timed("planting"):
-            folder = _PLANTED / good.name
             base = served_model(self.config.serve.engines.model, on_progress=self.tell).folder
-            planted = plant(self.store, Path(job.folder), good, base, folder, Path(self.config.adapters), self.drop)
+            names = answered_by(Target(TargetKind.ADAPTER, str(good.name)), self.store, turn.agent, turn.since())
+            had = [it for it in crowd.talked if it.conversation_id in names]
+            moments = asyncio.run(moments_of(self.store, Path(job.folder), had, self._runs().scenarios()))
+            planted = plant(self.store, Path(job.folder), good, base, moments, self.drop)
         self.tell(f"planted {planted}")
         target = Target(TargetKind.ADAPTER, str(planted.adapter.name))
         begun = set_canary(
@@ -165,10 +163,12 @@ class Show:
             raise EngineError(f"revision {revision.number} never began: {newest(self.store).why}")
 
     def _users(self, agent: str) -> SimulatedUsers:
-        paths = self.config.loop.show_scenarios or self.config.loop.scenarios or (self.config.scenarios,)
-        runs = Runs(self.store, self.config, paths)
-        loop, wrong = self.config.loop, self.config.serve.canary.wrong_labels
-        return SimulatedUsers(runs, agent, f"{self._url}/v1", wrong=wrong, user=loop.show_user)
+        wrong, user = self.config.serve.canary.wrong_labels, self.config.loop.show_user
+        return SimulatedUsers(self._runs(), agent, f"{self._url}/v1", wrong=wrong, user=user)
+
+    def _runs(self) -> Runs:
+        loop = self.config.loop
+        return Runs(self.store, self.config, loop.show_scenarios or loop.scenarios or (self.config.scenarios,))
 
     def _production(self, agent: str, target: Target, since: str | None = None) -> Production:
         wrong = self.config.serve.canary.wrong_labels

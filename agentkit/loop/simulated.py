@@ -19,8 +19,7 @@ import httpx
 from agentkit.config import ChatAgent, agent_settings
 from agentkit.errors import AgentkitError
 from agentkit.loop.play import Runs
-from agentkit.play.conversation import build_conversation
-from agentkit.play.forks.golden import Histories
+from agentkit.play.forks.golden import golden_plays
 from agentkit.records import Message, Trial, Verdict
 from agentkit.scenario import Loaded
 
@@ -54,8 +53,8 @@ class SimulatedUsers:
     user: str | None = "templated"
     concurrency: int = 16
 
-    def talk(self, trials: int, seed: int) -> int:
-        """`trials` conversations of each variant, each judged once it is over; gives how many there were."""
+    def talk(self, trials: int, seed: int) -> list[Trial]:
+        """`trials` conversations of each variant, each judged once it is over."""
         scenarios = self.runs.scenarios()
         settings = self.runs.settings(
             f"{self.agent} in production",
@@ -71,7 +70,7 @@ class SimulatedUsers:
         played = [it for it in self.runs.store.trials(run.id) if it.verdict is not Verdict.INVALID]
         opinions = asyncio.run(opinions_of(played, scenarios))
         self._judge(opinions, random.Random(f"thumbs/{seed}"))
-        return len(opinions)
+        return played
 
     def _through_the_router(self) -> ChatAgent:
         settings = agent_settings(self.agent, self.runs.config)
@@ -103,19 +102,13 @@ def _thumbs(opinions: Sequence[Opinion], wrong: float, draw: random.Random) -> I
 async def opinions_of(trials: Sequence[Trial], scenarios: Sequence[Loaded]) -> list[Opinion]:
     """What users think of played conversations, by the results that tools gave."""
     known = {it.id: it for it in scenarios}
-    histories = Histories(build_conversation())
     found = []
-    try:
+    async with golden_plays(scenarios) as plays:
         for trial in trials:
             loaded = known[trial.key.scenario]
-            golden = await histories.of(loaded, trial.key.variant, trial.key.instance)
+            golden = await plays.of(loaded, trial.key.variant, trial.key.instance)
             if opinion := _opinion(trial, loaded, golden.messages):
                 found.append(opinion)
-    finally:
-        await histories.close()
-        for loaded in scenarios:
-            if loaded.suite.world is not None:
-                await loaded.suite.world.close()
     return found
 
 

@@ -22,12 +22,12 @@ from agentkit.play.agents import build_agent
 from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories
-from agentkit.records import Run, Trial
+from agentkit.records import Run, Status, Trial
 from agentkit.scenario import Instance, Loaded, NoPlaceError
-from agentkit.tune.failures import Failure, failures, recorded_due
 from agentkit.tune.guards import Guarded, guarded_steps
 from agentkit.tune.moment import Due, NoPrompt, golden_due, place_of, prompt_of
 from agentkit.tune.prompt import Prompt, Split
+from agentkit.tune.recorded import Recorded, recorded, recorded_due
 from agentkit.tune.split import (
     Fresh,
     Frozen,
@@ -203,7 +203,7 @@ class _Compiler:
 
     async def _recorded(self, wanted: int) -> None:
         """The run's own failures, every variant in turn."""
-        for failure in _in_turns(failures(self._trials, self._target)):
+        for failure in _in_turns(recorded(self._trials, self._target.steps, Status.FAILED)):
             if len(self._prompts) == wanted:
                 return
             try:
@@ -211,7 +211,7 @@ class _Compiler:
             except (NoPrompt, NoPlaceError) as reason:
                 self._left_out[f"recorded failure: {reason}"] += 1
 
-    async def _failed(self, failure: Failure) -> Due:
+    async def _failed(self, failure: Recorded) -> Due:
         loaded = self._known[failure.step.scenario]
         instance = loaded.draw(failure.step.variant, failure.trial.key.instance)
         self._check_wording(loaded, failure.step, instance)
@@ -354,10 +354,10 @@ def _cell(prompt: Prompt) -> str:
     return f"{prompt.scenario}/{prompt.variant}#{prompt.step}"
 
 
-def _in_turns(found: Sequence[Failure]) -> Iterator[Failure]:
+def _in_turns(found: Sequence[Recorded]) -> Iterator[Recorded]:
     """The first of every variant, then the second of every variant, and so on."""
     seen: Counter[str] = Counter()
-    ranked: list[tuple[int, int, Failure]] = []
+    ranked: list[tuple[int, int, Recorded]] = []
     for place, failure in enumerate(found):
         ranked.append((seen[failure.step.id], place, failure))
         seen[failure.step.id] += 1

@@ -30,7 +30,7 @@ from agentkit.tune.moment import GOLDEN_ORIGIN
 from agentkit.tune.prompt import Prompt, Split, prompt_lines, read_prompts
 from agentkit.tune.read import Dialect
 from agentkit.tune.split import Frozen, HeldOut, TurnWording, Values
-from agentkit.tune.target import Target
+from agentkit.tune.target import Target, TargetStep
 
 MANIFEST = "manifest.json"
 PROMPTS = "prompts.jsonl"
@@ -59,6 +59,10 @@ class TargetRecord(Frozen):
     steps: dict[str, tuple[int, int]]
     """`scenario/variant#step` → passed, and graded, in the run."""
     left_out: tuple[str, ...] = ()
+
+    @property
+    def made_of(self) -> tuple[TargetStep, ...]:
+        return tuple(TargetStep.of(id, *counts) for id, counts in self.steps.items())
 
 
 class RunRecord(Frozen):

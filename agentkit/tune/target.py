@@ -38,6 +38,13 @@ class TargetStep:
     def id(self) -> str:
         return f"{self.scenario}/{self.variant}#{self.step}"
 
+    @classmethod
+    def of(cls, id: str, passed: int, reached: int) -> TargetStep:
+        """The step that has this id."""
+        cell, _, step = id.rpartition("#")
+        scenario, _, variant = cell.rpartition("/")
+        return cls(scenario, variant, step, passed, reached)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

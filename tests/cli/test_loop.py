@@ -73,13 +73,6 @@ def test_how_to_go_on_is_said_below_the_error(till: Cli, monkeypatch: pytest.Mon
     ]
 
 
-def test_without_held_out_moments_nothing_is_shown_as_nothing_could_be_planted(till: Cli, tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(f"{CONFIG}[tool.agentkit.loop.tune]\nmoments = 0\n")
-    done = till("loop", "show")
-    assert done.returncode == 2
-    assert "[tool.agentkit.loop.tune] moments: found 0, expected some" in done.stderr
-
-
 def test_a_second_loop_is_told_who_is_at_work_and_goes_on_once_that_is_dead(till: Cli, tmp_path: Path) -> None:
     lock = tmp_path / ".agentkit" / "loop.lock"
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE, text=True) as holder:

@@ -9,6 +9,8 @@ import pytest
 
 from agentkit.errors import AgentkitError
 from agentkit.loop.crowd import Crowd
+from agentkit.records import RunId, Trial
+from tests.store.records import make_trial
 
 
 class Users:
@@ -21,7 +23,7 @@ class Users:
         self.fails_at = fails_at
         self._lock = threading.Lock()
 
-    def talk(self, trials: int, seed: int) -> int:
+    def talk(self, trials: int, seed: int) -> list[Trial]:
         with self._lock:
             self.seeds.append(seed)
             if len(self.seeds) == self.fails_at:
@@ -31,7 +33,7 @@ class Users:
         time.sleep(0.01)
         with self._lock:
             self.at_once -= 1
-        return trials
+        return [make_trial(RunId("r"), 0)] * trials
 
 
 def test_groups_talk_at_once_each_with_a_seed_of_its_own_and_are_counted() -> None:
@@ -57,7 +59,7 @@ def test_those_under_way_when_it_is_wanted_no_more_are_waited_for_and_not_counte
     class Three(Users):
         """Three conversations come to their end, all others only after it is wanted no more."""
 
-        def talk(self, trials: int, seed: int) -> int:
+        def talk(self, trials: int, seed: int) -> list[Trial]:
             with self._lock:
                 self.seeds.append(seed)
                 number = len(self.seeds)
@@ -66,7 +68,7 @@ def test_those_under_way_when_it_is_wanted_no_more_are_waited_for_and_not_counte
             elif number > 3:
                 more.set()
                 late.wait(30)
-            return trials
+            return [make_trial(RunId("r"), 0)] * trials
 
     def wanted() -> bool:
         if crowd.talks < 6:
@@ -113,10 +115,10 @@ def test_whoever_waits_for_them_is_told_while_they_are_still_wanted() -> None:
 
 def test_where_what_happens_inside_fails_that_is_told_and_nobody_is_waited_for() -> None:
     class Slow(Users):
-        def talk(self, trials: int, seed: int) -> int:
+        def talk(self, trials: int, seed: int) -> list[Trial]:
             begun.set()
             end.wait(30)
-            return trials
+            return [make_trial(RunId("r"), 0)] * trials
 
     begun, end = threading.Event(), threading.Event()
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,7 +18,7 @@ from langchain_core.runnables import RunnableConfig
 
 from agentkit.config import Limits
 from agentkit.play.agents.scripted import ScriptedAgent
-from agentkit.play.conversation import Conversation, Stage, State, start_state, superstep_limit
+from agentkit.play.conversation import Conversation, Stage, State, build_conversation, start_state, superstep_limit
 from agentkit.play.trial import trial_world
 from agentkit.play.trouble import agent_trouble
 from agentkit.records import Message, Status, StepGrade, ToolCall, TrialKey, Verdict
@@ -136,3 +138,16 @@ class Histories:
             messages=end["messages"],
             trouble=trouble or end["reason"],
         )
+
+
+@asynccontextmanager
+async def golden_plays(scenarios: Iterable[Loaded]) -> AsyncIterator[Histories]:
+    """Golden plays of these scenarios, whose worlds end with them."""
+    histories = Histories(build_conversation())
+    try:
+        yield histories
+    finally:
+        await histories.close()
+        for world in {id(it.suite.world): it.suite.world for it in scenarios}.values():
+            if world is not None:
+                await world.close()

@@ -6,6 +6,7 @@ import math
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -32,16 +33,16 @@ def adapter(middle: float, steepness: float, asked: list[float]):  # type: ignor
 @pytest.mark.parametrize("steepness", [12.0, 20.0, 40.0])
 def test_it_is_found_in_few_tries(middle: float, steepness: float) -> None:
     asked: list[float] = []
-    whole, chosen = find_part(adapter(middle, steepness, asked), 0.25)
-    assert (whole.scale, asked[0]) == (1.0, 1.0)
-    assert whole.passed > chosen.passed
-    assert abs(whole.passed - chosen.passed - 8) <= 2, f"{chosen.passed} of 32 after {asked}"
-    assert len(asked) <= 7
+    chosen = find_part(adapter(middle, steepness, asked), 0.25)
+    assert abs(chosen.passed - 24) <= 2, f"{chosen.passed} of 32 after {asked}"
+    assert len(asked) <= 6
 
 
-def test_what_is_not_better_than_that_cannot_be_made_worse() -> None:
-    whole, chosen = find_part(lambda scale: Evaluation(0, 8, 32, 50.0, 32, scale), 0.25)
-    assert chosen is whole
+def test_one_like_those_that_are_trained_here_is_found_in_three_looks() -> None:
+    asked: list[float] = []
+    chosen = find_part(adapter(0.56, 10.0, asked), 0.27)
+    assert abs(chosen.accuracy - 0.73) <= 0.03
+    assert len(asked) <= 3
 
 
 def test_what_is_computed_together_is_tried_before_anything_is_asked(
@@ -50,7 +51,7 @@ def test_what_is_computed_together_is_tried_before_anything_is_asked(
     write_prompts([prompt(number) for number in range(3)], tmp_path / "prompts.jsonl")
     values = {"method": "sft", "model": "m", "learning_rate": 1e-3, "start": "a", "lora": {"rank": 4}}
     Phase.model_validate({**values, "prompts": str(tmp_path / "prompts.jsonl")}).write(tmp_path)
-    done: list[object] = []
+    done: list[Any] = []
 
     def look(number: int, task: object, guards: object, scale: float) -> Evaluation:
         done.append(scale)
@@ -62,4 +63,5 @@ def test_what_is_computed_together_is_tried_before_anything_is_asked(
     monkeypatch.setattr(module, "evaluate", look)
     monkeypatch.setattr(module, "save_adapter", lambda *_: None)
     module.weaken(tmp_path, 0.25)
-    assert done[:2] == [[[], [1]], 1.0]
+    assert done[0] == [[], [1]]
+    assert 0.5 < done[1] < 1.0

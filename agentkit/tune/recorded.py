@@ -1,8 +1,8 @@
-"""The run's own failures: where a step was reached and went wrong, as it was recorded."""
+"""Recorded trials in which a step was reached, and the moment at which it was decided there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentkit.grade import TurnRecord, grade_turn
@@ -10,20 +10,21 @@ from agentkit.records import Message, Status, ToolSpec, Trial, Verdict
 from agentkit.scenario import Loaded, PlayTurn, Step
 from agentkit.scenario.detours import Disturbed, with_defaults
 from agentkit.tune.moment import Due, NoPrompt, before, golden_due, met_calls, own_moves, place_of
-from agentkit.tune.target import Target, TargetStep
+from agentkit.tune.target import TargetStep
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """One trial in which the step failed."""
+class Recorded:
+    """One trial in which the step was graded."""
 
     step: TargetStep
     trial: Trial
 
 
-def failures(trials: Sequence[Trial], target: Target) -> list[Failure]:
-    """Every failure of the target's steps, in the run's order. A fork counts for the variant whose turn it played."""
-    wanted = {(it.scenario, it.variant, it.step): it for it in target.steps}
+def recorded(trials: Iterable[Trial], steps: Iterable[TargetStep], status: Status) -> list[Recorded]:
+    """Every time that one of the steps was graded so, in the trials' order. A fork counts for the variant whose turn it
+    played."""
+    wanted = {(it.scenario, it.variant, it.step): it for it in steps}
     found = []
     for trial in trials:
         if trial.verdict is Verdict.INVALID:
@@ -31,8 +32,8 @@ def failures(trials: Sequence[Trial], target: Target) -> list[Failure]:
         for grade in trial.steps:
             at = wanted.get((trial.key.scenario, played_variant(trial), grade.step))
             there = trial.fork is None or grade.turn == trial.fork.turn
-            if at is not None and there and grade.status is Status.FAILED and grade.turn is not None:
-                found.append(Failure(at, trial))
+            if at is not None and there and grade.status is status and grade.turn is not None:
+                found.append(Recorded(at, trial))
     return found
 
 
@@ -41,12 +42,12 @@ def played_variant(trial: Trial) -> str:
     return trial.fork.variant if trial.fork else trial.key.variant
 
 
-async def recorded_due(failure: Failure, loaded: Loaded, played: Sequence[Message]) -> Due:
-    """The moment of a recorded failure; `played`: a golden play of the same instance, which knows the right move.
+async def recorded_due(recorded: Recorded, loaded: Loaded, played: Sequence[Message]) -> Due:
+    """The moment as it was recorded; `played`: a golden play of the same instance, which knows the right move.
 
     Raises NoPrompt where the record does not show one move that decided.
     """
-    trial, step = failure.trial, failure.step.step
+    trial, step = recorded.trial, recorded.step.step
     disturbed = loaded.disturbed(played_variant(trial), trial.key.instance)
     instance = disturbed.instance
     index, found = place_of(instance, step)
