@@ -106,7 +106,7 @@ def production(
 def answered_by(target: Target | None, store: Store, agent: str, since: str | None = None) -> set[ConversationId]:
     """The agent's conversations since a time, those that this target alone answered where it is named."""
     answered: dict[ConversationId, set[Target]] = {}
-    for it in store.exchanges(agent=agent, since=since):
+    for it in store.heads(agent=agent, since=since):
         answered.setdefault(it.conversation, set()).add(it.target)
     return {name for name, by in answered.items() if target is None or by == {target}}
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import StoreError, StoreUnavailable
-from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
+from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source, Target, TargetKind
 from agentkit.store import Head, Store
 from tests.collect.captured import make_exchange
 from tests.postgres import NEEDED
@@ -94,13 +94,13 @@ def test_exchanges_are_chosen_by_what_they_are(store: Store) -> None:
 
 def test_heads_say_whose_an_exchange_is(store: Store) -> None:
     made = [
-        make_exchange("a", at=at(3)),
+        make_exchange("a", at=at(3), target=Target(TargetKind.ADAPTER, "refund-v1-3fa9")),
         make_exchange("b", at=at(1), conversation=OTHER, agent="clerk", error="cut off"),
         make_exchange("c", at=at(2), step="refund", response=None),
     ]
     store.add_exchanges(made)
     assert store.heads(since=at(3)) == [
-        Head(ResponseId("a"), ConversationId("conv-1"), at(3), "till", "demo", "find_sale", True)
+        Head(ResponseId("a"), ConversationId("conv-1"), at(3), "till", "demo", "find_sale", made[0].target, True)
     ]
 
     def ids(**chosen: Any) -> str:
