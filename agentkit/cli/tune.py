@@ -116,7 +116,7 @@ def _new(store: Store, settings: JobSettings) -> Work:
     from agentkit.config import load_config
     from agentkit.tune.jobs import new_job
     from agentkit.tune.target import choose_target
-    from agentkit.tune.trained import adapter_below, check_rank
+    from agentkit.tune.trained import check_rank
 
     run = store.run(settings.run)
     scenarios = _scenarios(store, settings)
@@ -125,8 +125,7 @@ def _new(store: Store, settings: JobSettings) -> Work:
         f"{target.name}: {target.passed} of {target.reached} right in run {run.id}, in {len(target.steps)} variants",
         err=True,
     )
-    below = adapter_below(run, Path(settings.adapters), store)
-    check_rank(settings.rank, below, load_config().serve.engines)
+    check_rank(settings.rank, load_config().serve.engines)
     return _work(store, new_job(store, target.name, settings), settings)
 
 

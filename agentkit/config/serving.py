@@ -32,9 +32,9 @@ class EngineOptions(Settings):
     one goes. 0: none, and the servers need no room for them."""
     max_lora_rank: Literal[1, 8, 16, 32, 64, 128, 256, 320, 512] = 32
     """Greatest rank of an adapter that can be loaded. One that was trained on top of another (`agentkit tune`, each
-    turn of the loop) has the rank of both together: of the usual rank of 16, 32 holds one such repair on top of
-    another, and 64 three. Servers keep this much room for each adapter, and a CPU computes as much for each of its
-    tokens, however small its own rank is; adapters that are merged need no room."""
+    turn of the loop) has the rank of both together, cut to this where it is more: of the usual rank of 16, 32 holds one
+    such repair on top of another uncut, and 64 three. Servers keep this much room for each adapter, and a CPU computes
+    as much for each of its tokens, however small its own rank is; adapters that are merged need no room."""
     merge: Literal["auto", "never", "always"] = "auto"
     """Whether what is promoted gets a replica with the adapter in its weights. `auto`: where vLLM's CPU build is used,
     on which an adapter that is applied to each request costs several times the time. `always`: canaries, too, which

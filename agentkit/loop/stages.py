@@ -19,7 +19,6 @@ from agentkit.loop.turn import LAST, Turn, newest_of
 from agentkit.records import ANY, Decision, Job, JobStatus, Revision, Route, Run, Target, TargetKind
 from agentkit.serve.canary import CanaryVerdict, look
 from agentkit.serve.lookup import route_map
-from agentkit.serve.registered import find_adapters
 from agentkit.serve.router import breaches
 from agentkit.serve.routes import Refused, end_canaries, end_canary, newest, promote, set_canary
 from agentkit.store import Store, stamp
@@ -83,7 +82,7 @@ def play(turn: Turn) -> Decision:
         scenarios = stage.scenarios()
         live = answering(newest(turn.store), turn.agent)
         agent = f"{turn.agent}+{live.name}" if live.kind is TargetKind.ADAPTER else turn.agent
-        _check_rank(turn, agent)
+        check_rank(_job_settings(turn).rank, turn.config.serve.engines)
         told = stage.settings(
             agent,
             agent_settings(agent, turn.config),
@@ -104,13 +103,6 @@ def _seed(turn: Turn) -> int:
 
 def _opened(turn: Turn, live: Target, run: Run) -> None:
     turn.note("play", "begun", f"run {run.id}", {"run": run.id, "live": str(live)})
-
-
-def _check_rank(turn: Turn, agent: str) -> None:
-    """Raises UsageError where what would be trained on top of the agent's adapter could not be served, or the job's
-    settings are wrong."""
-    below = find_adapters(agent.split("+")[1:], Path(turn.config.adapters), turn.store)
-    check_rank(_job_settings(turn).rank, next(iter(below), None), turn.config.serve.engines)
 
 
 def _job_settings(turn: Turn, run: str = "", step: str = "") -> JobSettings:
@@ -147,7 +139,7 @@ def tune(turn: Turn) -> Decision:
             if isinstance(reason, StoreError):
                 raise
             return turn.decide("tune", "refused", f"it cannot be trained for: {reason}", {"run": settings.run})
-        _check_rank(turn, turn.store.run(settings.run).agent)
+        check_rank(settings.rank, turn.config.serve.engines)
         job = new_job(turn.store, str(settings.step), settings)
         turn.note("tune", "begun", f"job {job.id}", {"job": job.id})
     work = Work(

@@ -57,7 +57,7 @@ from agentkit.tune.rollouts import rollout_server
 from agentkit.tune.serving import check_calls, check_parity, sample_served
 from agentkit.tune.settings import JobSettings
 from agentkit.tune.target import Target, chat_settings, choose_target, trained_model
-from agentkit.tune.trained import TrainedModel, adapter_below, check_rank
+from agentkit.tune.trained import TrainedModel, adapter_below, check_rank, max_rank
 from agentkit.tune.training import PREFERENCES, pass_over, plan_phases, render_prompts, train_phase
 
 LOCK = "job.lock"
@@ -136,7 +136,7 @@ class Work:
             raise
 
     def _stages(self) -> Ended:
-        check_rank(self.settings.rank, self.model.onto, self.config.serve.engines)
+        check_rank(self.settings.rank, self.config.serve.engines)
         manifest, prompts = self._compiled()
         if (reasons := self._audited(prompts)) is not None:
             return self._unproved(manifest, Promotion.STOPPED, reasons)
@@ -305,9 +305,9 @@ class Work:
                 if not result["best"]:
                     continue  # the best was what it began with
                 parents = *(str(it.name) for it in self.model.adapters), *names[-1:]
-                card = phase_card(manifest, self.settings, phase, result, parents)
+                made, lacks = self.model.adapter_of(folder)
+                card = phase_card(manifest, self.settings, phase, result, parents, lacks)
                 adapters, base = Path(self.settings.adapters), self.model.base.folder
-                made = self.model.adapter_of(folder)
                 self._probe(made)
                 adapter = publish_and_register(self.store, made, adapters, card, base_folder=base)
                 names.append(str(adapter.name))
@@ -393,7 +393,8 @@ class Work:
     @cached_property
     def model(self) -> TrainedModel:
         base = served_model(trained_model(self.run), on_progress=self.tell)
-        return TrainedModel(base, adapter_below(self.run, Path(self.settings.adapters), self.store), self.tell)
+        onto = adapter_below(self.run, Path(self.settings.adapters), self.store)
+        return TrainedModel(base, onto, max_rank(self.config.serve.engines), self.tell)
 
     @contextmanager
     def _server(self, adapters: Sequence[AdapterFolder] = ()) -> Iterator[Endpoint]:

@@ -11,6 +11,7 @@ from agentkit.tune.phase import Phase
 from agentkit.tune.prompt import Split
 from agentkit.tune.settings import JobSettings
 
+ONE_STEP = "It was trained for one step; what it does elsewhere is in its certificate."
 _TOLD = ("learning_rate", "batch", "lora", "beta", "steps", "epochs", "group")
 
 
@@ -20,8 +21,10 @@ def phase_card(
     phase: Phase,
     result: Mapping[str, Any],
     parents: tuple[str, ...],
+    lacks: str = "",
 ) -> ModelCard:
-    """`result`: of the phase. `parents`: adapters that it went on with, or on top of which it was trained."""
+    """`result`: of the phase. `parents`: adapters that it went on with, or on top of which it was trained. `lacks`:
+    what it does not hold of that one's change and its own."""
     training = {name: value for name, value in phase.model_dump(mode="json").items() if name in _TOLD}
     return ModelCard(
         step=manifest.target.name,
@@ -40,5 +43,5 @@ def phase_card(
         training=training | {"best_update": result["best"], "stopped": result["stopped"]},
         seeds={"data": settings.seed, "training": settings.training_seed},
         versions=result["versions"],
-        limits=("It was trained for one step; what it does elsewhere is in its certificate.",),
+        limits=(ONE_STEP, *filter(None, [lacks])),
     )

@@ -16,6 +16,7 @@ from agentkit.tune.general import GeneralAnswer, compare_general
 from agentkit.tune.job_folder import JobFolder
 from agentkit.tune.manifest import Manifest, read_job
 from agentkit.tune.paired import Compared
+from agentkit.tune.phase_card import ONE_STEP
 from agentkit.tune.plays import compare_by_itself
 from agentkit.tune.reasons import nothing_better
 from agentkit.tune.regress import keep, mended
@@ -62,7 +63,7 @@ class Proof:
             settings=CertificateSettings(allow_thin=self.settings.allow_thin),
             trained=manifest.target.steps,
             seen={prompt.instance for prompt in read_job(self.files.path)[1]},
-            notes=self._notes(manifest, results),
+            notes=self._notes(manifest, results, adapter),
         )
         return certificate.document(), self._kept(certificate, *sides)
 
@@ -78,7 +79,7 @@ class Proof:
             found.append(Trained(seed, self._recorded(self.files.read(f"after-{seed}.json")["run"]), start))
         return found
 
-    def _notes(self, manifest: Manifest, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    def _notes(self, manifest: Manifest, results: Sequence[Mapping[str, Any]], adapter: Adapter) -> list[str]:
         said = [
             f"{it['method']}: best after {it['best']} updates{_part(it)}"
             + (f"; stopped: {it['stopped']}" if it["stopped"] else "")
@@ -91,6 +92,7 @@ class Proof:
         return [
             *self.failed,
             *(onto if manifest.onto else ()),
+            *(it for it in adapter.card["limits"] if it != ONE_STEP),
             *(f"what is held out may have been seen by an adapter underneath: {it}" for it in manifest.unknown),
             *said,
             f"training took: {parts}",

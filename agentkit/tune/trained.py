@@ -15,7 +15,7 @@ from agentkit.serve.adapter_folder import AdapterFolder
 from agentkit.serve.merged import merged_model, merged_name
 from agentkit.serve.registered import find_adapters
 from agentkit.store import Store
-from agentkit.tune.phase import ADAPTER
+from agentkit.tune.phase import ADAPTER, STACKED
 from agentkit.tune.target import chat_settings
 from agentkit.tune.training import stack_adapters
 
@@ -28,6 +28,8 @@ class TrainedModel:
     """The model that adapters are for: the one that the agent is served with."""
     onto: AdapterFolder | None
     """The adapter that the agent has already, on top of which another is trained."""
+    max_rank: int | None = None
+    """Of an adapter that is to be served; None where any can be."""
     tell: Callable[[str], None] = lambda _: None
 
     @property
@@ -43,24 +45,38 @@ class TrainedModel:
         merged = merged_model(self.base.folder, self.adapters, on_progress=self.tell)
         return ServedModel(merged_name(self.base.name, self.adapters), merged)
 
-    def adapter_of(self, phase: Path) -> Path:
+    def adapter_of(self, phase: Path) -> tuple[Path, str]:
         """The folder of what a phase came to, as an adapter of `base`: with the change of `onto`, so that it can take
-        its place."""
-        return phase / ADAPTER if self.onto is None else stack_adapters(phase, self.base.folder, self.onto.path)
+        its place. And what it lacks of both, in words; '' where that is nothing."""
+        if self.onto is None:
+            return phase / ADAPTER, ""
+        made = stack_adapters(phase, self.base.folder, self.onto.path, self.max_rank)
+        lacks = "" if made["rank"] == made["whole"] else _CUT.format(below=self.onto.name, **made)
+        return phase / STACKED, lacks
 
 
-def check_rank(rank: int, onto: AdapterFolder | None, engines: EngineOptions) -> None:
-    """Whether the engines would take what is trained with this rank, on top of the adapter `onto` if there is one.
+_CUT = (
+    "With the change of {below} it would have the rank {whole}; of both, the {rank} largest directions of each layer "
+    "are kept, {kept:.1%} of their squared norm, since servers take no more (max_lora_rank)."
+)
+
+
+def max_rank(engines: EngineOptions) -> int | None:
+    """Of an adapter that the engines take; None where they take any, merged into the weights."""
+    return None if engines.merge == "always" else engines.max_lora_rank
+
+
+def check_rank(rank: int, engines: EngineOptions) -> None:
+    """Whether the engines would take what is trained with this rank.
 
     Raises:
-        UsageError: its rank would be greater than they take.
+        UsageError: it is greater than they take.
     """
-    whole = rank + (0 if onto is None else onto.rank)
-    if whole > engines.max_lora_rank and engines.merge != "always":
-        more = f" on top of the {onto.rank} of {onto.name}, which add up" if onto is not None else ""
+    most = max_rank(engines)
+    if most is not None and rank > most:
         raise UsageError(
-            f"--rank: found {rank}{more}, and [tool.agentkit.serve.engines] max_lora_rank is "
-            f'{engines.max_lora_rank}; set it to {whole} or more, or merge = "always"'
+            f"--rank: found {rank}, and [tool.agentkit.serve.engines] max_lora_rank is {most}; set it to {rank} or "
+            'more, or merge = "always"'
         )
 
 

@@ -19,7 +19,17 @@ from agentkit.errors import AgentkitError
 from agentkit.files import write_json
 from agentkit.serve.command import precision
 from agentkit.serve.process import end_kept, spawn_kept
-from agentkit.tune.phase import ADAPTER, RENDEZVOUS, RESULT, STACKED, TOKENS, TRACEPARENT, Lora, Method, Phase
+from agentkit.tune.phase import (
+    ADAPTER,
+    RENDEZVOUS,
+    RESULT,
+    STACKED_RESULT,
+    TOKENS,
+    TRACEPARENT,
+    Lora,
+    Method,
+    Phase,
+)
 from agentkit.tune.settings import JobSettings
 
 PREFERENCES = "preferences.jsonl"
@@ -146,12 +156,17 @@ def weaken_adapter(folder: Path, drop: float) -> None:
     _run("weaken", folder, lambda _: None, {}, str(drop))
 
 
-def stack_adapters(folder: Path, base: Path, below: Path) -> Path:
-    """The folder of a phase's adapter and the one on top of which it was trained, `below`, as one adapter of `base`.
-    Made once; raises as `train_phase`."""
-    if not (folder / STACKED).is_dir():
-        _run("stack", folder, lambda _: None, {}, str(base), str(below))
-    return folder / STACKED
+def stack_adapters(folder: Path, base: Path, below: Path, max_rank: int | None) -> Mapping[str, Any]:
+    """A phase's adapter and the one on top of which it was trained, `below`, as one adapter of `base`, of at most
+    `max_rank`, in `stacked` of the folder. Made once; raises as `train_phase`.
+
+    Gives the `rank`, that of the `whole` sum, and the share of its squared norm that was `kept`.
+    """
+    if not (folder / STACKED_RESULT).is_file():
+        most = () if max_rank is None else (str(max_rank),)
+        _run("stack", folder, lambda _: None, {}, str(base), str(below), *most)
+    found: dict[str, Any] = orjson.loads((folder / STACKED_RESULT).read_bytes())
+    return found
 
 
 def _run(

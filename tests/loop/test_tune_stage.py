@@ -120,18 +120,16 @@ def test_what_could_not_be_served_is_told_before_anything_is_played(
         played.append(settings.agent)
         raise KeyboardInterrupt
 
-    below = SimpleNamespace(name=LIVE.name, rank=16)
     monkeypatch.setattr(module.Runs, "play", play)
     monkeypatch.setattr(module.Runs, "settings", lambda self, agent, *_, **__: SimpleNamespace(agent=agent))
-    monkeypatch.setattr(module, "find_adapters", lambda names, *_: (below,) if list(names) == [LIVE.name] else ())
     store.add_adapter(make_adapter(LIVE.name, certificate={"verdict": "promote"}))
     set_live(store, "till", "*", LIVE, by="ada", why="it is good", force=True)
-    narrow = EngineOptions(max_lora_rank=16)
-    with pytest.raises(UsageError, match=r"found 16 on top of the 16 of refund-v1-3fa9, which add up, and .* is 16"):
+    narrow = EngineOptions(max_lora_rank=8)
+    with pytest.raises(UsageError, match=r"--rank: found 16, and .* max_lora_rank is 8"):
         module.play(opened(store, engines=narrow, played=False))
     with pytest.raises(UsageError, match=r"--held-out: found 0"):
         module.play(opened(store, held_out=0))
     assert played == []
     with pytest.raises(KeyboardInterrupt):
         module.play(opened(store))
-    assert played == [f"till+{LIVE.name}"], "the default has room for one repair on top of another"
+    assert played == [f"till+{LIVE.name}"]

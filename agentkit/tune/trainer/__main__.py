@@ -177,14 +177,14 @@ def main(arguments: list[str]) -> int:
             from agentkit.tune.trainer.weaken import weaken
 
             work = partial(weaken, drop=float(drop))
-        case ["stack", folder, base, below]:
+        case ["stack", folder, base, below, *most]:
             from agentkit.tune.trainer.stack import stack
 
-            work = partial(stack, base=Path(base), below=Path(below))
+            work = partial(stack, base=Path(base), below=Path(below), max_rank=next(map(int, most), None))
         case _:
             print(
                 "usage: python -m agentkit.tune.trainer train|render FOLDER, weaken FOLDER DROP, "
-                "or stack FOLDER BASE ADAPTER",
+                "or stack FOLDER BASE ADAPTER [MAX_RANK]",
                 file=sys.stderr,
             )
             return ExitCode.USAGE
