@@ -90,7 +90,6 @@ def test_the_next_turn_looks_at_and_plays_what_is_live(
         return run
 
     monkeypatch.setattr(module.Runs, "play", play)
-    monkeypatch.setattr(module, "find_adapters", lambda *_: ())
     done = Turn.open(store, config()).go(STAGES)
     assert (done.stage, done.outcome) == ("approve", "waiting")
     [settings] = played

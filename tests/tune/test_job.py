@@ -248,10 +248,10 @@ def test_what_is_trained_on_top_of_an_adapter_is_held_against_it_and_takes_its_p
     assert sides == {"before.json": f"demo+{below.name}", "after.json": f"demo+{made.name}"}
     assert ended.document["notes"][0].startswith(f"trained on top of {below.name}, whose change it holds too")
     seen = f"what is held out may have been seen by an adapter underneath: {below.name}: "
-    assert ended.document["notes"][1].startswith(seen), "its job is not in this store"
+    assert ended.document["notes"][2].startswith(seen), "its job is not in this store"
     cut = f"With the change of {below.name} it would have the rank 48; of both, the 32 largest directions"
-    assert ended.document["notes"][2].startswith(cut)
-    assert "98.8% of their squared norm" in made.card["limits"][1] == ended.document["notes"][2]
+    assert ended.document["notes"][1].startswith(cut)
+    assert "98.8% of their squared norm" in made.card["limits"][1] == ended.document["notes"][1]
 
 
 def test_where_seeds_are_compared_none_is_tried_again() -> None:
