@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from agentkit.errors import Problem, UsageError, near_match
 from agentkit.ingest.foreign_traces import Piece, conversation_trial, conversations, pieces
 from agentkit.ingest.imported import Imported, Source, imported_run, numbered
 from agentkit.ingest.otlp import OtlpEvent, OtlpFile, OtlpSpan
-from agentkit.ingest.own_traces import SCOPE, NotWhole, OwnTrace, own_trace, own_trial
+from agentkit.ingest.own_traces import SCOPE, NotWhole, OwnTrace, abandoned, own_trace, own_trial
 from agentkit.ingest.ungraded import slug
 from agentkit.records import Run, RunId, Trial
 from agentkit.tracing import attributes as names
@@ -139,27 +139,37 @@ def _own_runs(
     """Each run of agentkit's in the file, with its trials in their order. `told`: log records, None without any."""
     problems: dict[str, list[Problem]] = defaultdict(list)
     whole: dict[str, list[OwnTrace]] = defaultdict(list)
+    left: dict[str, set[int]] = defaultdict(set)
     for id, spans in traces.items():
         run = str(next((span.resource[names.RUN_ID] for span in spans if names.RUN_ID in span.resource), ""))
         try:
-            whole[run].append(own_trace(spans))
+            if (index := abandoned(spans)) is not None:
+                left[run].add(index)
+            else:
+                whole[run].append(own_trace(spans))
         except NotWhole as error:
             problems[run].append(Problem(str(source.path), None, f"trace {id}", str(error)))
     events: dict[str, list[OtlpEvent]] | None = None if told is None else {id: [] for id in traces}
     for event in told or ():
         if events is not None and event.trace in events:
             events[event.trace].append(event)
-    return [_own_run(run, whole[run], events, problems[run], source, cut) for run in dict.fromkeys([*whole, *problems])]
+    return [
+        _own_run(run, whole[run], left[run], events, problems[run], source, cut)
+        for run in dict.fromkeys([*whole, *problems, *left])
+    ]
 
 
 def _own_run(
     run: str,
     traces: Sequence[OwnTrace],
+    left: Set[int],
     events: Mapping[str, Sequence[OtlpEvent]] | None,
     problems: list[Problem],
     source: Source,
     cut: bool,
 ) -> Imported:
+    """`left`: the trials, by their index, that a hard limit ended; those of them that were not played again keep the
+    run from being finished."""
     trials: list[Trial] = []
     for trace in sorted(traces, key=lambda it: (it.index, it.root.place)):
         try:
@@ -168,6 +178,10 @@ def _own_run(
             )
         except NotWhole as error:
             problems.append(Problem(str(source.path), None, f"trace {trace.root.trace}", str(error)))
+    again = left - {trace.index for trace in traces}
+    if again and not trials and not problems:
+        message = f"a hard limit ended all of its trials ({len(again)}), and none was played again"
+        problems.append(Problem(str(source.path), None, f"run {run}", message))
     about = [trace.root.attributes for trace in traces]
     hashes = {
         str(it[names.SCENARIO_ID]): str(it[names.SCENARIO_HASH])
@@ -180,7 +194,7 @@ def _own_run(
         next((trace.agent for trace in traces), "unknown"),
         trials,
         problems,
-        complete=not problems and not cut,
+        complete=not problems and not cut and not again,
         scenarios=hashes,
         settings={"run": run},
     )

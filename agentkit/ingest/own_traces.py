@@ -54,17 +54,25 @@ class OwnTrace:
     @property
     def index(self) -> int:
         """Its place in the run."""
-        index = self.root.attributes.get(names.TRIAL_INDEX)
-        return index if isinstance(index, int) else 0
+        return _trial_index(self.root)
 
     @property
     def agent(self) -> str:
         return str(self.root.attributes.get(names.AGENT_NAME, ""))
 
 
+def abandoned(spans: Sequence[OtlpSpan]) -> int | None:
+    """The place in its run of a trial that a hard limit ended; None of any other. When the run is taken up again it is
+    played anew, in a trace of its own."""
+    root = _root(spans)
+    if root is None or root.attributes.get(names.ERROR_TYPE) != names.ABANDONED:
+        return None
+    return _trial_index(root)
+
+
 def own_trace(spans: Sequence[OtlpSpan]) -> OwnTrace:
     """Raises NotWhole where the trial or one of its turns is missing."""
-    root = next((span for span in spans if span.attributes.get(names.OPERATION_NAME) == names.INVOKE_WORKFLOW), None)
+    root = _root(spans)
     if root is None:
         raise NotWhole("its root span is missing, so the trial had not ended or the file was cut off")
     turns = sorted(
@@ -120,6 +128,15 @@ def own_trial(trace: OwnTrace, run: RunId, index: int, events: Sequence[OtlpEven
         reason=str(found.get(names.REASON, "")),
         disturbances=_disturbances(json_of(found.get(names.DISTURBANCES))),
     )
+
+
+def _root(spans: Sequence[OtlpSpan]) -> OtlpSpan | None:
+    return next((span for span in spans if span.attributes.get(names.OPERATION_NAME) == names.INVOKE_WORKFLOW), None)
+
+
+def _trial_index(root: OtlpSpan) -> int:
+    index = root.attributes.get(names.TRIAL_INDEX)
+    return index if isinstance(index, int) else 0
 
 
 def _verdict(found: Mapping[str, Any]) -> Verdict:

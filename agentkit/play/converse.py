@@ -11,6 +11,7 @@ from agentkit.play.conversation import Conversation, Stage, State, start_state, 
 from agentkit.play.trouble import agent_trouble
 from agentkit.play.user import NotRecorded, UserStopped
 from agentkit.records import Verdict
+from agentkit.tracing import attributes as names
 
 
 async def converse(stage: Stage, conversation: Conversation, branch: State | None = None) -> tuple[State, str]:
@@ -33,7 +34,7 @@ async def converse(stage: Stage, conversation: Conversation, branch: State | Non
         final = await conversation.ainvoke(None if branch else start, config, context=stage)
         return cast(State, final), ""
     except (BudgetExhausted, NotRecorded):
-        stage.span.finish(Verdict.INVALID, (), "agentkit.abandoned")
+        stage.span.finish(Verdict.INVALID, (), names.ABANDONED)
         raise
     except UserStopped as error:
         said = cast(State, (await conversation.aget_state(config)).values or start)

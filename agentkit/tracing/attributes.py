@@ -30,6 +30,8 @@ SPAN_KIND: Final = "openinference.span.kind"
 ERROR_TYPE: Final = "error.type"
 OTHER_ERROR: Final = "_OTHER"
 """Value of `error.type` where nothing better is known."""
+ABANDONED: Final = "agentkit.abandoned"
+"""Value of `error.type` on the root of a trial that a hard limit ended: it is played again when its run is taken up."""
 
 # Workflow and agent
 WORKFLOW_NAME: Final = "gen_ai.workflow.name"

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentkit.config import Limits
+from agentkit.errors import BudgetExhausted
 from agentkit.ingest import Imported, record
 from agentkit.ingest.otel import read_otel
+from agentkit.llm import Budget
 from agentkit.measure import summarize
 from agentkit.measure.rows import cells
 from agentkit.play.agents.scripted import ScriptedAgent
+from agentkit.play.session import play_session, resume_session
 from agentkit.records import Message, Party, Run, Status, StepGrade, Stop, ToolCall, Trial, Verdict
 from agentkit.scenario import Loaded, load
 from agentkit.store import Store
@@ -102,6 +106,86 @@ async def test_a_trial_that_was_cut_short_and_steps_nobody_reached(store: Store,
     assert [(grade.step, grade.turn) for grade in not_reached] == [("offers_help", 2)]
     record(imported, store)
     assert numbers(store, imported.run) == numbers(store, run)
+
+
+def limited() -> ScriptedAgent:
+    """It hits a hard limit in the second turn of the second trial, once."""
+    begun = count()
+
+    class Limited(ScriptedAgent):
+        async def act(self, moment: Any) -> tuple[Message, ...]:
+            if moment.turn == 1 and moment.messages[-1].role == "user" and next(begun) == 1:
+                raise BudgetExhausted("no more")
+            return await super().act(moment)
+
+    return Limited("scripted", 0.7)
+
+
+async def stopped_and_resumed(store: Store, folder: Path) -> tuple[bytes, Run]:
+    """The traces of a run that a hard limit stopped, and that run when it had been taken up again."""
+    shop, agent = load([SHOP]), limited()
+    variants = (("shop/five", "golden"),)
+    run = await played(store, folder, shop, trials=3, agent=agent, variants=variants, concurrency=1)
+    assert run.status == "stopped"
+    traces = (folder / "traces.jsonl").read_bytes()
+    session = resume_session(run, shop, agent, store)
+    again = await play_session(
+        session, agent, judge=None, budget=Budget(), trace_folder=folder, listener=lambda progress: None
+    )
+    assert (again.status, store.played([run.id])[run.id]) == ("finished", 3)
+    return traces, again
+
+
+async def test_a_trial_that_a_hard_limit_ended_is_the_one_that_was_played_again(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "traces"
+    stopped, run = await stopped_and_resumed(store, folder)
+    resumed = (folder / "traces.jsonl").read_bytes()
+    (folder / "traces.jsonl").write_bytes(stopped)
+    (part,) = read_otel(folder)
+    assert (part.problems, len(part.trials), part.run.status) == ((), 1, "interrupted")
+    first = record(part, store)
+    (folder / "traces.jsonl").write_bytes(resumed)
+    (imported,) = read_otel(folder)
+    assert not imported.problems
+    assert [told(trial) for trial in imported.trials] == [told(trial) for trial in store.trials(run.id)]
+    second = record(imported, store)
+    assert (second.run, second.new, second.continued) == (first.run, 2, True)
+    assert store.run(first.run).status == "finished"
+    assert numbers(store, store.run(first.run)) == numbers(store, run)
+
+
+async def test_a_hard_limit_between_two_turns(store: Store, tmp_path: Path) -> None:
+    """As where a simulated user's call meets it: no turn is open, so that the trace lacks nothing."""
+    _, run = await stopped_and_resumed(store, tmp_path)
+    traces = tmp_path / "traces.jsonl"
+    lines = [json.loads(line) for line in traces.read_text().splitlines()]
+    cut = 0
+    for scope in (it for line in lines for resource in line["resourceSpans"] for it in resource["scopeSpans"]):
+        kept = [it for it in scope["spans"] if not (ended_by_a_limit(it) and it.get("parentSpanId"))]
+        cut += len(scope["spans"]) - len(kept)
+        scope["spans"] = kept
+    assert cut == 1
+    traces.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (imported,) = read_otel(tmp_path)
+    assert not imported.problems
+    assert [told(trial) for trial in imported.trials] == [told(trial) for trial in store.trials(run.id)]
+
+
+def ended_by_a_limit(span: dict[str, Any]) -> bool:
+    return {"key": "error.type", "value": {"stringValue": "agentkit.abandoned"}} in span["attributes"]
+
+
+async def test_a_run_of_which_hard_limits_left_nothing(store: Store, tmp_path: Path) -> None:
+    class Never(ScriptedAgent):
+        async def act(self, moment: Any) -> tuple[Message, ...]:
+            raise BudgetExhausted("no more")
+
+    run = await played(store, tmp_path, load([SHOP]), trials=1, agent=Never("scripted"), concurrency=1)
+    (imported,) = read_otel(tmp_path)
+    assert imported.trials == ()
+    (problem,) = imported.problems
+    assert (problem.field, imported.run.status) == (f"run {run.id}", "interrupted")
+    assert problem.message == "a hard limit ended all of its trials (1), and none was played again"
 
 
 async def test_equal_calls_of_a_turn_with_equal_ids_keep_their_spans(store: Store, tmp_path: Path) -> None:
