@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from agentkit.errors import StoreError
 from agentkit.ingest.imported import Imported, Source, numbered
-from agentkit.records import Run, RunId
+from agentkit.records import Run, RunId, Status, Trial
 from agentkit.store import Store
 
 _BATCH = 256
 """Trials that are recorded at once."""
+_GRADED = "-graded"
+"""Ends the id of a run whose own one is that of the same trials without their grades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +34,15 @@ def record(imported: Imported, store: Store) -> Recorded:
     """Write an import into the store. Importing the same again adds nothing.
 
     A file that begins with the very bytes of one that was imported before (it had been cut off, or has grown since)
-    continues that run. Raises StoreError where the store fails; recording again then goes on.
+    continues that run. Trials that were recorded without the grades with which they come now stay as they are, and the
+    import is a run of its own. Raises StoreError where the store fails; recording again then goes on.
     """
-    before = _before(imported, store)
-    run = before or _create(imported.run, store)
+    runs = store.runs(limit=sys.maxsize)
+    ids = (imported.run.id, RunId(imported.run.id + _GRADED))
+    same = [run for run in runs if run.id in ids]
+    before = next((run for run in (*same, *_beginnings(imported, runs)) if _has_its_grades(run, imported, store)), None)
+    taken = any(run.id == imported.run.id for run in same)
+    run = before or _create(replace(imported.run, id=ids[taken]), store)
     known = store.keys(run.id)
     fresh = [trial for trial in imported.trials if trial.key not in known]
     fresh = numbered(run.id, fresh, first=len(known))
@@ -48,17 +56,24 @@ def record(imported: Imported, store: Store) -> Recorded:
             planned=len(known) + len(fresh),
             scenarios={**run.scenarios, **imported.run.scenarios},
         )
-    continued = before is not None and before.id != imported.run.id
+    continued = before is not None and before.id not in ids
     return Recorded(run.id, len(fresh), len(imported.trials) - len(fresh), continued)
 
 
-def _before(imported: Imported, store: Store) -> Run | None:
-    """The run that holds this source already, or its beginning."""
-    runs = store.runs(limit=sys.maxsize)
-    same = next((run for run in runs if run.id == imported.run.id), None)
-    if same is not None or imported.source is None:
-        return same
-    return next((run for run in runs if _is_beginning(run, imported.source)), None)
+def _beginnings(imported: Imported, runs: Sequence[Run]) -> Iterator[Run]:
+    """The runs that hold the beginning of this source, newest first."""
+    return (run for run in runs if imported.source is not None and _is_beginning(run, imported.source))
+
+
+def _has_its_grades(run: Run, imported: Imported, store: Store) -> bool:
+    """Whether no trial of the import lacks its grades in a run that holds it: traces were imported without their log
+    records."""
+    graded = {trial.key for trial in imported.trials if _is_graded(trial)}
+    return not graded or all(_is_graded(trial) for trial in store.trials(run.id) if trial.key in graded)
+
+
+def _is_graded(trial: Trial) -> bool:
+    return any(grade.status is not Status.UNGRADED for grade in (*trial.steps, *trial.outcome))
 
 
 def _is_beginning(run: Run, source: Source) -> bool:

@@ -214,6 +214,55 @@ async def test_without_log_records_no_step_is_graded(store: Store, tmp_path: Pat
     assert {trial.outcome for trial in imported.trials} == {()}
 
 
+async def test_grades_that_come_later_are_a_run_of_their_own(store: Store, tmp_path: Path) -> None:
+    run = await played(store, tmp_path, load([SHOP]), trials=3)
+    logs = tmp_path / "logs.jsonl"
+    grades = logs.read_bytes()
+    logs.unlink()
+    (ungraded,) = read_otel(tmp_path)
+    first = record(ungraded, store)
+    logs.write_bytes(grades)
+    (graded,) = read_otel(tmp_path)
+    second = record(graded, store)
+    assert (second.run, second.new, second.known) == (f"{first.run}-graded", run.planned, 0)
+    assert not second.continued
+    assert numbers(store, store.run(second.run)) == numbers(store, run)
+    again = record(graded, store)
+    assert (again.run, again.new, again.continued) == (second.run, 0, False)
+    assert record(ungraded, store).new == 0
+    assert store.played([first.run]) == {first.run: run.planned}
+    assert len(store.runs()) == 3
+
+
+async def test_grades_that_were_there_first(store: Store, tmp_path: Path) -> None:
+    await played(store, tmp_path, load([SHOP]), trials=1)
+    (graded,) = read_otel(tmp_path)
+    first = record(graded, store)
+    (tmp_path / "logs.jsonl").unlink()
+    (ungraded,) = read_otel(tmp_path)
+    second = record(ungraded, store)
+    assert (second.run, second.new) == (first.run, 0) == (graded.run.id, 0)
+
+
+async def test_a_whole_file_with_grades_does_not_continue_its_beginning_without_any(
+    store: Store, tmp_path: Path
+) -> None:
+    run = await played(store, tmp_path, load([SHOP]), trials=6)
+    traces, logs = tmp_path / "traces.jsonl", tmp_path / "logs.jsonl"
+    whole, grades = traces.read_bytes(), logs.read_bytes()
+    traces.write_bytes(whole[: len(whole) // 2])
+    logs.unlink()
+    first = record(read_otel(tmp_path)[0], store)
+    assert first.new > 0
+    traces.write_bytes(whole)
+    logs.write_bytes(grades)
+    (graded,) = read_otel(tmp_path)
+    second = record(graded, store)
+    assert (second.run, second.new, second.continued) == (graded.run.id, run.planned, False)
+    assert numbers(store, store.run(second.run)) == numbers(store, run)
+    assert record(graded, store).new == 0
+
+
 async def test_a_file_that_was_cut_off_and_then_is_whole(store: Store, tmp_path: Path) -> None:
     run = await played(store, tmp_path, load([SHOP]), trials=6)
     traces = tmp_path / "traces.jsonl"
