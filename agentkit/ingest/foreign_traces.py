@@ -35,6 +35,7 @@ class Piece:
     spans: Sequence[OtlpSpan]
     chats: tuple[Chat, ...]
     service: str
+    """Whose requests they are."""
     session: str | None
     whole: bool
     """Whether every span's parent is there."""
@@ -107,10 +108,12 @@ def _piece(spans: Sequence[OtlpSpan], seen: _Seen) -> Piece | None:
     ]
     if not chats:
         return None
+    chats.sort(key=lambda chat: (chat.start, chat.place))
+    asking = next(span for span in spans if span.place == chats[0].place)
     return Piece(
         spans,
-        tuple(sorted(chats, key=lambda chat: (chat.start, chat.place))),
-        _service_name(spans),
+        tuple(chats),
+        _service_name(asking, spans),
         next((session for span in spans if (session := _session(span)) is not None), None),
         all(parent is None or parent in parents for parent in parents.values()),
     )
@@ -143,12 +146,13 @@ def _session(span: OtlpSpan) -> str | None:
     return None if found is None else str(found)
 
 
-def _service_name(spans: Sequence[OtlpSpan]) -> str:
-    """`service.name`, and where it was never set the agent's own name."""
-    service = str(spans[0].resource.get("service.name") or "")
+def _service_name(asking: OtlpSpan, spans: Sequence[OtlpSpan]) -> str:
+    """`service.name` of whoever asked a model first: a trace may go through several services, whose spans stand in any
+    order. Where it was never set, the agent's own name."""
+    service = str(asking.resource.get("service.name") or "")
     if service and not service.startswith("unknown_service"):
         return service
-    agents = (span.attributes.get(names.AGENT_NAME) for span in spans)
+    agents = (span.attributes.get(names.AGENT_NAME) for span in (asking, *spans))
     return str(next((agent for agent in agents if agent), "") or service or "unknown")
 
 

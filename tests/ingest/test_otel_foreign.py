@@ -148,3 +148,18 @@ def test_each_service_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert [imported.run.agent for imported in read_otel(tmp_path / "t")] == ["one", "two"]
     (two,) = read_otel(tmp_path / "t", services=("two",))
     assert two.trials[0].messages[-1].content == "ho"
+
+
+def test_a_trace_through_several_services_is_of_the_one_that_asks_the_model(tmp_path: Path) -> None:
+    """Each service sends its spans when it likes, so that now one's and now the other's stand first."""
+
+    def visit(trace: str, start: int) -> bytes:
+        return request(span(trace, "9" * 16, start=start, session__id="s"), service="web")
+
+    more = [*HELLO, ("assistant", "hi"), ("user", "how are you?")]
+    first = request(chat(A, "a" * 16, HELLO, "hi", parent="9" * 16, start=2), service="agent")
+    second = request(chat(B, "b" * 16, more, "fine", parent="9" * 16, start=11), service="agent")
+    (tmp_path / "t").write_bytes(visit(A, 1) + first + second + visit(B, 10))
+    trial = only_trial(tmp_path / "t")
+    assert trial.key.scenario == "otel/agent"
+    assert [message.content for message in trial.messages] == ["hello", "hi", "how are you?", "fine"]
