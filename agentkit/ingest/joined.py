@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from agentkit.ingest.said import Chat, Said
 
+_SURE = 2
+"""Messages that are enough to know a conversation by: a question and its answer."""
+
 
 @dataclass(slots=True)
 class Talk:
@@ -39,6 +42,11 @@ class Talk:
             self.said.append(said)
 
     @property
+    def begun(self) -> tuple[Said, ...]:
+        """What was said before the first answer."""
+        return tuple(self.said[: min(self.chats, default=len(self.said))])
+
+    @property
     def system(self) -> str | None:
         """The instructions of the first request that has any."""
         for place in sorted(self.chats):
@@ -51,22 +59,33 @@ class Talk:
 def session_talk(traces: Iterable[Sequence[Chat]]) -> Talk:
     """The conversation of a session: its traces in order, each the requests of one trace in order.
 
-    Of a trace that does not take up what was said before (a client that keeps its history elsewhere), the longest
-    conversation is the next part of the session's.
+    Of a trace that does not take up what was said before (a client that keeps its history elsewhere), the conversation
+    that the next trace goes on from is the next part of the session's, else the longest.
     """
     talk = Talk()
-    for chats in traces:
+    parts = list(traces)
+    for chats, following in zip(parts, (*parts[1:], ()), strict=False):
         threads = [talk]
         before = len(talk.said)
         for chat in chats:
             _place(chat, threads)
-        own = max(threads[1:], key=lambda thread: len(thread.said), default=None)
+        own = _main(threads[1:], following)
         if own is not None and len(talk.said) == before:
             talk.append(own)
             threads.remove(own)
         talk.traces.append(chats[0].trace)
         talk.aside += sum(len(thread.chats) for thread in threads[1:])
     return talk
+
+
+def _main(threads: Sequence[Talk], following: Sequence[Chat]) -> Talk | None:
+    """Which of a trace's conversations is the session's: a helper's, or a guard's, may be as long. None of none."""
+
+    def taken_up(thread: Talk) -> bool:
+        length, said = len(thread.said), tuple(thread.said)
+        return length >= _SURE and any(chat.asked[:length] == said for chat in following)
+
+    return max(threads, key=lambda thread: (taken_up(thread), len(thread.said)), default=None)
 
 
 def _place(chat: Chat, threads: list[Talk]) -> None:
@@ -90,24 +109,26 @@ def common(known: Sequence[Said], new: Sequence[Said]) -> int:
 
 
 def sessions_from_prefixes(traces: Iterable[Sequence[Chat]]) -> list[list[Sequence[Chat]]]:
-    """Traces without a session, each joined to the last one whose whole conversation it begins with.
+    """Traces without a session, each joined to the last one that holds a whole conversation with which it begins.
 
-    At least a question and its answer must be the same: two users may both say hello.
+    At least a question and its answer must be the same: two users may both say hello. A trace may hold several
+    conversations: a guard's before the agent's, or behind it.
     """
     open_ends: dict[tuple[Said, ...], list[Sequence[Chat]]] = {}
     lengths: set[int] = set()
     sessions: list[list[Sequence[Chat]]] = []
     for chats in traces:
-        first = chats[0].asked
-        session: list[Sequence[Chat]] | None = None
-        for length in sorted((length for length in lengths if 2 <= length <= len(first)), reverse=True):
-            session = open_ends.pop(first[:length], None)
-            if session is not None:
-                break
+        threads: list[Talk] = []
+        for chat in chats:
+            _place(chat, threads)
+        begun = [thread.begun for thread in threads]
+        ends = (it[:length] for length in sorted(lengths, reverse=True) for it in begun if length <= len(it))
+        session = next((found for end in ends if (found := open_ends.pop(end, None)) is not None), None)
         if session is None:
             sessions.append(session := [])
         session.append(chats)
-        whole = (*chats[-1].asked, *chats[-1].outputs)
-        open_ends[whole] = session
-        lengths.add(len(whole))
+        for thread in threads:
+            if len(thread.said) >= _SURE:
+                open_ends[tuple(thread.said)] = session
+                lengths.add(len(thread.said))
     return sessions

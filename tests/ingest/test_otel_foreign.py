@@ -112,6 +112,30 @@ def test_a_helpers_request_is_not_of_the_conversation(tmp_path: Path) -> None:
     assert "1 requests inside its traces are not of this conversation" in trial.reason
 
 
+@pytest.mark.parametrize("session", [{}, {"session__id": "s"}], ids=["no session", "a session"])
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_a_guard_in_every_trace_keeps_none_from_its_conversation(
+    tmp_path: Path, place: str, session: dict[str, str]
+) -> None:
+    def turn(trace: str, start: int, asked: list[tuple[str, str]], answer: str) -> bytes:
+        checked = asked[-1][1] if place == "before" else answer
+        guard = chat(
+            trace,
+            "9" * 16,
+            [("user", f"Is this harmless: {checked}")],
+            "yes",
+            start=start if place == "before" else start + 2,
+            **session,
+        )
+        return request(guard, chat(trace, trace[:16], asked, answer, start=start + 1, **session))
+
+    more = [*HELLO, ("assistant", "hi"), ("user", "how are you?")]
+    (tmp_path / "t").write_bytes(turn(A, 10, HELLO, "hi") + turn(B, 20, more, "fine"))
+    trial = only_trial(tmp_path / "t")
+    assert [message.content for message in trial.messages] == ["hello", "hi", "how are you?", "fine"]
+    assert "2 requests inside its traces are not of this conversation" in trial.reason
+
+
 def test_a_request_that_two_instrumentations_saw_is_one(tmp_path: Path) -> None:
     outer, inner = chat(A, "a" * 16, HELLO, "hi"), chat(A, "b" * 16, HELLO, "hi", parent="a" * 16)
     (tmp_path / "t").write_bytes(request(inner, outer))
