@@ -13,7 +13,16 @@ from typing import Any
 
 import ormsgpack
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    ChatMessage,
+    HumanMessage,
+    HumanMessageChunk,
+    RemoveMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agentkit.errors import UsageError
@@ -132,6 +141,63 @@ def test_the_older_form_in_json(tmp_path: Path) -> None:
     assert words(thread.messages) == [("user", 0, "hi")]
 
 
+def test_plain_messages_of_a_chat_api(tmp_path: Path) -> None:
+    """As a graph keeps them that has no reducer of LangChain's."""
+    call = {"id": "1", "type": "function", "function": {"name": "find", "arguments": '{"x": 1}'}}
+    broken = {"id": "2", "type": "function", "function": {"name": "find", "arguments": "{x"}}
+    said = [
+        {"role": "developer", "content": "Be kind."},
+        {"role": "user", "content": "find x"},
+        {"role": "assistant", "content": None, "tool_calls": [call, broken]},
+        {"role": "tool", "content": "no such x", "tool_call_id": "1"},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "There is none."}]},
+    ]
+    thread = only(write(tmp_path / "c", ("t", "1", *checkpoint(*said))))
+    assert words(thread.messages) == [
+        ("system", -1, "Be kind."),
+        ("user", 0, "find x"),
+        ("assistant", 0, ""),
+        ("tool", 0, "no such x"),
+        ("assistant", 0, "There is none."),
+    ]
+    calls = thread.messages[2].tool_calls
+    assert [(call.name, call.arguments, call.raw) for call in calls] == [("find", {"x": 1}, None), ("find", None, "{x")]
+    assert thread.messages[3].name == "find"
+
+
+def test_pieces_of_a_stream_and_messages_with_a_role_of_their_own(tmp_path: Path) -> None:
+    said = [ChatMessage(content="hi", role="user"), AIMessageChunk(content="yes?"), HumanMessageChunk(content="bye")]
+    thread = only(write(tmp_path / "c", ("t", "1", *checkpoint(*said))))
+    assert words(thread.messages) == [("user", 0, "hi"), ("assistant", 0, "yes?"), ("user", 1, "bye")]
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (RemoveMessage(id="1"), "messages[1]: expected the type or role human, ai, system or tool, found 'remove'"),
+        ({"role": "critic", "content": "no"}, "ai, system or tool, found 'critic'"),
+        (ChatMessage(content="no", role="critic"), "ai, system or tool, found 'chat' and 'critic'"),
+        ({"type": ["human"], "content": "no"}, "ai, system or tool, found none"),
+        ("no", "messages[1]: expected a message, found str"),
+        (["user", "no"], "messages[1]: expected a message, found list"),
+        ({"role": "model", "parts": []}, "ai, system or tool, found 'model'"),
+        ({"role": "user", "parts": [{"text": "no"}]}, "messages[1]: expected `content` or `tool_calls`, found neither"),
+        ({"role": "user", "content": {"text": "no"}}, "messages[1].content: expected a text or a list, found dict"),
+        (
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "1", "name": "find", "input": {}}]},
+            "messages[1].content: found a block tool_use, expected `tool_calls` and messages of the role tool",
+        ),
+    ],
+    ids=range(10),
+)
+def test_a_message_of_another_form_is_told_with_its_thread(tmp_path: Path, message: Any, why: str) -> None:
+    """It does not vanish from a conversation that looks whole."""
+    file = write(tmp_path / "c", ("t", "1", *checkpoint({"role": "user", "content": "hi"}, message)))
+    assert why in complaint(file)
+    (problem,) = read_langgraph(str(file)).problems
+    assert problem.field == "thread t"
+
+
 class Hostile:
     """Runs code where it is unpickled."""
 
@@ -162,7 +228,8 @@ def test_nothing_that_a_checkpoint_names_is_run(tmp_path: Path, monkeypatch: pyt
     JsonPlusSerializer(allowed_msgpack_modules=True).loads_typed(("msgpack", ormsgpack.packb(attacks[0])))
     assert (tmp_path / "owned").exists()
     (tmp_path / "owned").unlink()
-    state = {"ts": "", "channel_values": {"messages": [*attacks, {"type": "human", "content": "hi"}]}}
+    said = [attacks[5], {"type": "human", "content": "hi"}]
+    state = {"ts": "", "channel_values": {"messages": said, "notes": attacks}}
     file = write(
         tmp_path / "c",
         ("built", "1", "msgpack", ormsgpack.packb(state)),

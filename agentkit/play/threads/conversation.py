@@ -1,4 +1,4 @@
-"""The conversation in a checkpoint: LangChain's messages, as plain data, become records."""
+"""The conversation in a checkpoint: LangChain's messages, or those of a chat API, as plain data, become records."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from agentkit.play.threads.unbuilt import Delta, Unreadable
 from agentkit.records import Message, ModelCall, ToolCall, Usage
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool", "function": "tool"}
-_ROLES |= {"HumanMessage": "user", "AIMessage": "assistant", "SystemMessage": "system", "ToolMessage": "tool"}
+"""LangChain's types; those of pieces of a stream, and the names of the classes, are the same words."""
+_ROLES |= {"user": "user", "assistant": "assistant", "developer": "system"}
+_ANTHROPIC = ("tool_use", "tool_result")
+"""Blocks of a content that are calls and answers, where no `tool_calls` say them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +34,14 @@ def thread(id: str, checkpoint: Any, first: str) -> Thread:
     """The conversation in the `messages` of a thread's last checkpoint; `first` is when its first was, or ''.
 
     Raises:
-        Unreadable: its state has no list of messages.
+        Unreadable: its state has no list of messages, or one of them has another form.
     """
     values = checkpoint.get("channel_values") if isinstance(checkpoint, Mapping) else None
     values = values if isinstance(values, Mapping) else {}
     said = values.get("messages")
     if isinstance(said, Delta):
         raise Unreadable("its messages are kept as changes, which only the graph that wrote them can add up")
-    if not isinstance(said, list) or not any(isinstance(it, Mapping) for it in said):
+    if not isinstance(said, list) or not said:
         known = ", ".join(sorted(str(name) for name in values if not str(name).startswith("__"))) or "none"
         raise Unreadable(f"expected a list of messages in the channel `messages`, found the channels: {known}")
     ended = _seconds(checkpoint.get("ts"))
@@ -44,17 +49,20 @@ def thread(id: str, checkpoint: Any, first: str) -> Thread:
 
 
 def messages(said: Sequence[Any]) -> tuple[Message, ...]:
-    """LangChain's messages, as plain data, as records. A turn begins where the user speaks after anybody else did."""
+    """Messages, as plain data, as records. A turn begins where the user speaks after anybody else did.
+
+    Raises:
+        Unreadable: one of them has another form.
+    """
     found: list[Message] = []
     turn, before = -1, ""
     names: dict[str, str] = {}
     for number, it in enumerate(said):
-        if not isinstance(it, Mapping) or it.get("type") not in _ROLES:
-            continue
-        role = _ROLES[it["type"]]
+        role = _role(it, number)
         turn += role == "user" and before != "user"
         before = role
         calls = _calls(it, number)
+        _check_content(it, role, calls, number)
         names |= {call.id: call.name for call in calls}
         answers = str(it.get("tool_call_id") or "") if role == "tool" else ""
         found.append(
@@ -72,14 +80,52 @@ def messages(said: Sequence[Any]) -> tuple[Message, ...]:
     return tuple(found)
 
 
+def _role(message: Any, number: int) -> str:
+    if not isinstance(message, Mapping):
+        raise Unreadable(f"messages[{number}]: expected a message, found {type(message).__name__}")
+    told = [kind for kind in (message.get("type"), message.get("role")) if isinstance(kind, str)]
+    for kind in told:
+        role = _ROLES.get(kind.removesuffix("Chunk").removesuffix("Message").lower())
+        if role is not None:
+            return role
+    found = " and ".join(f"{kind[:40]!r}" for kind in told) or "none"
+    raise Unreadable(f"messages[{number}]: expected the type or role human, ai, system or tool, found {found}")
+
+
+def _check_content(message: Mapping[str, Any], role: str, calls: Sequence[ToolCall], number: int) -> None:
+    """Raises Unreadable where what a message says would be lost."""
+    content = message.get("content")
+    if content is not None and not isinstance(content, str | list):
+        raise Unreadable(f"messages[{number}].content: expected a text or a list, found {type(content).__name__}")
+    if calls:
+        return
+    if content is None and role != "tool":
+        raise Unreadable(f"messages[{number}]: expected `content` or `tool_calls`, found neither")
+    for block in _objects(content):
+        if block.get("type") in _ANTHROPIC:
+            found = f"found a block {block['type']}, expected `tool_calls` and messages of the role tool"
+            raise Unreadable(f"messages[{number}].content: {found}")
+
+
 def _calls(message: Mapping[str, Any], number: int) -> tuple[ToolCall, ...]:
     found = []
     for place, call in enumerate(_objects(message.get("tool_calls")) + _objects(message.get("invalid_tool_calls"))):
         id, name, arguments = (call.get(key) for key in ("id", "name", "args"))
+        if isinstance(function := call.get("function"), Mapping):  # as the chat APIs write it
+            name, arguments = function.get("name"), _parsed(function.get("arguments"))
         whole = arguments if isinstance(arguments, dict) else None
         raw = None if whole is not None else str(arguments or "")
         found.append(ToolCall(str(id or f"call-{number}-{place}"), str(name or ""), whole, raw))
     return tuple(found)
+
+
+def _parsed(arguments: Any) -> Any:
+    """An object from its JSON; whatever else it is stays as it was."""
+    try:
+        parsed = orjson.loads(arguments or "{}")
+    except orjson.JSONDecodeError:
+        return arguments
+    return parsed if isinstance(parsed, dict) else arguments
 
 
 def _model_call(message: Mapping[str, Any]) -> ModelCall | None:
