@@ -67,6 +67,8 @@ class Imported:
     """What of the source is not among the trials, and why."""
     source: Source | None = None
     """The file, where the source is one: a run that was recorded from its beginning is then continued."""
+    formerly: RunId | None = None
+    """The run's id as it was made before; where the store holds that run, it is this one."""
 
 
 def imported_run(
@@ -86,7 +88,7 @@ def imported_run(
     """
     file = {"file": str(source.path), "bytes": source.size, "sha256": source.sha256} if source else {}
     return Run(
-        id=RunId(f"{kind}-{digest[:12]}"),
+        id=run_id(kind, digest),
         agent=agent,
         agent_hash=hashlib.sha256(f"{kind}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()[:16],
         deterministic=False,
@@ -98,6 +100,11 @@ def imported_run(
         scenarios=scenarios,
         status="finished" if complete else "interrupted",
     )
+
+
+def run_id(kind: str, digest: str) -> RunId:
+    """The id of the run that an importer makes of a source with this digest."""
+    return RunId(f"{kind}-{digest[:12]}")
 
 
 def trial_id(run: RunId, key: TrialKey) -> TrialId:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agentkit.errors import Problem
-from agentkit.ingest.imported import Imported, imported_run, numbered
+from agentkit.ingest.imported import Imported, imported_run, numbered, run_id
 from agentkit.ingest.ungraded import ungraded_trial
 from agentkit.play.threads import Thread, read_threads
 from agentkit.records import RunId, Trial
@@ -37,17 +37,21 @@ def read_langgraph(source: str, *, agent: str | None = None, threads: Sequence[s
             id, why = found
             problems.append(Problem(shown, None, f"thread {id}", why))
     trials.sort(key=lambda trial: trial.started_at)
-    place = shown if is_url else str(Path(source).absolute())
     run = imported_run(
         KIND,
-        hashlib.sha256(f"{place}\0{name}".encode("utf-8", "surrogatepass")).hexdigest(),
+        _digest(shown if is_url else str(Path(source).resolve()), name),
         agent=name,
         trials=len(trials),
         complete=not problems,
         scenarios={},
         settings={"database": shown},
     )
-    return Imported(run, tuple(numbered(run.id, trials, 0)), tuple(problems))
+    formerly = None if is_url else run_id(KIND, _digest(str(Path(source).absolute()), name))
+    return Imported(run, tuple(numbered(run.id, trials, 0)), tuple(problems), formerly=formerly)
+
+
+def _digest(place: str, agent: str) -> str:
+    return hashlib.sha256(f"{place}\0{agent}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _trial(agent: str, thread: Thread, index: int) -> Trial:

@@ -38,11 +38,11 @@ def record(imported: Imported, store: Store) -> Recorded:
     import is a run of its own. Raises StoreError where the store fails; recording again then goes on.
     """
     runs = store.runs(limit=sys.maxsize)
-    ids = (imported.run.id, RunId(imported.run.id + _GRADED))
-    same = [run for run in runs if run.id in ids]
+    own, graded = imported.run.id, RunId(imported.run.id + _GRADED)
+    same = [run for id in (own, graded, imported.formerly) for run in runs if run.id == id]
     before = next((run for run in (*same, *_beginnings(imported, runs)) if _has_its_grades(run, imported, store)), None)
-    taken = any(run.id == imported.run.id for run in same)
-    run = before or _create(replace(imported.run, id=ids[taken]), store)
+    taken = any(run.id == own for run in same)
+    run = before or _create(replace(imported.run, id=graded if taken else own), store)
     known = store.keys(run.id)
     fresh = [trial for trial in imported.trials if trial.key not in known]
     fresh = numbered(run.id, fresh, first=len(known))
@@ -56,7 +56,7 @@ def record(imported: Imported, store: Store) -> Recorded:
             planned=len(known) + len(fresh),
             scenarios={**run.scenarios, **imported.run.scenarios},
         )
-    continued = before is not None and before.id not in ids
+    continued = before is not None and before not in same
     return Recorded(run.id, len(fresh), len(imported.trials) - len(fresh), continued)
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,41 @@ def test_a_thread_that_has_grown_is_another_trial_of_the_same_run(store: Store, 
     second = record(read_langgraph(str(file)), store)
     assert (second.run, second.new) == (first.run, 2)
     assert [len(trial.messages) for trial in store.trials(first.run)] == [2, 4, 2]
+
+
+@pytest.mark.parametrize("path", ["sub/../c.sqlite", "../folder/c.sqlite", "link/c.sqlite"])
+def test_one_file_is_one_run_whatever_path_leads_to_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "link").symlink_to(folder)
+    write(folder / "c.sqlite", ("t", "1", *checkpoint(HumanMessage("hi"), AIMessage("yes?"))))
+    monkeypatch.chdir(folder)
+    first = record(read_langgraph("c.sqlite"), store)
+    again = record(read_langgraph(path), store)
+    assert (again.run, again.new, again.known) == (first.run, 0, 1)
+
+
+def test_a_run_that_an_older_version_named_by_a_link_is_gone_on_with(store: Store, tmp_path: Path) -> None:
+    file = write(tmp_path / "c.sqlite", ("t", "1", *checkpoint(HumanMessage("hi"), AIMessage("yes?"))))
+    (tmp_path / "link").symlink_to(tmp_path)
+    imported = read_langgraph(f"{tmp_path}/link/c.sqlite")
+    assert imported.formerly not in (None, imported.run.id)
+    older = replace(imported, run=replace(imported.run, id=imported.formerly), formerly=None)
+    first = record(older, store)
+    write(file, ("u", "2", *checkpoint(HumanMessage("hello"), AIMessage("hello"))))
+    second = record(read_langgraph(f"{tmp_path}/link/c.sqlite"), store)
+    assert (second.run, second.new, second.known, second.continued) == (first.run, 1, 1, False)
+
+
+def test_what_is_still_in_the_log_beside_a_file_is_read_through_a_link(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "c.sqlite")) as writer:
+        writer.executescript("PRAGMA journal_mode = WAL; SELECT * FROM sqlite_master")
+        write(tmp_path / "c.sqlite", ("t", "1", *checkpoint(HumanMessage("hi"))))
+        assert (tmp_path / "c.sqlite-wal").stat().st_size > 0
+        (tmp_path / "link").symlink_to(tmp_path / "c.sqlite")
+        assert words(only(tmp_path / "link").messages) == [("user", 0, "hi")]
 
 
 def test_messages_of_every_kind(tmp_path: Path) -> None:
@@ -305,6 +341,26 @@ def test_files_that_are_no_checkpoint_databases(tmp_path: Path) -> None:
             list(read_threads(str(tmp_path / name)))
     with pytest.raises(UsageError, match="expected a SQLite file"):
         list(read_threads(str(tmp_path / "cut")))
+
+
+def test_a_file_whose_log_cannot_be_opened(tmp_path: Path) -> None:
+    """As on a medium that nobody may write to. (SQLite follows no link to the memory that its readers share.)"""
+    (tmp_path / "copy").mkdir()
+    with closing(sqlite3.connect(tmp_path / "c")) as writer:
+        writer.executescript("PRAGMA journal_mode = WAL; SELECT * FROM sqlite_master")
+        write(tmp_path / "c", ("t", "1", *checkpoint(HumanMessage("hi"))))
+        for name in ("c", "c-wal"):
+            shutil.copy(tmp_path / name, tmp_path / "copy")
+    (tmp_path / "copy" / "c-shm").symlink_to(tmp_path / "nothing")
+    with pytest.raises(UsageError, match=r"copy/c: cannot be read: unable to open database file$"):
+        list(read_threads(str(tmp_path / "copy" / "c")))
+
+
+def test_a_table_of_another_version(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "c")) as connection, connection:
+        connection.execute("CREATE TABLE checkpoints (thread_id TEXT, checkpoint_id TEXT, type TEXT, checkpoint BLOB)")
+    with pytest.raises(UsageError, match="c: cannot be read: no such column: checkpoint_ns"):
+        list(read_threads(str(tmp_path / "c")))
 
 
 def test_postgres_without_its_saver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,10 +40,11 @@ def _opened(source: str) -> Iterator[sqlite3.Connection]:
     if not path.is_file():
         found = "found a folder" if path.is_dir() else "there is no such file"
         raise UsageError(f"{source}: expected a SQLite file or a postgresql:// URL, {found}")
+    path = path.resolve()  # what SQLite keeps beside a file is beside the file itself, not beside a link to it
     used = path.with_name(f"{path.name}-wal").exists()
     mode = "mode=ro" if used else "mode=ro&immutable=1"
     try:
-        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{mode}", uri=True)
+        connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True)
     except sqlite3.Error as error:
         raise UsageError(f"{source}: cannot be opened: {error}") from None
     connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
@@ -54,14 +55,25 @@ def _opened(source: str) -> Iterator[sqlite3.Connection]:
 def _rows(connection: sqlite3.Connection, source: str, query: str) -> list[Any]:
     try:
         return connection.execute(query).fetchall()
-    except sqlite3.OperationalError:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        found = ", ".join(map(str, sorted(tables))) or "none"
+    except sqlite3.OperationalError as error:
+        tables = _tables(connection)
+        if tables is None or "checkpoints" in tables:  # it is locked, say, or of another version
+            raise UsageError(f"{source}: cannot be read: {error}") from None
         raise UsageError(
-            f"{source}: expected the table `checkpoints` of LangGraph's SQLite saver, found the tables: {found}"
+            f"{source}: expected the table `checkpoints` of LangGraph's SQLite saver, found the tables: "
+            f"{', '.join(tables) or 'none'}"
         ) from None
     except sqlite3.DatabaseError as error:
         raise UsageError(f"{source}: expected a SQLite file: {error}") from None
+
+
+def _tables(connection: sqlite3.Connection) -> list[str] | None:
+    """None where not even they can be read."""
+    try:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    except sqlite3.DatabaseError:
+        return None
+    return sorted(str(row[0]) for row in found)
 
 
 def _chosen(known: Sequence[str], chosen: Sequence[str], source: str) -> Sequence[str]:
