@@ -20,7 +20,7 @@ from agentkit.errors import SandboxError
 from agentkit.sandbox.command import PROGRAM, Descriptors, Tools, build, checked_path, find_tools
 from agentkit.sandbox.filter import seccomp_filter
 from agentkit.sandbox.limits import MB, SandboxLimits, SandboxResult
-from agentkit.sandbox.watch import memory_of
+from agentkit.sandbox.watch import holds_more
 
 _EVERY = 0.02
 """Seconds between two looks at the memory."""
@@ -143,7 +143,7 @@ def _until_over(
         with suppress(subprocess.TimeoutExpired):
             process.wait(min(_EVERY, left))
             return None
-        if first is not None and memory_of(first) > limits.memory:
+        if first is not None and holds_more(first, limits.memory):
             return f"memory: {limits.memory / MB:,.0f} MB for all processes together"
 
 

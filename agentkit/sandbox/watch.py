@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
-_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+_RESIDENT = re.compile(rb"^Rss(?:Anon|Shmem):\s*(\d+) kB", re.MULTILINE)
+_SHARE = re.compile(rb"^Pss_(?:Anon|Shmem):\s*(\d+) kB", re.MULTILINE)
+"""`Shmem` is what processes share without a file, and files in memory; other files are left out."""
 
 
-def memory_of(first: int) -> int:
-    """Bytes of memory that a process and all its descendants hold by themselves, shared files left out."""
-    total, waiting = 0, [first]
+def holds_more(first: int, limit: int) -> bool:
+    """Whether a process and all its descendants hold more than `limit` bytes of memory together.
+
+    A page that several of them share counts once where the kernel tells that, else once for each. It walks through all
+    pages to tell it, and is asked only where that decides. Then two looks must agree: a process that ends between two
+    readings leaves its share to the others, and the page counts twice.
+    """
+    if sum(map(_resident, _family(first))) <= limit:
+        return False
+    return all(sum(map(_share, _family(first))) > limit for _ in range(2))
+
+
+def _resident(process: int) -> int:
+    """Bytes in memory, each page in full."""
+    return sum(_sizes(process, "status", _RESIDENT))
+
+
+def _share(process: int) -> int:
+    """Bytes in memory, each page divided by the number of processes that share it; in full where the kernel, or the
+    process itself, gives us no right to know that."""
+    shares = _sizes(process, "smaps_rollup", _SHARE)
+    return sum(shares) if shares else _resident(process)
+
+
+def _sizes(process: int, file: str, named: re.Pattern[bytes]) -> list[int]:
+    """Bytes, as `/proc` tells them; none where it tells nothing."""
+    try:
+        return [int(size) * 1024 for size in named.findall(Path(f"/proc/{process}/{file}").read_bytes())]
+    except OSError:  # it has ended, or is not ours to look at
+        return []
+
+
+def _family(first: int) -> Iterator[int]:
+    """The process and all its descendants."""
+    waiting = [first]
     while waiting:
         process = waiting.pop()
-        total += _own_memory(process)
+        yield process
         waiting += _children(process)
-    return total
-
-
-def _own_memory(process: int) -> int:
-    try:
-        _, resident, shared, *_ = Path(f"/proc/{process}/statm").read_text().split()
-    except (OSError, ValueError):  # it has ended
-        return 0
-    return (int(resident) - int(shared)) * _PAGE
 
 
 def _children(process: int) -> list[int]:

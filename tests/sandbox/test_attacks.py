@@ -124,12 +124,15 @@ def test_a_memory_hog_meets_the_limit() -> None:
 
 
 @pytest.mark.slow
-def test_many_processes_cannot_hold_more_together_than_one_may() -> None:
-    code = """
-import os, time
+@pytest.mark.parametrize("held", ["bytearray(80_000_000)", "mmap.mmap(-1, 80_000_000)"])
+def test_many_processes_cannot_hold_more_together_than_one_may(held: str) -> None:
+    code = f"""
+import mmap, os, time
 for _ in range(6):
     if os.fork() == 0:
-        held = bytearray(os.urandom(1)) * 80_000_000
+        held = {held}
+        for at in range(0, len(held), 4096):
+            held[at] = 1
         time.sleep(30)
         os._exit(0)
 time.sleep(30)
