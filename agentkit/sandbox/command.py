@@ -13,12 +13,17 @@ from pathlib import Path, PurePosixPath
 
 from agentkit.errors import SandboxError, UsageError
 from agentkit.sandbox.limits import SandboxLimits
+from agentkit.sandbox.private import private_folders
 
 SCRATCH = "/tmp"
 PROGRAM = "main.py"
 _PYTHON = "/python"
 """Where the interpreter's own folder is, inside."""
 _LIBRARIES = "/libraries"
+_ROOT = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_INSTALLED = (*_ROOT, "include", "libexec", "share")
+"""The folders that systems and installations are made of. What else is in `/usr` or beside an interpreter is people's
+own: `/usr/src/app` is where many containers have the project."""
 _HOW = (
     "install bubblewrap (Debian, Ubuntu: `apt-get install bubblewrap`; Fedora: `dnf install bubblewrap`; "
     "Arch: `pacman -S bubblewrap`)"
@@ -120,23 +125,47 @@ def _walls(root: bool) -> Iterator[str]:
 
 def _inside(limits: SandboxLimits, libraries: Sequence[Path]) -> Iterator[str]:
     """A read-only system, the interpreter, the libraries, and a scratch folder in memory; nothing else."""
-    yield from ("--ro-bind", "/usr", "/usr")
-    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
-        place = Path("/", name)
-        if place.is_symlink():
-            yield from ("--symlink", os.readlink(place), str(place))
-        elif place.is_dir():
-            yield from ("--ro-bind", str(place), str(place))
-    yield from ("--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", _LIBRARIES)
+    for folder in ("/usr", "/usr/local", _PYTHON, f"{_PYTHON}/local", "/etc", _LIBRARIES):
+        yield from ("--perms", "0755", "--dir", folder)
+    private = private_folders()
+    for source, place in _installed():
+        if source.is_symlink():
+            yield from ("--symlink", os.readlink(source), place)
+        else:
+            yield from ("--ro-bind", str(source), place)
+            yield from _emptied(source, place, private)
     for path in ("/etc/ld.so.cache", "/etc/alternatives"):
         yield from ("--ro-bind-try", path, path)
-    yield from ("--ro-bind", sys.base_prefix, _PYTHON)
-    for folder in libraries:
-        yield from ("--ro-bind", str(_library(folder)), f"{_LIBRARIES}/{folder.name}")
+    for library in libraries:
+        yield from ("--ro-bind", str(_library(library)), f"{_LIBRARIES}/{library.name}")
     yield from ("--proc", "/proc", "--dev", "/dev")
     for writable in (SCRATCH, "/dev/shm"):
         yield from ("--perms", "1777", "--size", str(limits.disk), "--tmpfs", writable)
     yield from ("--chdir", SCRATCH)
+
+
+def _installed() -> Iterator[tuple[Path, str]]:
+    """The folders of the system and of the interpreter, and where each is inside."""
+    interpreter = Path(sys.base_prefix)
+    for folder, place, names in (
+        (Path("/"), "", _ROOT),
+        (Path("/usr"), "/usr", _INSTALLED),
+        (Path("/usr/local"), "/usr/local", _INSTALLED),
+        (interpreter, _PYTHON, _INSTALLED),
+        (interpreter / "local", f"{_PYTHON}/local", _INSTALLED),
+    ):
+        yield from ((folder / name, f"{place}/{name}") for name in names if (folder / name).is_dir())
+
+
+def _emptied(source: Path, place: str, private: Sequence[Path]) -> Iterator[str]:
+    """An empty folder in the place of each of ours that lies below one of the system's. One that holds the system's
+    cannot be emptied."""
+    real = source.resolve()
+    ours = [it for it in private if it != real and it.is_relative_to(real) and os.path.isdir(it)]
+    for folder in ours:
+        if not any(parent in ours for parent in folder.parents):
+            empty = f"{place}/{folder.relative_to(real)}"
+            yield from ("--size", "4096", "--tmpfs", empty, "--remount-ro", empty)
 
 
 def _library(folder: Path) -> Path:

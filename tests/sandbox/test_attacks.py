@@ -222,6 +222,8 @@ def test_no_file_of_ours_can_be_read(tmp_path: Path) -> None:
         Path("/etc/shadow"),
         Path("/etc/passwd"),
         Path("/var"),
+        Path("/usr/src"),
+        Path("/usr/local/src"),
     ]
     code = """
 import os, sys

@@ -7,6 +7,7 @@ import platform
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,8 @@ def test_who_is_not_root_gets_a_sandbox_as_well(tmp_path: Path) -> None:
     try:
         command = build(tools, Descriptors(status, (), None), SandboxLimits(), (), root=False)
         end = command.index("/tmp/main.py")
-        python = command.index("/python")
-        command[python - 1] = "/usr"  # ours may lie in root's own folder
+        ours = f"{sys.base_prefix}/"  # it may lie in root's own folder
+        command = [f"/usr/{word.removeprefix(ours)}" if word.startswith(ours) else word for word in command]
         command[end - 3 : end + 1] = ["/usr/bin/id", "-u"]
         as_somebody = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", *command]
         made = subprocess.run(as_somebody, pass_fds=[status], capture_output=True, text=True, timeout=30)
