@@ -17,7 +17,7 @@ from agentkit.play.conversation import build_conversation
 from agentkit.play.plan import Planned, instance_seed
 from agentkit.play.trial import Setting, play_trial
 from agentkit.records import RunId, Status, Stop, Trial, TrialKey, Verdict
-from agentkit.scenario import Loaded
+from agentkit.scenario import Loaded, NoPlaceError
 from agentkit.tracing import Tracing
 
 _JUDGED = {Status.PASSED, Status.FAILED}
@@ -29,6 +29,8 @@ class Audit:
 
     variants: int
     """Scenarios and variants that were audited."""
+    unplayed: tuple[tuple[str, str, str], ...]
+    """(scenario id, variant, why) of those that were not: no instance that was drawn gives their detours a place."""
     trials: int
     """Trials played for it."""
     findings: tuple[Finding, ...]
@@ -51,6 +53,7 @@ async def audit(
     tracing = Tracing.off()
     findings: list[Finding] = []
     unjudged: list[str] = []
+    unplayed: list[tuple[str, str, str]] = []
     trials = 0
     for done, (loaded, variant) in enumerate(cells):
         listener(done, len(cells))
@@ -64,10 +67,12 @@ async def audit(
         findings += one.conclude()
         unjudged += one.unjudged
         trials += one.trials
+        if not one.trials:
+            unplayed.append((loaded.id, variant, one.without_place))
         await asyncio.sleep(0)
     listener(len(cells), len(cells))
     tracing.close()
-    return Audit(len(cells), trials, tuple(findings), tuple(unjudged))
+    return Audit(len(cells) - len(unplayed), tuple(unplayed), trials, tuple(findings), tuple(unjudged))
 
 
 @dataclass(slots=True)
@@ -82,6 +87,8 @@ class _Variant:
     due: set[str] = field(default_factory=set)
     """Ids of the steps that are not void."""
     trials: int = 0
+    without_place: str = ""
+    """Why the last instance that gives no place gives none."""
 
     @property
     def unjudged(self) -> list[str]:
@@ -89,7 +96,11 @@ class _Variant:
         return [f"{where}#{step}" for step in sorted(self.due) if not self.statuses[step] & _JUDGED]
 
     async def play(self, seed: int) -> None:
-        instance = self.loaded.draw(self.variant, seed)
+        try:
+            instance = self.loaded.draw(self.variant, seed)
+        except NoPlaceError as error:  # in the words of this instance, while another's may give one
+            self.without_place = str(error).removeprefix(f"{self.loaded.id}: {self.variant}: ")
+            return
         self.due |= {step.id for turn in instance.turns for step in turn.steps}
         golden = await self._trial(ScriptedAgent("golden"), seed)
         self._golden(golden)

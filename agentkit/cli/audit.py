@@ -47,6 +47,9 @@ def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, jso
     if json_file is not None:
         document = {
             "variants": found.variants,
+            "unplayed": [
+                {"scenario": scenario, "variant": variant, "why": why} for scenario, variant, why in found.unplayed
+            ],
             "trials": found.trials,
             "findings": [finding.document() for finding in found.findings],
             "unjudged": list(found.unjudged),
@@ -56,6 +59,12 @@ def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, jso
         console = output()
         for finding in found.findings:
             console.print(line(f"{finding.where}: {finding.kind}: {finding.message}", "red"))
+        if found.unplayed:
+            words = [f"{scenario}/{variant} ({why})" for scenario, variant, why in found.unplayed]
+            told = "; ".join(words[:5]) + ("; …" if len(words) > 5 else "")
+            console.print(
+                line(f"{len(words)} variants without a place in any instance are not audited: {told}", "yellow")
+            )
         if found.unjudged:
             told = ", ".join(found.unjudged[:5]) + (" …" if len(found.unjudged) > 5 else "")
             console.print(line(f"{len(found.unjudged)} steps that need a judge are not audited: {told}", "yellow"))

@@ -108,6 +108,34 @@ async def test_a_golden_reply_that_contradicts_itself(tmp_path: Path) -> None:
     assert Kind.GOLDEN_FAILS in {kind for kind, _ in found}
 
 
+def refunds_of(folder: Path, *sales: str, order: str = "sequential") -> Path:
+    """The refund, once of each sale."""
+    turn = {**REFUND["turns"][0], "user": "Please refund {{ sale }}."}
+    call = {"name": "refund", "arguments": {"sale": "{{ sale }}", "amount": 12}}
+    steps = [{"id": "refund", "call": call}, turn["steps"][1]]
+    written(folder, {**changed(user=turn["user"], steps=steps), "rows": {"file": "sales.csv", "order": order}})
+    (folder / "sales.csv").write_text("\n".join(["sale", *sales]))
+    return folder
+
+
+async def test_an_instance_without_a_place_is_passed_over(tmp_path: Path) -> None:
+    (loaded,) = load([refunds_of(tmp_path / "shop", "S-10001", "mine")])
+    found = await audit([(loaded, "golden"), (loaded, "user:corrects_self@1")])
+    assert (found.findings, found.unplayed, found.variants) == ((), (), 2)
+
+
+async def test_a_variant_without_a_place_in_any_instance_is_told(tmp_path: Path) -> None:
+    (loaded,) = load([refunds_of(tmp_path / "shop", "mine", "yours")])
+    found = await audit([(loaded, "golden"), (loaded, "user:corrects_self@1")])
+    ((scenario, variant, why),) = found.unplayed
+    assert (scenario, variant, why) == (
+        loaded.id,
+        "user:corrects_self@1",
+        "the user names no identifier that could be got wrong",
+    )
+    assert found.variants == 1
+
+
 @pytest.mark.slow
 async def test_the_shipped_suites_are_sound() -> None:
     cells = [(loaded, variant) for loaded in load([SUITES]) for variant in loaded.variants]

@@ -9,7 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from agentkit.cli import app
-from tests.audit.test_audit import REFUND, changed, written
+from agentkit.play.plan import instance_seed
+from agentkit.records import GOLDEN
+from agentkit.scenario import load
+from tests.audit.test_audit import REFUND, changed, refunds_of, written
 
 
 @pytest.mark.parametrize(("outcome", "code"), [("refunds/0/amount", 0), ("sales/S-1/price", 1)])
@@ -23,6 +26,22 @@ def test_a_finding_is_told_and_fails(tmp_path: Path, outcome: str, code: int) ->
     assert bool(found["findings"]) == bool(code)
     assert ("shop/one/golden: ignorant_succeeds: a player that" in result.output) == bool(code)
     assert "1 variants of 1 scenarios" in result.output
+
+
+def test_a_variant_without_a_place_is_told_and_the_others_are_audited(tmp_path: Path) -> None:
+    shop = refunds_of(tmp_path / "shop", "S-10001", "mine", order="random")
+    (loaded,) = load([shop])
+    assert loaded.draw(GOLDEN, 0).variables["sale"] == "S-10001", "whether a detour is audited is seen there"
+    seed = next(it for it in range(99) if loaded.draw(GOLDEN, instance_seed(it, 0)).variables["sale"] == "mine")
+    arguments = ["audit", str(shop), "--detours", "user:corrects_self", "--instances", "1", "--seed", str(seed)]
+    result = CliRunner().invoke(app, [*arguments, "--json", str(tmp_path / "found.json")], standalone_mode=False)
+    assert result.return_value == 0, result.output
+    why = "the user names no identifier that could be got wrong"
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["unplayed"] == [{"scenario": "shop/one", "variant": "user:corrects_self@1", "why": why}]
+    said = " ".join(result.output.split())
+    assert f"1 variants without a place in any instance are not audited: shop/one/user:corrects_self@1 ({why})" in said
+    assert "no finding in 1 variants of 1 scenarios" in said
 
 
 def test_what_is_played_is_the_scenario_as_written(tmp_path: Path) -> None:
