@@ -43,10 +43,12 @@ async def audit(
     *,
     instances: int = 2,
     seed: int = 0,
+    limits: Limits | None = None,
     listener: Callable[[int, int], None] = lambda done, of: None,
 ) -> Audit:
     """Audit scenarios in their variants, each over `instances` drawn from `seed`.
 
+    `limits` are those of the runs that the scenarios are for; by default, what holds where a project sets none.
     `listener` is told how many variants are done, and of how many.
     """
     conversation = build_conversation()
@@ -59,7 +61,7 @@ async def audit(
         listener(done, len(cells))
 
         def setting(agent: Agent) -> Setting:
-            return Setting(RunId("audit"), agent, None, Limits(), seed, tracing, conversation)
+            return Setting(RunId("audit"), agent, None, limits or Limits(), seed, tracing, conversation)
 
         one = _Variant(loaded, variant, setting)
         for number in range(instances):

@@ -43,7 +43,9 @@ def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, jso
     chosen = choose_variants(scenarios, [part.strip() for part in detours.split(",")])
     cells = [(by_id[scenario], variant) for scenario, variant in chosen.cells]
     with counting("auditing", "variants") as listener:
-        found = asyncio.run(audit(cells, instances=instances, seed=seed, listener=listener))
+        found = asyncio.run(
+            audit(cells, instances=instances, seed=seed, limits=load_config().limits, listener=listener)
+        )
     if json_file is not None:
         document = {
             "variants": found.variants,

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from agentkit.audit import Finding, Kind, audit
+from agentkit.config import Limits
 from agentkit.scenario import load
 
 SUITES = Path(__file__).parents[2] / "scenarios"
@@ -134,6 +135,13 @@ async def test_a_variant_without_a_place_in_any_instance_is_told(tmp_path: Path)
         "the user names no identifier that could be got wrong",
     )
     assert found.variants == 1
+
+
+async def test_a_golden_play_that_the_limits_cut_off_is_a_finding(tmp_path: Path) -> None:
+    (loaded,) = load([written(tmp_path / "shop", REFUND)])
+    cut_off = await audit([(loaded, "golden")], limits=Limits(moves_per_turn=1))
+    assert Kind.GOLDEN_FAILS in {finding.kind for finding in cut_off.findings}
+    assert (await audit([(loaded, "golden")], limits=Limits(moves_per_turn=2))).findings == ()
 
 
 @pytest.mark.slow

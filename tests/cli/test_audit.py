@@ -44,6 +44,15 @@ def test_a_variant_without_a_place_is_told_and_the_others_are_audited(tmp_path: 
     assert "no finding in 1 variants of 1 scenarios" in said
 
 
+def test_the_limits_of_the_project_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "shop", REFUND)
+    (tmp_path / "pyproject.toml").write_text("[tool.agentkit.limits]\nmoves_per_turn = 1\n")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["audit", "shop"], standalone_mode=False)
+    assert result.return_value == 1
+    assert "shop/one/golden#say: golden_fails" in result.output
+
+
 def test_what_is_played_is_the_scenario_as_written(tmp_path: Path) -> None:
     shop = written(tmp_path / "shop", REFUND)
     result = CliRunner().invoke(app, ["audit", str(shop), "--detours", "tool:eror"], standalone_mode=False)
