@@ -1,7 +1,6 @@
 """Sandbox: runs a program that a model wrote where it can harm nobody, or does not run it at all."""
 
 from agentkit.sandbox.limits import SandboxLimits, SandboxResult
-from agentkit.sandbox.private import keep_private
 from agentkit.sandbox.run import run_sandboxed
 
-__all__ = ["SandboxLimits", "SandboxResult", "keep_private", "run_sandboxed"]
+__all__ = ["SandboxLimits", "SandboxResult", "run_sandboxed"]

@@ -127,7 +127,7 @@ def _inside(limits: SandboxLimits, libraries: Sequence[Path]) -> Iterator[str]:
     """A read-only system, the interpreter, the libraries, and a scratch folder in memory; nothing else."""
     for folder in ("/usr", "/usr/local", _PYTHON, f"{_PYTHON}/local", "/etc", _LIBRARIES):
         yield from ("--perms", "0755", "--dir", folder)
-    private = private_folders()
+    private = tuple(private_folders())
     for source, place in _installed():
         if source.is_symlink():
             yield from ("--symlink", os.readlink(source), place)

@@ -16,7 +16,6 @@ import orjson
 
 from agentkit.errors import Problem, SuiteError, UsageError, near_match
 from agentkit.records import ToolSpec
-from agentkit.sandbox import keep_private
 from agentkit.scenario.check import check
 from agentkit.scenario.document import Document, read
 from agentkit.scenario.drawing import compile_drawing
@@ -124,7 +123,6 @@ def load(paths: Sequence[Path]) -> tuple[Loaded, ...]:
     loader = _Loader()
     with _no_collection():
         for path in paths:
-            keep_private(path)
             loader.add(Path(path))
     if not paths:
         loader.problems.append(Problem("scenarios", None, "", "no file or folder is named"))
@@ -203,7 +201,6 @@ class _Loader:
         if folder is None:
             return Suite(root.absolute().name, root)
         if folder not in self.suites:
-            keep_private(folder)
             self.suites[folder], problems = load_suite(_shown(folder))
             self.problems += problems
         return self.suites[folder]

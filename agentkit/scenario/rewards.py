@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from agentkit.errors import Problem, near_match
-from agentkit.sandbox import keep_private
 
 _REFERENCE = re.compile(r"\s*([A-Za-z_]\w*)\s*(?::\s*([A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*)?")
 SYNTAX = "`module`, `module:part,part`, or several of these joined by `+`"
@@ -83,7 +82,6 @@ def read_sources(module: str, folder: Path) -> Sources:
     """The source of a module and of every neighbour that it imports, directly or not. Raises RewardsProblem."""
     if not folder.is_dir():
         raise RewardsProblem(Problem(shown(folder), None, "", "no such folder of rewards ([tool.agentkit] rewards)"))
-    keep_private(folder)
     files: dict[str, bytes] = {}
     waiting = [module]
     while waiting:

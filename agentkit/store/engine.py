@@ -22,7 +22,6 @@ from sqlalchemy.exc import (
 )
 
 from agentkit.errors import StoreError, StoreUnavailable
-from agentkit.sandbox import keep_private
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for other writers."""
@@ -103,7 +102,6 @@ def _prepare_sqlite(engine: Engine, url: URL) -> None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{masked(url)}: the folder cannot be made: {error.strerror}: {error.filename}") from None
-        keep_private(Path(path).parent)
     event.listen(engine, "connect", _on_sqlite_connect)
     event.listen(engine, "begin", _on_sqlite_begin)
 

@@ -9,12 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agentkit.sandbox import keep_private, private, run_sandboxed
+from agentkit.sandbox import run_sandboxed
 from agentkit.sandbox.private import private_folders
-from agentkit.scenario import load
-from agentkit.scenario.rewards import read_sources
-from agentkit.store import Store
-from tests.scenario.scenario_files import write_suite
 
 _LIST = """
 import json, os, sys
@@ -29,7 +25,6 @@ except OSError as error:
 
 @pytest.fixture(autouse=True)
 def _nothing_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(private, "_private", {})
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
@@ -41,27 +36,9 @@ def test_home_and_the_working_folder_with_its_projects_are_private(
     start.mkdir(parents=True)
     (tmp_path / "project" / "pyproject.toml").touch()
     monkeypatch.chdir(start)
-    expected = {tmp_path / "home", start, tmp_path / "project"}
-    assert set(private_folders()) == expected
-    monkeypatch.chdir(tmp_path)
-    assert set(private_folders()) == {*expected, tmp_path}
-
-
-def test_so_are_the_folders_of_scenarios_rewards_and_the_store(tmp_path: Path) -> None:
-    load([write_suite(tmp_path / "shop") / "refund.yaml"])
-    (tmp_path / "good").mkdir()
-    (tmp_path / "good" / "one.py").touch()
-    read_sources("one", tmp_path / "good")
-    Store.open(f"sqlite:///{tmp_path}/kept/runs.db").close()
-    assert {tmp_path / "shop", tmp_path / "good", tmp_path / "kept"} <= set(private_folders())
-
-
-def test_a_link_is_followed_and_a_file_stands_for_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "real" / "file").touch()
-    (tmp_path / "link").symlink_to(tmp_path / "real" / "file")
-    keep_private(tmp_path / "link")
-    assert tmp_path / "real" in private_folders()
+    assert list(private_folders()) == [tmp_path / "home", start, tmp_path / "project"]
+    start.rmdir()
+    assert list(private_folders()) == [tmp_path / "home"]
 
 
 def _of_the_system() -> tuple[Path, str]:
@@ -84,7 +61,6 @@ def test_a_private_folder_among_those_of_the_system_is_empty_inside(
     folder, inside = which()
     assert run_sandboxed(_LIST, stdin=inside).stdout.splitlines()[0] != "[]"
     monkeypatch.chdir(folder)
-    keep_private(next(it for it in folder.iterdir() if it.is_dir()))
     result = run_sandboxed(_LIST, stdin=inside)
     empty, refused = result.stdout.splitlines()
     assert (empty, refused) in {("[]", "OSError"), ("[]", "PermissionError")}, result
