@@ -43,13 +43,16 @@ class Difference:
     paired: bool
     """Whether all of it rests on true pairs."""
     units: int
-    """Pairs, or trials of the smaller side; repeats of an instance count once."""
+    """Pairs that both sides could be graded on, or graded trials of the smaller side; repeats of an instance count
+    once. Steps that are averaged count by what they add to the mean, a product by its step with the fewest."""
     left_out: int
     """Trials without a counterpart that were not compared."""
     error: float | None
     """Standard error of the estimate."""
     relative: bool = False
     reason: str | None = None
+    ungraded: int = 0
+    """Pairs, or trials of the smaller side, that were compared and do not count in `units`."""
 
     def document(self) -> dict[str, Any]:
         """Plain JSON, every field of this record."""
@@ -66,6 +69,8 @@ def difference(
 ) -> Difference:
     """Compare both versions in one metric. Every random draw comes from `seed`."""
     base, candidate = metric_values(metric) if metric.cells else (math.nan, math.nan)
+    units = math.floor(sum(units_of(metric, c) for c in range(len(metric.cells))) + 1e-6)
+    compared = sum(min(len(cell.base.sums), len(cell.candidate.sums)) for cell in metric.cells)
     known = Difference(
         metric=metric.name,
         kind=metric.kind,
@@ -79,11 +84,12 @@ def difference(
         test=None,
         target=target,
         paired=bool(metric.cells) and all(cell.paired for cell in metric.cells),
-        units=sum(units_of(cell) for cell in metric.cells),
+        units=units,
         left_out=sum(cell.left_out for cell in metric.cells),
         error=None,
         relative=metric.relative,
         reason=_unjudged(metric, base, candidate),
+        ungraded=compared - units,
     )
     if known.reason is not None:
         return known

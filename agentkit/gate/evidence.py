@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from agentkit.gate.metric import Metric
-from agentkit.gate.pairs import FIRST_STEP, GRADED_COLUMN, PASSED_COLUMN, Matched
+from agentkit.gate.pairs import Matched
 from agentkit.measure import birnbaum
 from agentkit.measure.graded import Floats, Ints
 
@@ -136,19 +136,9 @@ def _playing_order(cells: tuple[Matched, ...]) -> Ints:
     return np.asarray(np.lexsort((position, rank)))
 
 
-def _columns(metric: Metric, position: int) -> tuple[list[int], list[int]]:
-    if metric.kind == "success":
-        return [PASSED_COLUMN], [GRADED_COLUMN]
-    steps = len(metric.cells[position].steps)
-    return (
-        [FIRST_STEP + k for k in metric.members[position]],
-        [FIRST_STEP + steps + k for k in metric.members[position]],
-    )
-
-
 def _rates(metric: Metric, position: int) -> tuple[Floats, Floats]:
     """Each unit's rates on either side, shape [blocks, members]; NaN where it was not graded."""
-    cell, (passed, graded) = metric.cells[position], _columns(metric, position)
+    cell, (passed, graded) = metric.cells[position], metric.columns(position)
     with np.errstate(divide="ignore", invalid="ignore"):
         zero, one = (
             side.sums[: _blocks(cell), passed] / side.sums[: _blocks(cell), graded]
@@ -190,7 +180,7 @@ def _product_scores(metric: Metric, position: int) -> Floats:
     """What each block says of the product: the steps' differences, weighed by what each step does to the product as far
     as the blocks before tell (both sides pooled, so that exchanging a block's sides turns the sign alone)."""
     cell = metric.cells[position]
-    passed, graded = _columns(metric, position)
+    passed, graded = metric.columns(position)
     both = cell.base.sums[: _blocks(cell)] + cell.candidate.sums[: _blocks(cell)]
     p = (_before(both[:, passed]) + 4.5) / (_before(both[:, graded]) + 5)
     weights = birnbaum(p)

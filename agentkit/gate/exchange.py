@@ -13,7 +13,7 @@ import numpy as np
 from scipy import special
 
 from agentkit.gate.metric import Metric
-from agentkit.gate.pairs import FIRST_STEP, GRADED_COLUMN, PASSED_COLUMN, Matched
+from agentkit.gate.pairs import Matched
 from agentkit.gate.proportions import mcnemar_exact
 from agentkit.measure.graded import Floats
 
@@ -31,7 +31,15 @@ def contributions(metric: Metric) -> Floats:
 
     The sums of the pairs that both versions could be graded on; the pairs' total is the estimated difference.
     """
-    return np.concatenate([_contribution(metric, c, metric.weights[c]) for c in range(len(metric.cells))])
+    return np.concatenate([w * changes(metric, c).mean(axis=1) for c, w in enumerate(metric.weights)])
+
+
+def changes(metric: Metric, position: int) -> Floats:
+    """Of one paired cell: what each pair adds to the difference in each step, or in success, shape [pairs, members]."""
+    passed, graded = metric.columns(position)
+    cell = metric.cells[position]
+    difference = cell.candidate.sums[:, passed] - cell.base.sums[:, passed]
+    return np.asarray(difference / np.maximum(cell.base.sums[:, graded].sum(axis=0), 1))
 
 
 def exchange_p(metric: Metric, *, seed: int, permutations: int = PERMUTATIONS) -> tuple[float, str]:
@@ -56,21 +64,6 @@ def metric_values(metric: Metric) -> tuple[float, float]:
     zero = metric.value([cell.base.total for cell in metric.cells])
     one = metric.value([cell.candidate.total for cell in metric.cells])
     return float(zero), float(one)
-
-
-def _contribution(metric: Metric, position: int, weight: float) -> Floats:
-    passed, graded = _columns(metric, position)
-    cell = metric.cells[position]
-    difference = cell.candidate.sums[:, passed] - cell.base.sums[:, passed]
-    n = cell.base.sums[:, graded].sum(axis=0)
-    return np.asarray(weight * (difference / np.maximum(n, 1)).mean(axis=1))
-
-
-def _columns(metric: Metric, position: int) -> tuple[list[int], list[int]]:
-    if metric.kind == "success":
-        return [PASSED_COLUMN], [GRADED_COLUMN]
-    members, steps = metric.members[position], len(metric.cells[position].steps)
-    return [FIRST_STEP + k for k in members], [FIRST_STEP + steps + k for k in members]
 
 
 def _single(metric: Metric) -> bool:
@@ -104,7 +97,7 @@ def _stratified(metric: Metric, rng: np.random.Generator, permutations: int) -> 
     seen = 0.0
     supports: list[tuple[Floats, Floats]] = []
     for c, weight in enumerate(metric.weights):
-        (passed,), (graded,) = _columns(metric, c)
+        (passed,), (graded,) = metric.columns(c)
         zero, one = metric.cells[c].base.total, metric.cells[c].candidate.total
         n0, n1, passes = int(zero[graded]), int(one[graded]), int(zero[passed] + one[passed])
         x = np.arange(max(0, passes - n0), min(n1, passes) + 1, dtype=float)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agentkit.gate.exchange import contributions
+from agentkit.gate.exchange import changes, contributions
 from agentkit.gate.metric import Metric
-from agentkit.gate.pairs import FIRST_STEP, GRADED_COLUMN, Matched, Side
+from agentkit.gate.pairs import FIRST_STEP, Side
 from agentkit.gate.proportions import square_and_add, tango
 from agentkit.measure import Interval, product_interval, wilson
 from agentkit.measure.graded import Floats
@@ -102,7 +102,7 @@ def _success(metric: Metric) -> float:
 
 def _kish(metric: Metric) -> float:
     """Pairs or trials of one cell that would tell as much as the weighted suite."""
-    return float(1 / sum(w**2 / units_of(cell) for w, cell in zip(metric.weights, metric.cells, strict=True)))
+    return float(1 / sum(w**2 / units_of(metric, c) for c, w in enumerate(metric.weights)))
 
 
 def _least(metric: Metric, level: float) -> float:
@@ -115,21 +115,24 @@ def _least(metric: Metric, level: float) -> float:
 def _pairs_interval(metric: Metric, level: float) -> Interval:
     """Tango's interval for weighted pairs: discordances as rates, and the number of pairs that carries their variance.
 
-    With equal weights and no repeats these are the plain counts.
+    With equal weights and no repeats these are the plain counts. A pair in which a side was not graded is none.
     """
     values = contributions(metric)
     worse, better = -values[values < 0].sum(), values[values > 0].sum()
     pairs = _kish(metric)
     if worse + better > 0:
-        sizes = np.concatenate(
-            [
-                np.full(len(cell.base.sums), w / units_of(cell))
-                for w, cell in zip(metric.weights, metric.cells, strict=True)
-            ]
-        )
+        usual = np.concatenate([w * _usual(metric, c) for c, w in enumerate(metric.weights)])
         squares = (values**2).sum()
-        pairs = min(pairs * (np.abs(values) @ sizes) / squares, (worse + better) / squares)
+        pairs = min(pairs * (np.abs(values) @ usual) / squares, (worse + better) / squares)
     return tango(worse * pairs, better * pairs, pairs, level=level)
+
+
+def _usual(metric: Metric, position: int) -> Floats:
+    """What a pair of a cell adds to its difference where it changes at all: one over the number of pairs, but for steps
+    that fewer of them reached. Shape [pairs]."""
+    sizes, moved = _sizes(metric, position, metric.cells[position].base), np.abs(changes(metric, position))
+    mean = (moved * sizes).sum(axis=1) / np.maximum(moved.sum(axis=1), 1e-300)
+    return np.asarray(mean / (sizes**2).sum() / units_of(metric, position))
 
 
 def _figures(metric: Metric, level: float, seed: int) -> tuple[Interval, Interval]:
@@ -158,7 +161,7 @@ def _figure(metric: Metric, position: int, side: Side, level: float, seed: int) 
         rng = np.random.default_rng([seed, position])
         low, high = product_interval(x / n * worth, worth, rng=rng, level=level, draws=4_000)
         return CellFigure(estimate, float(low), float(high), variance)
-    graded = side.total[GRADED_COLUMN] if metric.kind == "success" else _graded(metric, position, side)
+    graded = float(side.total[metric.columns(position)[1]].min())
     plain = estimate * (1 - estimate) / max(graded - 1, 1)
     worth_of_one = graded * len(side.sums) / side.trials
     worth_of_one = min(graded, max(worth_of_one, graded * plain / variance)) if variance > 0 else worth_of_one
@@ -166,11 +169,24 @@ def _figure(metric: Metric, position: int, side: Side, level: float, seed: int) 
     return CellFigure(estimate, float(low), float(high), variance)
 
 
-def _graded(metric: Metric, position: int, side: Side) -> float:
-    steps = len(metric.cells[position].steps)
-    return float(min(side.total[FIRST_STEP + steps + k] for k in metric.members[position]))
+def units_of(metric: Metric, position: int) -> float:
+    """Pairs of a cell that could be graded on both sides, or graded units of the smaller one.
+
+    Of several steps that are averaged each has its own: units then count by what they can add to the mean (Kish 1965).
+    A product is known no better than its step with the fewest.
+    """
+    cell = metric.cells[position]
+    return min(_graded_units(metric, position, side) for side in (cell.base, cell.candidate))
 
 
-def units_of(cell: Matched) -> int:
-    """Pairs of a cell, or units of the smaller side."""
-    return min(len(cell.base.sums), len(cell.candidate.sums))
+def _graded_units(metric: Metric, position: int, side: Side) -> float:
+    if metric.kind == "steps":
+        squares = float((_sizes(metric, position, side).sum(axis=1) ** 2).sum())
+        return round(1 / squares, 9) if squares > 0 else 0.0
+    return float((side.sums[:, metric.columns(position)[1]] > 0).sum(axis=0).min())
+
+
+def _sizes(metric: Metric, position: int, side: Side) -> Floats:
+    """What each unit can add at most to a cell's number by each step (or by success), shape [units, members]."""
+    graded = side.sums[:, metric.columns(position)[1]] > 0
+    return np.asarray(graded / np.maximum(graded.sum(axis=0), 1) / graded.shape[1])

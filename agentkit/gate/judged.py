@@ -100,8 +100,8 @@ def _outcome(it: Criterion, found: Difference, adjusted: float | None, settings:
 
 
 def _more(it: Criterion, found: Difference, adjusted: float | None, share: float, settings: GateSettings) -> int | None:
-    """The fewest units more that decide it if the difference stays: distances in standard errors grow with the root of
-    their number."""
+    """The fewest units more that decide it if the difference stays, and as many of them are graded: distances in
+    standard errors grow with the root of their number."""
     assert found.estimate is not None
     assert found.low is not None
     assert found.p_value is not None
@@ -113,7 +113,7 @@ def _more(it: Criterion, found: Difference, adjusted: float | None, share: float
         factor = 1.0 if adjusted is None else adjusted / found.p_value if adjusted < 1 else 1 / share
         z = special.ndtri(np.array([settings.alpha / factor / 2, found.p_value / 2]))
         needed.append(float(z[0] / z[1]) ** 2)
-    wanted = [found.units * (factor - 1) for factor in needed if factor > 1]
+    wanted = [(found.units + found.ungraded) * (factor - 1) for factor in needed if factor > 1]
     return max(1, math.ceil(min(wanted))) if wanted else None
 
 

@@ -55,6 +55,13 @@ class Metric:
         """Whether differences are on the log scale, as for what is spent per success."""
         return self.kind in ("cost", "seconds")
 
+    def columns(self, position: int) -> tuple[list[int], list[int]]:
+        """Of one cell's sums, the columns of passes and of grades that it is made of: the steps', or the outcome's."""
+        if self.kind not in ("steps", "compounded"):
+            return [PASSED_COLUMN], [GRADED_COLUMN]
+        members, steps = self.members[position], len(self.cells[position].steps)
+        return [FIRST_STEP + k for k in members], [FIRST_STEP + steps + k for k in members]
+
     def parts(self, position: int, sums: Floats) -> Floats:
         """One cell's number or numbers from sums of shape [..., C]: shape [..., 1], or [..., 2] (spent, success) where
         it is a ratio. NaN without a graded trial."""

@@ -62,8 +62,10 @@ def interval(it: Difference) -> str:
 
 
 def worth(it: Difference) -> str:
-    """What the comparison rests on."""
-    return f"{it.units} pair{'s' * (it.units != 1)}" if it.paired else f"{it.units} trials a side"
+    """What the comparison rests on: `100 pairs`, or `2 of 100 pairs count` where the others were not graded."""
+    compared = it.units + it.ungraded
+    what = f"pair{'s' * (compared != 1)}" if it.paired else "trials a side"
+    return f"{it.units} of {compared} {what} count" if it.ungraded else f"{it.units} {what}"
 
 
 def probability(value: float) -> str:

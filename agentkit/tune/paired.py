@@ -163,7 +163,7 @@ def compare_compounded(name: str, cells: Sequence[Matched], *, seed: int, level:
     metric = compounded(cells, name)
     found = difference(metric, seed=seed, level=level)
     instances = len({(cell.scenario, place) for cell in metric.cells for place in cell.order.tolist()})
-    pairs = sum(len(cell.order) for cell in metric.cells)
+    pairs = found.units
     if found.estimate is None:
         return Compared(name, found, pairs, instances, 0, 1.0)
     assert found.low is not None
@@ -181,7 +181,7 @@ def compare_compounded(name: str, cells: Sequence[Matched], *, seed: int, level:
         error=error,
         units=pairs,
     )
-    effect = max(1.0, (error / found.error) ** 2) if found.error > 0 else pairs / instances
+    effect = max(1.0, (error / found.error) ** 2) if found.error > 0 else max(1.0, pairs / instances)
     otherwise = sum(int((cell.base.sums != cell.candidate.sums)[:, FIRST_STEP:].any(axis=1).sum()) for cell in cells)
     return Compared(name, widened, pairs, instances, otherwise, effect)
 

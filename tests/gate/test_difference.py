@@ -14,7 +14,7 @@ from scipy.stats import ttest_1samp
 from agentkit.gate import difference, match
 from agentkit.gate.metric import compounded, pass_k, per_success, steps, success
 from agentkit.gate.proportions import newcombe, tango
-from agentkit.measure import NOT_REACHED
+from agentkit.measure import NOT_REACHED, UNGRADED
 from tests.gate.gate_records import World, played, record, versions
 
 
@@ -94,6 +94,51 @@ def test_a_step_is_compared_where_both_were_graded():
     matched = cells([zero], [played([[1, 0], [1, 1], [1, 1], [1, NOT_REACHED]])])
     found = difference(steps(matched, ["shop/refund/golden#s1"], "step s1"), seed=1)
     assert (found.base, found.candidate) == (1, 0.5)
+
+
+def reached(pairs, n, **options):
+    """Both steps pass in every trial, but the second and the outcome were graded in some alone."""
+    graded = [int(i < pairs) for i in range(n)]
+    grades = [[1, 1 if it else NOT_REACHED] for it in graded]
+    return played(grades, [1 if it else UNGRADED for it in graded], costs=np.ones(n), **options)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        success,
+        compounded,
+        lambda m: steps(m, ["shop/refund/golden#s1"], "step s1"),
+        lambda m: pass_k(m, 2),
+        lambda m: per_success(m, "cost"),
+    ],
+)
+def test_pairs_that_were_not_graded_are_no_evidence(metric):
+    """Two of a hundred pairs tell as much as two pairs alone."""
+    alone, among = (difference(metric(cells([it], [it])), seed=1) for it in (reached(2, 2), reached(2, 100)))
+    assert (alone.units, alone.ungraded, among.units, among.ungraded) == (2, 0, 2, 98)
+    assert (among.low, among.high) == pytest.approx((alone.low, alone.high), abs=0.04)  # the first step is known better
+    assert among.low <= float(tango(0, 0, 2).low) + 1e-9
+
+
+def test_pairs_of_many_cells_count_where_they_were_graded():
+    both = [reached(1, 20, scenario=f"s{i}") for i in range(10)]
+    found = difference(steps(cells(both, both), [f"s{i}/golden#s1" for i in range(10)], "steps s1"), seed=1)
+    assert (found.low, found.high) == pytest.approx(tuple(map(float, tango(0, 0, 10))))
+    assert (found.units, found.ungraded) == (10, 190)
+
+
+def test_steps_taken_together_are_known_as_far_as_each_was_graded():
+    """One of two steps was graded twice: what it may do to the mean stays open, also where the other one failed."""
+    both = [f"shop/refund/golden#s{k}" for k in (0, 1)]
+    zero, one = reached(2, 100), reached(2, 100)
+    one.grades[0, 0] = 0
+    for candidate in (zero, one):
+        found = difference(steps(cells([zero], [candidate]), both, "both"), seed=1)
+        assert found.low < -0.3
+        assert (found.units, found.ungraded) == (7, 93)
+    every = reached(100, 100)
+    assert difference(steps(cells([every], [every]), both, "both"), seed=1).units == 100
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,17 @@ def test_too_few_pairs_are_inconclusive_and_say_what_it_would_take():
     assert judge(*sides(bits(enough - 2, enough), bits(enough - 2, enough)), ONLY_SUCCESS).outcome is Outcome.PASS
 
 
+def test_a_step_that_few_pairs_reached_is_not_judged_by_the_others():
+    both = played([[1, 1 if n < 2 else NOT_REACHED] for n in range(100)], [1] * 100)
+    settings = GateSettings(success=False, compounded=False, steps=("s1",), mode="non_inferiority")
+    verdict = judge(*sides(both, both), settings)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    it = criterion(verdict, "step shop/refund/golden#s1")
+    assert it.more == pytest.approx(100 * ((it.difference.low / 0.1) ** 2 - 1), abs=1)
+    assert "2 of 100 pairs count): 10 points lower is not ruled out; about" in verdict.sentence
+    assert verdict.notes[0].startswith("with 2 pairs, ")
+
+
 def test_a_drop_needs_significance_and_size():
     small = judge(*sides(bits(2000, 2000), bits(1970, 2000)), ONLY_SUCCESS)  # 1.5 points, p < 1e-8
     assert criterion(small).adjusted_p < 1e-6
