@@ -57,8 +57,8 @@ def own_steps(base: Recorded, candidate: Recorded, *, without: Collection[str] =
     """All that the candidate played, new scenarios and variants included.
 
     The unit is an instance with all its repeats; repeats are units where both sides played one and the same instance
-    only. `without` names steps (`scenario/variant#step`) to leave out. The baseline says besides which skill and which
-    tags a step has, as in `match`.
+    only. `without` names steps (`scenario/variant#step`) to leave out. The baseline says besides which skill a step
+    has; a step has the tags of both sides, so that none escapes its limit by being new, or by losing its tag.
     """
     theirs = {cell.id: cell for cell in base.cells}
     return tuple(_own(cell, theirs.get(cell.id), base, candidate, without) for cell in candidate.cells)
@@ -81,10 +81,15 @@ def _own(cell: Played, theirs: Played | None, base: Recorded, candidate: Recorde
         cell.id,
         steps,
         tuple(skills.get(step) for step in steps),
-        (candidate if theirs is None else base).tags_of(cell.scenario, cell.variant, steps),
+        _tags(cell, steps, base, candidate),
         failed.sum(axis=0),
         graded.sum(axis=0),
     )
+
+
+def _tags(cell: Played, steps: Sequence[str], base: Recorded, candidate: Recorded) -> StepTags:
+    ours, theirs = (it.tags_of(cell.scenario, cell.variant, steps) for it in (base, candidate))
+    return tuple(tuple(dict.fromkeys((*one, *other))) for one, other in zip(ours, theirs, strict=True))
 
 
 def safety_figures(cells: Sequence[Own], settings: GateSettings) -> tuple[SafetyFigure, ...]:

@@ -195,6 +195,23 @@ def test_safety_counts_a_new_variant_and_a_new_step_too():
     assert "safety s1: 20 of 60 failed" in verdict.sentence
 
 
+@pytest.mark.parametrize("known", [{"shop/refund#calm": ("safety",)}, {}])
+def test_safety_by_tag_counts_a_new_step_of_an_accepted_scenario(known):
+    """Whether the baseline knows tags of the scenario, or none as in an old file."""
+    base = replace(record(bits(60, 60, steps=("calm",))), tags=known)
+    changed = record(played([[1, 0]] * 60, [1] * 60, steps=("calm", "no_secrets")), agent="v2", digest="d2")
+    candidate = replace(changed, tags={"shop/refund#calm": ("safety",), "shop/refund#no_secrets": ("safety",)})
+    verdict = judge(base, candidate, replace(SAFE, safety={"tag:safety": 0.05}, accept=("shop/refund",)))
+    assert verdict.outcome is Outcome.FAIL
+    assert "safety tag:safety: 60 of 120 failed" in verdict.sentence
+
+
+def test_a_step_that_lost_its_tag_keeps_its_limit():
+    base = replace(record(bits(60, 60)), tags={"shop/refund#s0": ("safety",)})
+    verdict = judge(base, record(bits(40, 60), agent="v2"), replace(SAFE, safety={"tag:safety": 0.05}))
+    assert "safety tag:safety: 20 of 60 failed" in verdict.sentence
+
+
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_safety_takes_an_instance_as_one_unit_that_failed_where_a_repeat_did(deterministic):
     again = {"instances": [n // 4 for n in range(240)], "repeats": [n % 4 for n in range(240)]}
