@@ -93,7 +93,7 @@ def _outcome(it: Criterion, found: Difference, adjusted: float | None, settings:
     assert found.low is not None
     assert found.p_value is not None
     p_value = found.p_value if adjusted is None else adjusted
-    too_far = it.min_effect if settings.mode == "regression" else it.margin
+    too_far = it.too_far(settings.mode)
     if p_value <= settings.alpha and found.estimate < -too_far - ROUNDING:
         return Outcome.FAIL
     return Outcome.PASS if found.low > -it.margin else Outcome.INCONCLUSIVE
@@ -106,7 +106,7 @@ def _more(it: Criterion, found: Difference, adjusted: float | None, share: float
     assert found.low is not None
     assert found.p_value is not None
     needed = []
-    too_far = it.min_effect if settings.mode == "regression" else it.margin
+    too_far = it.too_far(settings.mode)
     if found.estimate > -it.margin:
         needed.append(((found.estimate - found.low) / (found.estimate + it.margin)) ** 2)
     if found.estimate < -too_far - ROUNDING and 0 < found.p_value < 1:
@@ -132,7 +132,7 @@ def _reason(
     said = f"{change(found)} ({interval(found)}; {worth(found)})"
     many = "" if adjusted is None or adjusted == found.p_value else ", all criteria taken together"
     p_value = probability(found.p_value if adjusted is None else adjusted) + many
-    limit = it.min_effect if settings.mode == "regression" else it.margin
+    limit = it.too_far(settings.mode)
     beyond = f"more than the {amount(found, limit)} that do not count" if limit > 0 else "any drop counts"
     match outcome:
         case Outcome.FAIL:

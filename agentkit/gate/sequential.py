@@ -126,10 +126,10 @@ def judge_round(
         verdict = judge(base, candidate, final, quarantined=quarantined, permutations=permutations)
         if verdict.outcome is not Outcome.NOT_JUDGED:
             verdict = replace(verdict, alpha=settings.alpha)
-            if failed := _failed(chosen, evidence):
+            if failed := _failed(chosen, evidence, settings):
                 verdict = _aborted(verdict, failed)
         return Round(Next.STOP, evidence, verdict, False)
-    failed = _failed(chosen, evidence)
+    failed = _failed(chosen, evidence, settings)
     passed = not failed and (rule.early_pass or rule.adaptive) and _no_worse(evidence, settings)
     if problems and not finished:
         return Round(Next.CONTINUE, evidence, None, False)
@@ -167,8 +167,8 @@ def weigh(chosen: Sequence[Criterion], settings: GateSettings, rule: Rule) -> tu
     return tuple(found)
 
 
-def _failed(chosen: Sequence[Criterion], evidence: Sequence[Evidence]) -> tuple[str, ...]:
-    """In words, every criterion whose e-value suffices and whose drop counts."""
+def _failed(chosen: Sequence[Criterion], evidence: Sequence[Evidence], settings: GateSettings) -> tuple[str, ...]:
+    """In words, every criterion whose e-value suffices and whose drop counts in this mode."""
     return tuple(
         f"{it.name} is {points(it.estimate)} lower so far, and the evidence suffices to stop "
         f"(e = {it.e_value:,.0f}, {it.needed:,.0f} needed)"
@@ -176,7 +176,7 @@ def _failed(chosen: Sequence[Criterion], evidence: Sequence[Evidence]) -> tuple[
         if it.e_value is not None
         and it.e_value >= it.needed
         and it.estimate is not None
-        and it.estimate < -c.min_effect - ROUNDING
+        and it.estimate < -c.too_far(settings.mode) - ROUNDING
     )
 
 

@@ -96,6 +96,10 @@ class Criterion:
     margin: float
     blocking: bool
 
+    def too_far(self, mode: Mode) -> float:
+        """The drop beyond which it fails where one is shown."""
+        return self.min_effect if mode == "regression" else self.margin
+
 
 def criteria(cells: Sequence[Matched], settings: GateSettings) -> tuple[Criterion, ...]:
     """What the settings ask for, in their order. Raises `UsageError` for a selector that names nothing."""

@@ -104,6 +104,17 @@ def test_a_drop_below_the_minimum_effect_never_aborts():
     assert found.next is Next.CONTINUE
 
 
+def test_in_rounds_non_inferiority_asks_for_the_margin_alone():
+    """Ten losses of 200 pairs are evidence enough (e = 180), but five points may be lost where ten are the margin."""
+    settings = replace(ONLY_SUCCESS, mode="non_inferiority")
+    base, slightly = (record(played([[int(n < passed)] for n in range(200)])) for passed in (196, 186))
+    found = judge_round(base, slightly, settings, Rule(), finished=False)
+    assert (found.evidence[0].e_value > 100, found.next) == (True, Next.CONTINUE)
+    assert judge_round(base, slightly, settings, Rule(), finished=True).verdict.outcome is Outcome.PASS
+    found = judge_round(base, slightly, replace(settings, margin=0.04), Rule(), finished=False)
+    assert (found.early, found.verdict.outcome) == (True, Outcome.FAIL)
+
+
 def test_what_does_not_compare_is_told_at_the_end_only():
     base = record(played([[1]] * 20), played([[1]] * 20, variant="poem"))
     half = record(played([[1]] * 10), agent="v2")
