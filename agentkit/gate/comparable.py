@@ -8,6 +8,7 @@ from agentkit.gate.pairs import Matched
 from agentkit.gate.quarantine import Quarantine
 from agentkit.gate.recorded import Recorded
 from agentkit.gate.settings import GateSettings
+from agentkit.gate.shared import shared
 from agentkit.gate.wording import percent
 
 _NAMED = 5
@@ -54,6 +55,12 @@ def notes_on(
         notes.append(f"not played with the baseline's seeds, so compared without pairs: {_names(unpaired)}")
     elif unpaired:
         notes.append("the candidate did not play the baseline's seeds: compared without pairs, which takes more trials")
+    if groups := shared(cells):
+        scenarios = sorted({cells[group.cells[0]].scenario for group, _ in groups})
+        notes.append(
+            "without pairs, all that the variants of a scenario played of one instance is one unit: "
+            f"{_names(scenarios)}; more instances tell more, or the baseline's seeds"
+        )
     return tuple(notes)
 
 

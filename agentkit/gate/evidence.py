@@ -12,6 +12,7 @@ from scipy import special
 
 from agentkit.gate.metric import Metric
 from agentkit.gate.pairs import Matched
+from agentkit.gate.shared import shared
 from agentkit.measure import birnbaum
 from agentkit.measure.graded import Floats, Ints
 
@@ -74,9 +75,10 @@ def evidence_path(metric: Metric) -> Floats | None:
     """Log wealth after each pair, or block of one unit a side, in playing order; None where the metric has no bet.
 
     Against the hypothesis that both versions behave alike. Two streams of single trials are judged by
-    `two_streams_path`, all else by `betting_path`.
+    `two_streams_path`, all else by `betting_path`. Variants without pairs that share instances have no bet: what an
+    instance did in one of them tells what it will do in the next.
     """
-    if metric.kind not in ("success", "steps", "compounded"):
+    if metric.kind not in ("success", "steps", "compounded") or shared(metric.cells):
         return None
     streams = metric.linear and not any(cell.paired or cell.repeated for cell in metric.cells)
     if streams and all(len(members) <= 1 for members in metric.members):
@@ -94,7 +96,7 @@ def no_worse_wealth(metric: Metric, margin: float) -> float | None:
     that the metric estimates. Rounds that not all cells have reached do not count. However far each cell has been
     played, and why, the wealth over complete rounds is that of one fixed sequence, so its maximum is within the bound.
     """
-    if metric.kind not in ("success", "steps", "compounded") or not metric.cells:
+    if metric.kind not in ("success", "steps", "compounded") or not metric.cells or shared(metric.cells):
         return None
     tape = _graded_scores if metric.linear else _product_tape
     tapes = [tape(metric, c) for c in range(len(metric.cells))]

@@ -1,13 +1,14 @@
 """Exact and Monte-Carlo p-values: what if each result could as well have come from the other version?
 
 Within a true pair the two results change places; otherwise the labels of the units are shuffled within a scenario and
-variant. Under the hypothesis that both versions behave alike this holds whatever the scenarios' difficulties and
-however strongly the repeats of an instance resemble each other.
+variant, and those of instances that several variants share within the scenario, over all of these at once. Under the
+hypothesis that both versions behave alike this holds whatever the scenarios' difficulties and however strongly the
+trials of an instance resemble each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import special
@@ -15,6 +16,7 @@ from scipy import special
 from agentkit.gate.metric import Metric
 from agentkit.gate.pairs import Matched
 from agentkit.gate.proportions import mcnemar_exact
+from agentkit.gate.shared import Shared, shared
 from agentkit.measure.graded import Floats
 
 PERMUTATIONS = 9_999
@@ -52,7 +54,8 @@ def exchange_p(metric: Metric, *, seed: int, permutations: int = PERMUTATIONS) -
     rng = np.random.default_rng([seed, 4])
     if metric.linear and all(cell.paired for cell in metric.cells):
         return _sign_flip(contributions(metric), rng, permutations)
-    if metric.linear and not any(cell.paired or cell.repeated for cell in metric.cells) and _single(metric):
+    single = _single(metric) and not any(cell.paired or cell.repeated for cell in metric.cells)
+    if metric.linear and single and not shared(metric.cells):
         return _stratified(metric, rng, permutations)
     base, candidate = metric_values(metric)
     drawn = _exchanged(metric, rng, permutations)
@@ -114,12 +117,18 @@ def _exchanged(metric: Metric, rng: np.random.Generator, permutations: int) -> F
     """The difference in `permutations` random arrangements."""
     weights = metric.weights
     found = []
-    largest = max(cell.base.sums.shape[0] + cell.candidate.sums.shape[0] for cell in metric.cells)
+    groups = shared(metric.cells)
+    largest = max(
+        *(cell.base.sums.shape[0] + cell.candidate.sums.shape[0] for cell in metric.cells),
+        *(zero.instances + one.instances for zero, one in groups),
+        1,
+    )
     for start in range(0, permutations, max(1, _CHUNK // largest)):
         draws = min(max(1, _CHUNK // largest), permutations - start)
         zero, one = 0.0, 0.0
+        together = {c: it for group in groups for c, it in _together(metric.cells, *group, rng, draws)}
         for c, cell in enumerate(metric.cells):
-            sums0, sums1 = _arranged(cell, rng, draws)
+            sums0, sums1 = together[c] if c in together else _arranged(cell, rng, draws)
             known = _known(metric.parts(c, cell.base.total + cell.candidate.total))
             zero = zero + weights[c] * _filled(metric.parts(c, sums0), known)
             one = one + weights[c] * _filled(metric.parts(c, sums1), known)
@@ -136,11 +145,35 @@ def _arranged(cell: Matched, rng: np.random.Generator, draws: int) -> tuple[Floa
         change = flips @ (one[moved] - zero[moved])
         return zero.sum(axis=0) + change, one.sum(axis=0) - change
     units = np.concatenate([zero, one])
-    order = rng.random((draws, len(units))).argpartition(len(zero) - 1, axis=1)[:, : len(zero)]
-    chosen = np.zeros((draws, len(units)))
-    np.put_along_axis(chosen, order, 1.0, axis=1)
-    sums0 = chosen @ units
+    sums0 = _chosen(len(units), len(zero), rng, draws) @ units
     return sums0, units.sum(axis=0) - sums0
+
+
+def _together(
+    cells: Sequence[Matched], zero: Shared, one: Shared, rng: np.random.Generator, draws: int
+) -> Iterator[tuple[int, tuple[Floats, Floats]]]:
+    """Position and both sides' sums of each cell of a scenario whose variants share instances: all of an instance takes
+    one label. An instance changes labels only with those that the same variants played, so that neither side comes to
+    other variants than it played."""
+    _, kinds = np.unique(np.concatenate([zero.played(), one.played()]), axis=0, return_inverse=True)
+    kinds = kinds.reshape(-1)
+    chosen = np.zeros((draws, len(kinds)))
+    for kind in range(kinds.max() + 1):
+        alike = np.flatnonzero(kinds == kind)
+        chosen[:, alike] = _chosen(len(alike), int((alike < zero.instances).sum()), rng, draws)
+    for place, c in enumerate(zero.cells):
+        units = np.concatenate([zero.sums(place, cells[c].base), one.sums(place, cells[c].candidate)])
+        sums0 = chosen @ units
+        yield c, (sums0, units.sum(axis=0) - sums0)
+
+
+def _chosen(units: int, some: int, rng: np.random.Generator, draws: int) -> Floats:
+    """1 for `some` of the units, drawn anew in each of `draws` rows."""
+    chosen = np.zeros((draws, units))
+    if some > 0:
+        order = rng.random((draws, units)).argpartition(some - 1, axis=1)[:, :some]
+        np.put_along_axis(chosen, order, 1.0, axis=1)
+    return chosen
 
 
 def _known(parts: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from agentkit.gate.exchange import changes, contributions
 from agentkit.gate.metric import Metric
 from agentkit.gate.pairs import FIRST_STEP, Side
 from agentkit.gate.proportions import square_and_add, tango
+from agentkit.gate.shared import Shared, shared
 from agentkit.measure import Interval, product_interval, wilson
 from agentkit.measure.graded import Floats
 from agentkit.measure.product import product_variance
@@ -36,12 +38,23 @@ class Spread:
 
 
 def jackknife(metric: Metric) -> Spread:
-    """The spread of both numbers, leaving out one pair, instance or trial after the other."""
+    """The spread of both numbers, leaving out one pair, instance or trial after the other; an instance that variants
+    without pairs share, from all of them at once."""
     zero = [metric.weights[c] * metric.parts(c, cell.base.total) for c, cell in enumerate(metric.cells)]
     one = [metric.weights[c] * metric.parts(c, cell.candidate.total) for c, cell in enumerate(metric.cells)]
     total0, total1 = np.sum(zero, axis=0), np.sum(one, axis=0)
     base = candidate = both = 0.0
+    groups = shared(metric.cells)
+    for group0, group1 in groups:
+        mine0 = _jackknife_variance(_without_instances(metric, group0, [it.base for it in metric.cells], total0, zero))
+        mine1 = _jackknife_variance(
+            _without_instances(metric, group1, [it.candidate for it in metric.cells], total1, one)
+        )
+        base, candidate, both = base + mine0, candidate + mine1, both + mine0 + mine1
+    done = {c for group, _ in groups for c in group.cells}
     for c, cell in enumerate(metric.cells):
+        if c in done:
+            continue
         left0 = _without_each(metric, c, cell.base, total0, zero[c])
         left1 = _without_each(metric, c, cell.candidate, total1, one[c])
         mine0, mine1 = _jackknife_variance(left0), _jackknife_variance(left1)
@@ -55,6 +68,17 @@ def _without_each(metric: Metric, position: int, side: Side, total: Floats, mine
     left = metric.weights[position] * metric.parts(position, side.total - side.sums)
     left = np.where(np.isnan(left), mine, left)
     return metric.combine(total - mine + left)
+
+
+def _without_instances(
+    metric: Metric, group: Shared, sides: Sequence[Side], total: Floats, parts: Sequence[Floats]
+) -> Floats:
+    """The suite's number without each instance of a scenario's cells in turn, shape [instances]."""
+    left = np.broadcast_to(total, (group.instances, len(total)))
+    for place, c in enumerate(group.cells):
+        without = metric.weights[c] * metric.parts(c, sides[c].total - group.sums(place, sides[c]))
+        left = left - parts[c] + np.where(np.isnan(without), parts[c], without)
+    return metric.combine(left)
 
 
 def _jackknife_variance(left: Floats) -> float:
@@ -71,7 +95,8 @@ def suite_interval(
     Rates of true pairs: Tango's. Other rates and products: both sides' intervals of `measure`, square-and-added with
     their correlation (one cell without pairs is Newcombe's method 10), and with pairs no shorter than the jackknife's.
     Anything else: the jackknife's normal interval. None is shorter than what no change at all among as many pairs
-    would leave open.
+    would leave open. Where variants without pairs share instances, none is shorter than the jackknife's either, and
+    instances are what is counted.
     """
     mine, paired = candidate - base, [cell.paired for cell in metric.cells]
     if metric.linear and all(paired):
@@ -82,11 +107,12 @@ def suite_interval(
         half = max(half, _least(metric, level) / max(_success(metric), 1e-3))
         return mine - half, mine + half
     low, high = np.asarray(mine), np.asarray(mine)
+    together = bool(shared(metric.cells))
     if metric.kind in ("success", "steps", "compounded"):
-        one, zero = _figures(metric, level, seed)
+        one, zero = _figures(metric, level, seed, spread if together else None)
         r = spread.correlation if any(paired) else 0.0
         low, high = square_and_add((candidate, *one), (base, *zero), correlation=r)
-    if metric.kind == "pass_k" or any(paired):
+    if metric.kind == "pass_k" or together or any(paired):
         low, high = np.minimum(low, mine - half), np.maximum(high, mine + half)
     return max(-1.0, float(low)), min(1.0, float(high))
 
@@ -101,8 +127,11 @@ def _success(metric: Metric) -> float:
 
 
 def _kish(metric: Metric) -> float:
-    """Pairs or trials of one cell that would tell as much as the weighted suite."""
-    return float(1 / sum(w**2 / units_of(metric, c) for c, w in enumerate(metric.weights)))
+    """Pairs or trials of one cell that would tell as much as the weighted suite. Cells that share instances tell no
+    more than if all of them failed or passed together."""
+    variances = {c: w**2 / units_of(metric, c) for c, w in enumerate(metric.weights)}
+    together = [sum(math.sqrt(variances.pop(c)) for c in group.cells) ** 2 for group, _ in shared(metric.cells)]
+    return float(1 / sum([*variances.values(), *together]))
 
 
 def _least(metric: Metric, level: float) -> float:
@@ -135,12 +164,16 @@ def _usual(metric: Metric, position: int) -> Floats:
     return np.asarray(mean / (sizes**2).sum() / units_of(metric, position))
 
 
-def _figures(metric: Metric, level: float, seed: int) -> tuple[Interval, Interval]:
-    """The interval of the candidate's and of the baseline's number for this fixed suite."""
+def _figures(metric: Metric, level: float, seed: int, spread: Spread | None) -> tuple[Interval, Interval]:
+    """The interval of the candidate's and of the baseline's number for this fixed suite; widened to the `spread` where
+    that is more than cells without a common instance would show."""
     found = []
     for side in ("candidate", "base"):
         cells = [_figure(metric, c, getattr(cell, side), level, seed) for c, cell in enumerate(metric.cells)]
-        figure = fixed_suite(cells, metric.weights, names=[cell.id for cell in metric.cells], single="", level=level)
+        alone = sum(float(w) ** 2 * it.variance for w, it in zip(metric.weights, cells, strict=True))
+        sharing = max(1.0, getattr(spread, side) / alone) if spread is not None and alone > 0 else 1.0
+        names = [cell.id for cell in metric.cells]
+        figure = fixed_suite(cells, metric.weights, names=names, single="", sharing=sharing, level=level)
         assert figure.low is not None
         assert figure.high is not None
         found.append(Interval(np.asarray(figure.low), np.asarray(figure.high)))

@@ -7,7 +7,7 @@ trial.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,6 +29,9 @@ class Side:
     sums: Floats
     """Shape [units, 5 + 2K]: successes, judged outcomes, cost, seconds, trials, then passes and grades of each step."""
     trials: int
+    instances: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """Shape [units]: the instance of each, which other variants may have played as well. Empty for pairs, and where
+    repeats of the only instance are the units."""
 
     @property
     def total(self) -> Floats:
@@ -111,8 +114,8 @@ def _match(
         base.tags_of(zero.scenario, zero.variant, steps),
         paired,
         len(units0) < len(keys0) or len(units1) < len(keys1),
-        Side(units0, len(keys0)),
-        Side(units1, len(keys1)),
+        _side(units0, keys0, not paired and by_instance),
+        _side(units1, keys1, not paired and by_instance),
         _order(keys1, len(units1), places),
         len(rows0) + len(rows1) - len(keys0) - len(keys1),
         tuple(step for step in steps if step not in one.steps),
@@ -175,6 +178,12 @@ def _units(sums: Floats, keys: Sequence[Key], by_instance: bool) -> Floats:
     units = np.zeros((len(order), sums.shape[1]))
     np.add.at(units, position, sums)
     return units
+
+
+def _side(units: Floats, keys: Sequence[Key], by_instance: bool) -> Side:
+    if not by_instance:
+        return Side(units, len(keys))
+    return Side(units, len(keys), np.array(list(dict.fromkeys(instance for instance, _ in keys)), dtype=np.int64))
 
 
 def _order(keys: Sequence[Key], units: int, places: Mapping[int, int]) -> Ints:

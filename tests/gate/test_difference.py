@@ -42,6 +42,31 @@ def test_pairs_of_one_cell_are_tangos():
     assert found.test == "mcnemar_exact"
 
 
+def test_variants_that_share_instances_are_known_no_better_than_one():
+    """Where they fail together, whatever their number; without pairs."""
+    single, many = (
+        cells(
+            [bits(48, 80, variant=f"v{i}") for i in range(count)],
+            [bits(56, 70, variant=f"v{i}", instances=range(1000, 1070)) for i in range(count)],
+        )
+        for count in (1, 10)
+    )
+    for metric in (success, compounded):
+        one, ten = (difference(metric(it), seed=1, permutations=99) for it in (single, many))
+        assert (ten.estimate, ten.error) == (pytest.approx(one.estimate), pytest.approx(one.error))
+        assert (ten.low, ten.high) == pytest.approx((one.low, one.high), abs=0.02)
+
+
+def test_variants_that_share_instances_leave_open_what_a_rare_draw_does():
+    """Nothing failed in 20 instances, each of which was played in ten variants."""
+    base = [bits(20, 20, variant=f"v{i}") for i in range(10)]
+    other = [bits(20, 20, variant=f"v{i}", instances=range(50, 70)) for i in range(10)]
+    for metric in (success, compounded):
+        found = difference(metric(cells(base, other)), seed=1, permutations=99)
+        assert found.low <= float(tango(0, 0, 20).low) + 1e-9
+        assert difference(metric(cells(base, base)), seed=1, permutations=99).low > -0.1
+
+
 def test_the_fixed_suites_error_ignores_how_scenarios_differ():
     """Fifty tasks of four trials, as the published conversations have them: .0271 for one side."""
     rng = np.random.default_rng(1)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agentkit.gate import GateSettings, Outcome, Rule, judge, judge_round
+from agentkit.gate import GateSettings, Outcome, Rule, difference, judge, judge_round, match
+from agentkit.gate.metric import success
 from agentkit.measure import clopper_pearson
 from tests.bench.gate import PLANNED, Case, alarms, covered, power, stops_early
-from tests.gate.gate_records import World, versions
+from tests.gate.gate_records import World, played, record, versions
 
 GATES = 100
 
@@ -39,6 +40,24 @@ def test_one_criterion_alone_uses_its_alpha_and_no_more():
         base, alike = versions(World(trials=400, steps=1, accuracy=0.7), np.random.default_rng([gate, 1]))
         found.append(judge(base, alike, settings, suspects=False).outcome is Outcome.FAIL)
     assert 0.010 < np.mean(found) < 0.045
+
+
+@pytest.mark.slow
+def test_a_draw_that_is_hard_in_every_variant_alarms_no_more_often():
+    """The same agent twice without pairs: three of ten draws fail in all ten variants of a scenario."""
+    alarmed, held = [], []
+    for gate in range(200):
+        rng = np.random.default_rng([gate, 4])
+        sides = [
+            record(*(played(easy, variant=f"v{v}", instances=range(first, first + 20)) for v in range(10)))
+            for first in (0, 1000)
+            for easy in [(rng.random((20, 1)) < 0.7).astype(np.int8)]
+        ]
+        found = difference(success(match(*sides)), seed=gate, permutations=199)
+        alarmed.append(found.p_value <= 0.05 and found.estimate < 0)
+        held.append(found.low <= 0 <= found.high)
+    assert rate(alarmed)[1] <= 0.025
+    assert np.mean(held) >= 0.93
 
 
 @pytest.mark.slow

@@ -98,6 +98,15 @@ def test_metrics_without_a_bet_have_none():
     assert no_worse_wealth(pass_k(matched, 2), 0.1) is None
 
 
+def test_variants_without_pairs_that_share_instances_have_no_bet():
+    base = record(*(played([[1]] * 9, variant=it) for it in "ab"))
+    other = record(*(played([[0]] * 9, variant=it, instances=range(50, 59)) for it in "ab"))
+    for metric in (success, compounded):
+        assert evidence_path(metric(match(base, base))) is not None
+        assert evidence_path(metric(match(base, other))) is None
+        assert no_worse_wealth(metric(match(base, other)), 0.1) is None
+
+
 def test_no_worse_by_a_margin_is_shown_in_time():
     """About a hundred pairs that never differ rule out ten points; those that fall by twenty never do."""
     same = played(np.ones((60, 2), dtype=np.int8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 from scipy.stats import fisher_exact, hypergeom
 
 from agentkit.gate import match
-from agentkit.gate.exchange import contributions, exchange_p, metric_values
+from agentkit.gate.exchange import _together, contributions, exchange_p, metric_values
 from agentkit.gate.metric import compounded, pass_k, per_success, steps, success
+from agentkit.gate.pairs import PASSED_COLUMN, TRIALS_COLUMN
 from agentkit.gate.proportions import mcnemar_exact
+from agentkit.gate.shared import shared
 from tests.gate.gate_records import played, record
 
 
@@ -95,6 +98,41 @@ def test_repeats_are_exchanged_together():
     zero, one = np.repeat([1] * 10, 4), np.repeat([0] * 4 + [1] * 6, 4)
     p_value, _ = exchange_p(success(cells(both(zero.tolist(), one.tolist(), **numbers))), seed=1)
     assert p_value == pytest.approx(float(mcnemar_exact(4, 0)))
+
+
+def variants(zero, one, count):
+    """The same results in so many variants, each of which was played with the same instances."""
+    return [unpaired(zero, one, variant=f"v{i}") for i in range(count)]
+
+
+def test_an_instance_takes_one_label_in_all_its_variants():
+    """Five variants that fail together tell as much as one."""
+    zero, one = [1] * 18 + [0] * 2, [1] * 11 + [0] * 9
+    exact, _ = exchange_p(success(cells(*variants(zero, one, 1))), seed=1)
+    found, test = exchange_p(success(cells(*variants(zero, one, 5))), seed=1, permutations=20_000)
+    assert (found, test) == (pytest.approx(exact, rel=0.1), "exchange")
+    apart = [unpaired(zero, one, variant=f"v{i}", instances=range(50 * i, 50 * i + 20)) for i in range(5)]
+    apart = [(mine, replace(other, instances=other.instances + 5_000 * i)) for i, (mine, other) in enumerate(apart)]
+    assert exchange_p(success(cells(*apart)), seed=1)[0] < exact / 100
+
+
+def test_shared_instances_bring_no_side_to_other_variants_than_it_played():
+    few = [unpaired([1, 0, 1, 1], [1, 0, 1, 0, 1, 1], variant="few")]
+    matched = cells(*few, unpaired([1, 0, 1, 1] * 5, [1, 1, 0, 0, 1, 1], variant="many"))
+    ((zero, one),) = shared(matched)
+    assert (zero.instances, one.instances) == (20, 6)
+    for c, (sums0, sums1) in _together(matched, zero, one, np.random.default_rng(1), 50):
+        assert (sums0[:, TRIALS_COLUMN] == matched[c].base.trials).all()
+        assert (sums1[:, TRIALS_COLUMN] == matched[c].candidate.trials).all()
+        assert np.ptp(sums0[:, PASSED_COLUMN]) > 0
+
+
+def test_what_shares_no_instance_is_exchanged_by_itself():
+    assert shared(cells(*(both([1, 0], [0, 1], variant=it) for it in "ab"))) == ()
+    assert shared(cells(*(unpaired([1, 0], [0, 1], scenario=it) for it in "ab"))) == ()
+    alone = [played([[1]] * 3, variant=it, instances=[5] * 3, repeats=range(3)) for it in "ab"]
+    again = [replace(it, repeats=it.repeats + 3) for it in alone]
+    assert shared(cells(*zip(alone, again, strict=True))) == ()
 
 
 def test_no_difference_at_all_is_no_evidence():

@@ -365,6 +365,12 @@ def test_notes_tell_what_was_left_out():
     assert "not played with the baseline's seeds, so compared without pairs: shop/refund/poem" in notes
     alone = judge(record(bits(9, 9)), record(bits(9, 9, instances=range(50, 59))), ONLY_SUCCESS)
     assert "did not play the baseline's seeds" in alone.notes[0]
+    assert len(alone.notes) == 1
+    apart = record(*(bits(40, 40, variant=it, instances=range(900, 940)) for it in ("golden", "poem")))
+    assert (
+        "without pairs, all that the variants of a scenario played of one instance is one unit: shop/refund; "
+        "more instances tell more, or the baseline's seeds"
+    ) in judge(base, apart, ONLY_SUCCESS).notes
 
 
 def test_selectors_name_steps_by_id_pattern_skill_and_tag():
