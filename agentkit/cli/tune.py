@@ -69,8 +69,10 @@ def command(
     stop JOB       end its process; what is done stays
 
     Exits with 0 promote, 1 refuse, 4 inconclusive, 3 stopped by the audit of the rewards, or by the preflight, which
-    found every answer right.
+    found every answer right; with --curve, as the largest size does.
     """
+    if dry_run and (words or curve is not None):
+        raise UsageError(f"--dry-run goes with one new job; found {words[0] if words else '--curve'} beside it")
     check_writable(json_file)
     with open_store(store) as opened:
         if words:
@@ -232,7 +234,7 @@ def _told(ended: Ended, json_file: str | None) -> int:
 
 
 def _curve(store: Store, settings: JobSettings, curve: str, json_file: str | None) -> int:
-    """The same job with so many examples each."""
+    """The same job with so many examples each. Ends as the largest does."""
     try:
         sizes = sorted({int(part) for part in curve.split(",")})
     except ValueError:
@@ -250,7 +252,7 @@ def _curve(store: Store, settings: JobSettings, curve: str, json_file: str | Non
         from agentkit.cli.certificate_table import print_curve
 
         print_curve(points)
-    return ExitCode.PASS
+    return ended.verdict.exit_code
 
 
 def _work_of(store: Store, settings: JobSettings, size: int) -> Work:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from agentkit.errors import ExitCode
 from agentkit.records import Job, JobId, JobStatus
 from agentkit.store import Store
+from agentkit.tune.certificate import Promotion, stopped
 from tests.cli.conftest import Cli
 
 
@@ -95,3 +97,32 @@ def test_curve_needs_two_numbers(cli: Cli) -> None:
     done = cli("tune", "--step", "look_up", "--curve", "8")
     assert done.returncode == ExitCode.USAGE
     assert "--curve" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "beside"), [(("--step", "look_up", "--curve", "4,8"), "--curve"), (("resume", "last"), "resume")]
+)
+def test_a_dry_run_of_what_would_train_is_refused(bare: Cli, words: tuple[str, ...], beside: str) -> None:
+    done = bare("tune", *words, "--dry-run")
+    assert done.returncode == ExitCode.USAGE
+    assert f"--dry-run goes with one new job; found {beside} beside it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("of_largest", "code"),
+    [(Promotion.PROMOTE, ExitCode.PASS), (Promotion.REFUSE, ExitCode.FAIL), (Promotion.STOPPED, ExitCode.NOT_JUDGED)],
+)
+def test_a_curve_ends_as_its_largest_size_does(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, of_largest: Promotion, code: ExitCode
+) -> None:
+    def work(store: Store, settings: object, size: int) -> SimpleNamespace:
+        verdict = of_largest if size == 8 else Promotion.INCONCLUSIVE
+        document = stopped("look_up", ["why"], hashes={}, verdict=verdict).document()
+        return SimpleNamespace(do=lambda: SimpleNamespace(verdict=verdict, document=document))
+
+    monkeypatch.setattr("agentkit.cli.tune._work_of", work)
+    cli("run", "--agent", "scripted:0.5", "--trials", "1")
+    done = cli("tune", "--step", "look_up", "--curve", "8,4", "--json", "-")
+    assert done.returncode == code, done.stderr
+    verdicts = [(it["examples"], it["verdict"]) for it in json.loads(done.stdout)["curve"]]
+    assert verdicts == [(4, "inconclusive"), (8, of_largest.value)]
