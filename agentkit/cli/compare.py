@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from agentkit.cli.gating.options import criteria_options
-from agentkit.cli.options import check_writable, json_option, store_option, write, write_json
+from agentkit.cli.options import check_writable, json_option, refuse_unused, store_option, write, write_json
 from agentkit.errors import ExitCode, UsageError
 
 
@@ -56,10 +56,15 @@ def command(
 
     Tells the same as `agentkit gate`, and decides nothing: exits with 0, or with 3 where nothing can be compared.
     """
+    context = click.get_current_context()
+    if not write_routes:
+        refuse_unused(context, ("routes_for", "apply"), "goes with --write-routes")
+    if not frontier:
+        refuse_unused(context, ("target", "write_routes"), "goes with --frontier")
     check_writable(json_file)
-    if (write_routes and not frontier) or (apply and not write_routes):
-        raise UsageError("--write-routes goes with --frontier, and --apply with --write-routes")
     if frontier:
+        refuse_unused(context, ("markdown",), "does not go with --frontier: --json writes it")
+        refuse_unused(context, criteria, "does not go with --frontier, which chooses by --target")
         from agentkit.cli.frontier import show_frontier
 
         return show_frontier(sides, target, store, json_file, routes_for if write_routes else None, apply=apply)

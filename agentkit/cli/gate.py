@@ -8,7 +8,15 @@ import click
 from click.core import ParameterSource
 
 from agentkit.cli.gating.options import criteria_options
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write, write_json
+from agentkit.cli.options import (
+    check_writable,
+    json_option,
+    open_store,
+    refuse_unused,
+    store_option,
+    write,
+    write_json,
+)
 from agentkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,9 +101,8 @@ def command(
 
 def _refuse_mixed(context: click.Context, sequential: bool, resume: str | None, candidate: str | None) -> None:
     """Options that go with --sequential, or without it."""
-    said = [name for name in _ROUNDS_ONLY if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if said and not sequential:
-        raise UsageError(f"--{said[0].replace('_', '-').replace('paths', 'scenarios')} goes with --sequential")
+    if not sequential:
+        refuse_unused(context, _ROUNDS_ONLY, "goes with --sequential")
     if resume is not None:
         fixed = [it for it in _NOT_WITH_RESUME if context.get_parameter_source(it) is ParameterSource.COMMANDLINE]
         if fixed:

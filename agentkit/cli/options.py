@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from agentkit.errors import UsageError
 from agentkit.files import write_whole
@@ -31,6 +32,17 @@ def json_option(command: Command) -> Command:
     return click.option(
         "--json", "json_file", metavar="FILE", help="Write the result as JSON to FILE ('-': standard output)."
     )(command)
+
+
+def refuse_unused(context: click.Context, names: Collection[str], why: str) -> None:
+    """Refuse those of the options `names` that the command line gives, where they would change nothing.
+
+    Raises:
+        UsageError: the first of them, and `why`.
+    """
+    for option in context.command.params:
+        if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
+            raise UsageError(f"{option.opts[-1]} {why}")
 
 
 def check_writable(file: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import check_writable, json_option, open_store, refuse_unused, store_option, write_json
 from agentkit.errors import ExitCode, NotJudged, UsageError, near_match
 
 if TYPE_CHECKING:
@@ -174,13 +174,12 @@ def _refuse_with_resume(context: click.Context) -> None:
 
 def _refuse_mixed(context: click.Context, fork: bool) -> None:
     """What is meant for forks alone, or for whole conversations alone."""
-    wrong = ("repeats", "user", "replay_users") if fork else ("samples", "after")
-    told = [name for name in wrong if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if told and fork:
-        hint = "use --samples" if told == ["repeats"] else "the golden history and the words of its user are given"
-        raise UsageError(f"--fork does not go with --{told[0].replace('_', '-')}: {hint}")
-    if told:
-        raise UsageError(f"--{told[0]} goes with --fork")
+    if fork:
+        refuse_unused(context, ("repeats",), "does not go with --fork: use --samples")
+        given = "the golden history and the words of its user are given"
+        refuse_unused(context, ("user", "replay_users"), f"does not go with --fork: {given}")
+    else:
+        refuse_unused(context, ("samples", "after"), "goes with --fork")
 
 
 def _scenarios(paths: Sequence[str], tags: Sequence[str], config: Config) -> tuple[Loaded, ...]:

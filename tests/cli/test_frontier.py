@@ -173,7 +173,19 @@ def sure(agent: str) -> Offer:
     return Offer(agent, 0.99, 0.95, 1.0, 100, 0.01, 1.0)
 
 
-@pytest.mark.parametrize("words", [("--write-routes",), ("--frontier", "--apply")])
-def test_options_that_go_together(bare: Cli, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--write-routes",), "--write-routes goes with --frontier"),
+        (("--target", "0.9"), "--target goes with --frontier"),
+        (("--frontier", "--apply"), "--apply goes with --write-routes"),
+        (("--frontier", "--routes-for", "till"), "--routes-for goes with --write-routes"),
+        (("--frontier", "--markdown", "out.md"), "--markdown does not go with --frontier"),
+        (("--frontier", "--step", "kind"), "--step does not go with --frontier"),
+        (("--frontier", "--non-inferiority"), "--non-inferiority does not go with --frontier"),
+        (("--frontier", "--accept-user", "ann"), "--accept-user does not go with --frontier"),
+    ],
+)
+def test_options_that_would_change_nothing_are_refused(bare: Cli, words: tuple[str, ...], said: str) -> None:
     done = bare("compare", *words, "a", "b")
-    assert (done.returncode, "--write-routes goes with --frontier" in done.stderr) == (2, True)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
