@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import (
+    check_writable,
+    json_option,
+    open_store,
+    refuse_before_command,
+    store_option,
+    write_json,
+)
 from agentkit.errors import ExitCode, NotJudged, UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ def command(context: click.Context, expert: str | None, port: int, no_open: bool
     rewards against it.
     """
     if context.invoked_subcommand is not None:
-        context.obj = store
+        refuse_before_command(context)
         return ExitCode.PASS
     from agentkit.cli.view import has_screen
     from agentkit.config import load_config
@@ -57,14 +64,13 @@ def command(context: click.Context, expert: str | None, port: int, no_open: bool
 @command.command("status")
 @store_option
 @json_option
-@click.pass_context
-def status(context: click.Context, store: str | None, json_file: str | None) -> int:
+def status(store: str | None, json_file: str | None) -> int:
     """How far experts agree with each other and with the LLM judge (Cohen's kappa), and whether the judge drifts."""
     from agentkit.config import load_config
 
     check_writable(json_file)
     settings = load_config().label
-    with open_store(store or context.obj) as opened:
+    with open_store(store) as opened:
         found = _agreement(opened, settings)
     if json_file is not None:
         write_json(json_file, found.document())
@@ -83,9 +89,7 @@ def status(context: click.Context, store: str | None, json_file: str | None) -> 
 @click.option("--most", type=click.IntRange(1), help="Answers that are read at most, newest first.")
 @click.option("--max-cost", type=click.FloatRange(0), metavar="USD", help="Stop at this cost; what was said is kept.")
 @store_option
-@click.pass_context
 def judge(
-    context: click.Context,
     share: float | None,
     since: str | None,
     most: int | None,
@@ -119,7 +123,7 @@ def judge(
         finally:
             await model.close()
 
-    with open_store(store or context.obj) as opened:
+    with open_store(store) as opened:
         found = asyncio.run(sit(opened))
     if found.asked and found.unreached == found.asked:
         raise NotJudged(f"the judge {endpoint.model} could not be asked about any of {found.asked} answers")
@@ -139,9 +143,7 @@ def judge(
 @click.option("--step", metavar="STEP", help="Of this step alone.")
 @click.option("--since", metavar="TIME", help="From this time on (RFC 3339)  [default: all that is kept].")
 @store_option
-@click.pass_context
 def export(
-    context: click.Context,
     form: str | None,
     output: str,
     experts: bool,
@@ -159,7 +161,7 @@ def export(
 
     if form not in ("kto", "dpo"):
         raise UsageError("label export: expected --kto (right and wrong answers) or --dpo (better beside given ones)")
-    with open_store(store or context.obj) as opened:
+    with open_store(store) as opened:
         found = _judgements(opened, experts, agent, step, since)
     collect = load_config().collect
     told = export_judgements(found, Path(output), "kto" if form == "kto" else "dpo", collect)
@@ -177,9 +179,7 @@ def export(
 @click.option("--since", metavar="TIME", help="From this time on (RFC 3339)  [default: all that is kept].")
 @store_option
 @json_option
-@click.pass_context
 def rewards(
-    context: click.Context,
     rubric: str,
     experts: bool,
     agent: str | None,
@@ -201,7 +201,7 @@ def rewards(
 
     check_writable(json_file)
     loaded = load_rubric(rubric, Path(rewards_folder()))
-    with open_store(store or context.obj) as opened:
+    with open_store(store) as opened:
         judged = _judgements(opened, experts, agent, step, since)
     cases = cases_of(judged)
     if not cases:

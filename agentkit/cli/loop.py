@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import (
+    check_writable,
+    json_option,
+    open_store,
+    refuse_before_command,
+    store_option,
+    write_json,
+)
 from agentkit.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ def command(context: click.Context, once: bool, budget: float | None, store: str
     what the last turn decided is written then.
     """
     if context.invoked_subcommand is not None:
+        refuse_before_command(context)
         return ExitCode.PASS
     from agentkit.config import load_config
     from agentkit.loop.alone import alone

@@ -18,13 +18,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def store_option(command: Command) -> Command:
-    """`--store URL`, or AGENTKIT_STORE, or what the project's configuration says."""
+    """`--store URL`, or AGENTKIT_STORE, or what the project's configuration says. What a group is told holds for its
+    commands."""
     return click.option(
         "--store",
         envvar="AGENTKIT_STORE",
+        callback=_nearest_store,
         metavar="URL",
         help="SQLAlchemy URL of the store [env: AGENTKIT_STORE; default: sqlite:///.agentkit/agentkit.db].",
     )(command)
+
+
+def _nearest_store(context: click.Context, _: click.Parameter, url: str | None) -> str | None:
+    """What the command itself is told, else what its group is; the environment comes after both."""
+    if context.get_parameter_source("store") is not ParameterSource.COMMANDLINE:
+        url = context.obj or url
+    context.obj = url
+    return url
 
 
 def json_option(command: Command) -> Command:
@@ -43,6 +53,17 @@ def refuse_unused(context: click.Context, names: Collection[str], why: str) -> N
     for option in context.command.params:
         if option.name in names and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE:
             raise UsageError(f"{option.opts[-1]} {why}")
+
+
+def refuse_before_command(context: click.Context) -> None:
+    """Refuse options of a group, `--store` apart, that stand before one of its commands, which does not see them.
+
+    Raises:
+        UsageError: there is one.
+    """
+    options = {it.name for it in context.command.params if it.name != "store"}
+    why = f"does not reach `{context.invoked_subcommand}`: write it behind the command, where that takes it"
+    refuse_unused(context, options, why)
 
 
 def check_writable(file: str | None) -> None:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import (
+    check_writable,
+    json_option,
+    open_store,
+    refuse_before_command,
+    store_option,
+    write_json,
+)
 from agentkit.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -42,12 +49,8 @@ def command(ctx: click.Context, store: str | None, json_file: str | None) -> int
     AGENT/STEP is what callers name in their requests; `*` stands for any, and AGENT alone for all of its steps. Every
     change is a new revision of the whole table. Conversations that run keep the revision that they began with.
     """
-    ctx.obj = store
     if ctx.invoked_subcommand is not None:
-        if json_file is not None:
-            raise UsageError(
-                f"--json: write it behind the command: agentkit route {ctx.invoked_subcommand} --json FILE"
-            )
+        refuse_before_command(ctx)
         return ExitCode.PASS
     check_writable(json_file)
     from agentkit.cli.route_table import print_table, table_document
@@ -79,9 +82,7 @@ def command(ctx: click.Context, store: str | None, json_file: str | None) -> int
 @force_option
 @store_option
 @json_option
-@click.pass_context
 def canary(
-    ctx: click.Context,
     route: str,
     target: str | None,
     share: float,
@@ -102,7 +103,7 @@ def canary(
             return end_canary(opened, agent, step, by=BY, why=why)
         return set_canary(opened, agent, step, _target(opened, target), share, by=BY, why=why, force=force)
 
-    return _change(ctx, route, change, store, json_file)
+    return _change(route, change, store, json_file)
 
 
 @command.command("set")
@@ -112,17 +113,14 @@ def canary(
 @force_option
 @store_option
 @json_option
-@click.pass_context
-def set_(
-    ctx: click.Context, route: str, target: str, why: str, force: bool, store: str | None, json_file: str | None
-) -> int:
+def set_(route: str, target: str, why: str, force: bool, store: str | None, json_file: str | None) -> int:
     """Let TARGET answer all new conversations: `base`, an upstream, or an adapter that is live already."""
     from agentkit.serve.routes import set_live
 
     def change(opened: Store, agent: str, step: str) -> Revision:
         return set_live(opened, agent, step, _target(opened, target), by=BY, why=why, force=force)
 
-    return _change(ctx, route, change, store, json_file)
+    return _change(route, change, store, json_file)
 
 
 @command.command("promote")
@@ -148,7 +146,7 @@ def promote(ctx: click.Context, route: str, why: str, force: bool, store: str | 
     def change(opened: Store, agent: str, step: str) -> Revision:
         return promoted(opened, agent, step, by=BY, why=why, force=force, settings=settings)
 
-    return _change(ctx, route, change, store, json_file)
+    return _change(route, change, store, json_file)
 
 
 @command.command("rollback")
@@ -156,25 +154,23 @@ def promote(ctx: click.Context, route: str, why: str, force: bool, store: str | 
 @why_option()
 @store_option
 @json_option
-@click.pass_context
-def rollback(ctx: click.Context, repin: bool, why: str, store: str | None, json_file: str | None) -> int:
+def rollback(repin: bool, why: str, store: str | None, json_file: str | None) -> int:
     """Go back to the previous table; once more leads one further back. It reaches new conversations within a second."""
     from agentkit.serve.routes import rollback as rolled_back
 
-    return _made(ctx, lambda opened: rolled_back(opened, by=BY, why=why, repin=repin), store, json_file)
+    return _made(lambda opened: rolled_back(opened, by=BY, why=why, repin=repin), store, json_file)
 
 
 @command.command("history")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Newest revisions.")
 @store_option
 @json_option
-@click.pass_context
-def history(ctx: click.Context, limit: int, store: str | None, json_file: str | None) -> int:
+def history(limit: int, store: str | None, json_file: str | None) -> int:
     """Show the revisions, newest first: who changed what, and why."""
     check_writable(json_file)
     from agentkit.cli.route_table import print_history, revision_document
 
-    with open_store(store or ctx.obj) as opened:
+    with open_store(store) as opened:
         found = opened.revisions(limit + 1)
     if json_file is not None:
         write_json(json_file, {"revisions": [revision_document(it) for it in found[:limit]]})
@@ -191,7 +187,6 @@ def _target(store: Store, text: str) -> Any:
 
 
 def _change(
-    ctx: click.Context,
     route: str,
     change: Callable[[Store, str, str], Revision],
     store: str | None,
@@ -200,16 +195,16 @@ def _change(
     from agentkit.serve.routes import parse_route
 
     agent, step = parse_route(route)
-    return _made(ctx, lambda opened: change(opened, agent, step), store, json_file)
+    return _made(lambda opened: change(opened, agent, step), store, json_file)
 
 
-def _made(ctx: click.Context, make: Callable[[Store], Revision], store: str | None, json_file: str | None) -> int:
+def _made(make: Callable[[Store], Revision], store: str | None, json_file: str | None) -> int:
     """Make a revision, and say what it changed."""
     check_writable(json_file)
     from agentkit.cli.route_table import print_change, revision_document
     from agentkit.serve.routes import newest
 
-    with open_store(store or ctx.obj) as opened:
+    with open_store(store) as opened:
         before = newest(opened)
         after = make(opened)
     if json_file is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agentkit.cli.options import open_store, store_option
+from agentkit.cli.options import open_store, refuse_before_command, store_option
 from agentkit.cli.serve_keys import keys
 from agentkit.errors import ExitCode, UsageError
 
@@ -48,6 +48,7 @@ def command(
     `agentkit serve keys add NAME`. Model servers listen on loopback, and only the router can use them.
     """
     if context.invoked_subcommand is not None:
+        refuse_before_command(context)
         return ExitCode.PASS
     if no_engines and replicas:
         raise UsageError("--no-engines: expected no --replicas beside it")

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import (
+    check_writable,
+    json_option,
+    open_store,
+    refuse_before_command,
+    store_option,
+    write_json,
+)
 from agentkit.errors import ExitCode
 
 
@@ -17,7 +24,7 @@ from agentkit.errors import ExitCode
 def keys(context: click.Context, store: str | None, json_file: str | None) -> int:
     """List the keys: whose they are and what they may do. The keys themselves are kept nowhere."""
     if context.invoked_subcommand is not None:
-        context.obj = store
+        refuse_before_command(context)
         return ExitCode.PASS
     check_writable(json_file)
     with open_store(store) as opened:
@@ -46,16 +53,13 @@ def keys(context: click.Context, store: str | None, json_file: str | None) -> in
 @click.option("--rpm", type=click.IntRange(1), help="Requests a minute, at most.")
 @click.option("--concurrent", type=click.IntRange(1), help="Requests at the same time, at most.")
 @store_option
-@click.pass_context
-def _add(
-    context: click.Context, name: str, admin: bool, rpm: int | None, concurrent: int | None, store: str | None
-) -> int:
+def _add(name: str, admin: bool, rpm: int | None, concurrent: int | None, store: str | None) -> int:
     """Make a key for NAME, and print it: once, since only its hash is kept."""
     from agentkit.records import KeyLimits
     from agentkit.serve.keys import new_key
 
     secret, key = new_key(name, admin=admin, limits=KeyLimits(rpm, concurrent))
-    with open_store(store or context.obj) as opened:
+    with open_store(store) as opened:
         opened.add_key(key)
     click.echo(secret)
     click.echo(f"the key of {name}; it is not shown again", err=True)
@@ -65,10 +69,9 @@ def _add(
 @keys.command("revoke")
 @click.argument("name")
 @store_option
-@click.pass_context
-def _revoke(context: click.Context, name: str, store: str | None) -> int:
+def _revoke(name: str, store: str | None) -> int:
     """Shut the key of NAME out, within two seconds wherever a router runs."""
-    with open_store(store or context.obj) as opened:
+    with open_store(store) as opened:
         found = opened.revoke_key(name)
     click.echo(f"{found.name} is revoked since {found.revoked_at}")
     return ExitCode.PASS
