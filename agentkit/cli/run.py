@@ -119,7 +119,7 @@ def command(
 ) -> int:
     """Play scenarios (files or folders; default: the project's) and show per-step and compounded accuracy.
 
-    Exits with 0 whatever the agent scored, and with 3 where nothing valid was played.
+    Exits with 0 whatever the agents scored, and with 3 where nothing valid was played of one of them.
     """
     from agentkit.config import load_config
 
@@ -332,15 +332,17 @@ def _show(store: Store, runs: Sequence[Run], json_file: str | None) -> int:
     from agentkit.cli.document import document, summary
     from agentkit.cli.table import print_run
 
-    documents, valid = [], 0
+    documents, silent = [], []
     for run in runs:
         result = summary(store, run)
         documents.append(document(run, result))
-        valid += sum(counts.valid for counts in result.scenarios)
+        if not any(counts.valid for counts in result.scenarios):
+            silent.append(run)
         if json_file != "-":
             print_run(run, result)
     if json_file is not None:
         write_json(json_file, documents[0] if len(documents) == 1 else {"runs": documents})
-    if not valid:
-        raise NotJudged("no valid trial was played, so there is nothing to judge (see: agentkit show last --invalid)")
+    if silent:
+        told = ", ".join(f"{run.agent} (see: agentkit show {run.id} --invalid)" for run in silent)
+        raise NotJudged(f"nothing to judge: no valid trial was played of {told}")
     return ExitCode.PASS

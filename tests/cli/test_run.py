@@ -65,15 +65,34 @@ def test_several_agents_play_the_same_instances(cli: Cli) -> None:
     assert len(json.loads(cli("runs", "--json", "-").stdout)) == 2
 
 
-def test_an_unplayable_agent_gives_no_verdict(cli: Cli, project: Path) -> None:
+@pytest.fixture
+def down(project: Path) -> None:
+    """An agent of that name, which nobody can reach."""
     (project / "down.py").write_text("async def respond(moment):\n    raise ConnectionError('nobody is there')\n")
     with (project / "pyproject.toml").open("a") as file:
         file.write('\n[tool.agentkit.agents.down]\nkind = "function"\nfunction = "down:respond"\n')
+
+
+@pytest.mark.usefixtures("down")
+def test_an_unplayable_agent_gives_no_verdict(cli: Cli) -> None:
     done = cli("run", "--agent", "down")
     assert done.returncode == 3
     assert "15 invalid" in done.stdout
     listed = cli("show", "last", "--invalid")
     assert "infrastructure: ConnectionError: nobody is there" in listed.stdout
+
+
+@pytest.mark.usefixtures("down")
+def test_of_several_agents_the_one_that_was_not_measured_is_named(cli: Cli, project: Path) -> None:
+    words = ("--trials", "1", "--detours", "none")
+    done = cli("run", "--agent", "scripted:1", "--agent", "down", *words, "--json", "out.json")
+    assert done.returncode == 3
+    up, away = json.loads((project / "out.json").read_text())["runs"]
+    assert (up["scenarios"][0]["valid"], away["agent"]) == (1, "down")
+    told = f"nothing to judge: no valid trial was played of down (see: agentkit show {away['run_id']} --invalid)"
+    assert told in done.stderr
+    assert "scripted:1 (see" not in done.stderr
+    assert "compounded" in done.stdout
 
 
 def test_store_by_option_and_by_environment(cli: Cli, project: Path) -> None:
