@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from agentkit.cli.options import check_writable, json_option, open_store, refuse_unused, store_option, write_json
-from agentkit.errors import ExitCode, NotJudged, UsageError, near_match
+from agentkit.errors import BudgetExhausted, ExitCode, NotJudged, UsageError, near_match
 
 if TYPE_CHECKING:
     from agentkit.config import Config
@@ -65,13 +65,13 @@ if TYPE_CHECKING:
 @click.option(
     "--max-calls",
     type=click.IntRange(min=0),
-    help="Hard limit on model calls over all sittings; stops cleanly, to be resumed.",
+    help="Hard limit on model calls, over all agents and sittings; stops cleanly, to be resumed.",
 )
 @click.option(
     "--max-cost",
     type=click.FloatRange(min=0),
     metavar="DOLLARS",
-    help="Hard limit on cost; stops cleanly, to be resumed.",
+    help="Hard limit on cost, over all agents and sittings; stops cleanly, to be resumed.",
 )
 @click.option(
     "--user",
@@ -119,7 +119,8 @@ def command(
 ) -> int:
     """Play scenarios (files or folders; default: the project's) and show per-step and compounded accuracy.
 
-    Exits with 0 whatever the agents scored, and with 3 where nothing valid was played of one of them.
+    Exits with 0 whatever the agents scored, and with 3 where nothing valid was played of one of them. Those for which
+    the agents before them left nothing of a hard limit are not played.
     """
     from agentkit.config import load_config
 
@@ -130,35 +131,62 @@ def command(
     with open_store(store) as opened:
         if resume is not None:
             _refuse_with_resume(click.get_current_context())
-            runs = [_resume(opened, resume, config, limits, replay_users)]
-        else:
-            scenarios = _scenarios(paths, tags, config)
-            variants = tuple(_variants(scenarios, detours, pairwise))
-            runs = []
-            names = _agents(agents, scenarios, config)
-            _verify_adapters(names, config, opened)
-            for name in names:
-                settings = _settings(
-                    name,
-                    config,
-                    paths=paths or (config.scenarios,),
-                    variants=variants,
-                    trials=trials,
-                    repeats=samples if fork else repeats,
-                    fork=after if fork else None,
-                    seed=seed,
-                    concurrency=concurrency,
-                    user="scripted" if fork else user,  # a right history is made of the scenario's own words
-                    users=_users(scenarios, "scripted" if fork else user, config),
-                )
-                runs.append(_play(opened, settings, scenarios, config, limits, replay_users))
-        return _show(opened, runs, json_file)
+            run = _resume(opened, resume, config, limits, replay_users)
+            return _show(opened, [run], json_file)
+        scenarios = _scenarios(paths, tags, config)
+        variants = tuple(_variants(scenarios, detours, pairwise))
+        names = _agents(agents, scenarios, config)
+        _verify_adapters(names, config, opened)
+        runs: list[Run] = []
+        exhausted = ""
+        for name in names:
+            try:
+                left = _left(limits, runs)
+            except BudgetExhausted as reached:
+                exhausted = str(reached)
+                break
+            settings = _settings(
+                name,
+                config,
+                paths=paths or (config.scenarios,),
+                variants=variants,
+                trials=trials,
+                repeats=samples if fork else repeats,
+                fork=after if fork else None,
+                seed=seed,
+                concurrency=concurrency,
+                user="scripted" if fork else user,  # a right history is made of the scenario's own words
+                users=_users(scenarios, "scripted" if fork else user, config),
+            )
+            runs.append(_play(opened, settings, scenarios, config, left, replay_users))
+        return _show(opened, runs, json_file, names[len(runs) :], exhausted)
 
 
 @dataclass(frozen=True, slots=True)
 class _HardLimits:
+    """On what all runs of a command spend together."""
+
     calls: int | None
     cost: float | None
+
+
+def _left(limits: _HardLimits, runs: Sequence[Run]) -> _HardLimits:
+    """What the runs so far leave of the limits to the next one.
+
+    Raises:
+        BudgetExhausted: nothing.
+    """
+    from agentkit.llm import Budget, Totals
+    from agentkit.play.spending import spent_totals
+
+    spent = [spent_totals(run.spent) for run in runs]
+    calls, cost = sum(it.calls for it in spent), sum(it.known_cost for it in spent)
+    if calls:  # who asks no model may play with a limit of 0
+        totals = Totals(calls, known_cost=cost, unpriced=sum(it.unpriced for it in spent))
+        Budget(limits.calls, limits.cost, spent=totals).check()
+    return _HardLimits(
+        None if limits.calls is None else limits.calls - calls, None if limits.cost is None else limits.cost - cost
+    )
 
 
 def _refuse_with_resume(context: click.Context) -> None:
@@ -328,7 +356,15 @@ def _play_session(runner: asyncio.Runner, session: Any, agent: Any, judge: Any, 
             raise
 
 
-def _show(store: Store, runs: Sequence[Run], json_file: str | None) -> int:
+def _show(
+    store: Store, runs: Sequence[Run], json_file: str | None, not_played: Sequence[str] = (), exhausted: str = ""
+) -> int:
+    """Print the runs, and write them where asked. `not_played`: agents that were to play, too, when a limit was
+    `exhausted`.
+
+    Raises:
+        NotJudged: an agent was not measured.
+    """
     from agentkit.cli.document import document, summary
     from agentkit.cli.table import print_run
 
@@ -341,8 +377,14 @@ def _show(store: Store, runs: Sequence[Run], json_file: str | None) -> int:
         if json_file != "-":
             print_run(run, result)
     if json_file is not None:
-        write_json(json_file, documents[0] if len(documents) == 1 else {"runs": documents})
+        alone = len(documents) == 1 and not not_played
+        write_json(json_file, documents[0] if alone else {"runs": documents, "not_played": list(not_played)})
+    missing = []
     if silent:
         told = ", ".join(f"{run.agent} (see: agentkit show {run.id} --invalid)" for run in silent)
-        raise NotJudged(f"nothing to judge: no valid trial was played of {told}")
+        missing.append(f"nothing to judge: no valid trial was played of {told}")
+    if not_played:
+        missing.append(f"not played: {', '.join(not_played)}: {exhausted}")
+    if missing:
+        raise NotJudged("\n".join(missing))
     return ExitCode.PASS

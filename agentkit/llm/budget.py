@@ -79,7 +79,7 @@ class Budget:
     def reserve(self) -> None:
         """Count one call that is about to be made. Raises BudgetExhausted where it must not be made."""
         with self._lock:
-            self._check()
+            self.check()
             self._calls += 1
 
     def spend(self, usage: Usage, cost: float | None) -> None:
@@ -91,7 +91,8 @@ class Budget:
             else:
                 self._cost += cost
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises BudgetExhausted where no further call may be made."""
         if self.max_calls is not None and self._calls >= self.max_calls:
             raise BudgetExhausted(f"the limit of {self.max_calls} model calls is reached")
         if self.max_cost is not None:

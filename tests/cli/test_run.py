@@ -3,7 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from agentkit.cli.run import _HardLimits, _left
+from agentkit.errors import BudgetExhausted
 from tests.cli.conftest import Cli
+from tests.store.records import make_run
 
 DOCUMENT_KEYS = {"run_id", "scenarios", "steps", "all", "golden", "off_path"}
 
@@ -196,6 +199,45 @@ def test_a_hard_limit_stops_cleanly_and_the_run_goes_on_later(cli: Cli) -> None:
     undisturbed = json.loads(cli("run", "--json", "-").stdout)
     assert whole["steps"] == undisturbed["steps"]
     assert whole["all"] == undisturbed["all"]
+
+
+@pytest.mark.parametrize(
+    ("agents", "limit", "played", "not_played"),
+    [
+        (("my-agent", "second", "third"), "7", [("finished", 4), ("stopped", 3)], ["third"]),
+        (("my-agent", "second"), "4", [("finished", 4)], ["second"]),
+        (("my-agent", "second"), "8", [("finished", 4), ("finished", 4)], []),
+        (("scripted:1", "scripted:0.5"), "0", [("finished", 0), ("finished", 0)], []),
+    ],
+)
+def test_a_hard_limit_holds_for_all_agents_together(
+    cli: Cli, project: Path, agents: tuple[str, ...], limit: str, played: list[tuple[str, int]], not_played: list[str]
+) -> None:
+    with (project / "pyproject.toml").open("a") as file:
+        for name in ("second", "third"):
+            file.write(f'\n[tool.agentkit.agents.{name}]\nkind = "function"\nfunction = "my_agent:respond"\n')
+    named = [word for name in agents for word in ("--agent", name)]
+    words = ("--trials", "2", "--detours", "none", "--concurrency", "1", "--max-calls", limit, "--json", "-")
+    done = cli("run", *named, *words)
+    assert done.returncode == (3 if not_played else 0), done.stderr
+    document = json.loads(done.stdout)
+    assert [(it["status"], it["spent"]["calls"]) for it in document["runs"]] == played
+    assert document["not_played"] == not_played
+    assert len(json.loads(cli("runs", "--json", "-").stdout)) == len(played)
+    if not_played:
+        assert f"not played: {not_played[0]}: the limit of {limit} model calls is reached" in done.stderr
+
+
+def test_what_runs_leave_of_a_limit_on_cost() -> None:
+    free, dear = (make_run(spent={"calls": 3, "cost": cost}) for cost in (0.0, 0.75))
+    unpriced = make_run(spent={"calls": 3, "cost": 0.0, "unpriced": 1})
+    limits = _HardLimits(None, 1.0)
+    assert _left(limits, []) == limits
+    assert _left(limits, [free, dear]) == _HardLimits(None, 0.25)
+    with pytest.raises(BudgetExhausted, match=r"\$1 is reached: \$1.5000 spent"):
+        _left(limits, [dear, dear])
+    with pytest.raises(BudgetExhausted, match="can no longer be enforced"):
+        _left(limits, [unpriced])
 
 
 def test_a_limit_that_cannot_be_enforced_is_refused(cli: Cli) -> None:
