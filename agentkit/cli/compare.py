@@ -67,7 +67,8 @@ def command(
         refuse_unused(context, criteria, "does not go with --frontier, which chooses by --target")
         from agentkit.cli.frontier import show_frontier
 
-        return show_frontier(sides, target, store, json_file, routes_for if write_routes else None, apply=apply)
+        routed = _routed_agent(routes_for) if write_routes else None
+        return show_frontier(sides, target, store, json_file, routed, apply=apply)
     if len(sides) != 2:
         raise UsageError(f"found {len(sides)} sides, expected two: agentkit compare BASE CANDIDATE")
     from agentkit.cli.gating.compared import compared
@@ -85,3 +86,18 @@ def command(
     if "-" not in (json_file, markdown):
         print_verdict(verdict)
     return ExitCode.NOT_JUDGED if verdict.outcome is Outcome.NOT_JUDGED else ExitCode.PASS
+
+
+def _routed_agent(text: str) -> str:
+    """The agent of `--routes-for`, all of whose steps get a proposal.
+
+    Raises:
+        UsageError: it is no name, or names a step.
+    """
+    from agentkit.records import ANY
+    from agentkit.serve.routes import parse_route
+
+    agent, step = parse_route(text)
+    if step != ANY:
+        raise UsageError(f"--routes-for: found {text!r}, expected an AGENT alone: each of its steps gets a proposal")
+    return agent

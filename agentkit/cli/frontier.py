@@ -48,7 +48,7 @@ def show_frontier(
         from agentkit.cli.proposed import propose
 
         by_step = step_choices(played, target)
-        document["routes"] = propose(by_step, routes_for, document["runs"], store, apply=apply, quiet=json_file == "-")
+        document["routes"] = propose(by_step, routes_for, runs, store, apply=apply, quiet=json_file == "-")
     if json_file is not None:
         write_json(json_file, document)
     return ExitCode.PASS

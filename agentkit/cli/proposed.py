@@ -17,7 +17,7 @@ from agentkit.errors import UsageError
 from agentkit.gate.frontier import Choice
 from agentkit.records import AdapterState, Revision, Target, TargetKind
 from agentkit.serve.lookup import find_route, route_map, route_name
-from agentkit.serve.routes import newest, parse_route, set_several
+from agentkit.serve.routes import newest, set_several
 from agentkit.store import Store
 
 
@@ -41,18 +41,18 @@ class Proposal:
 
 def propose(
     choices: Sequence[Choice],
-    routes_for: str,
+    agent: str,
     runs: Sequence[Mapping[str, str]],
     store: str | None,
     *,
     apply: bool,
     quiet: bool,
 ) -> dict[str, Any]:
-    """Print the proposal, make it a revision where asked, and give it as plain JSON.
+    """Print the proposal for the steps of `agent`, as production names it, make it a revision where asked, and give it
+    as plain JSON.
 
     Raises UsageError where it is to be applied and changes nothing.
     """
-    agent, _ = parse_route(routes_for)
     config = load_config()
     with open_store(store) as opened:
         found = [_proposal(opened, config, newest(opened), agent, it) for it in choices]

@@ -147,6 +147,15 @@ def test_routes_are_proposed_and_applied_only_where_asked(bare: Cli, tmp_path: P
 
 
 @pytest.mark.usefixtures("two_agents")
+def test_routes_for_one_step_are_refused_before_any_step_is_changed(bare: Cli) -> None:
+    words = ("compare", "--frontier", "dear", "cheap", "--write-routes", "--apply", "--routes-for", "till/greet")
+    done = bare(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--routes-for: found 'till/greet', expected an AGENT alone" in done.stderr
+    assert json.loads(bare("route", "--json", "-").stdout)["revision"] == 1
+
+
+@pytest.mark.usefixtures("two_agents")
 def test_what_surely_meets_a_lower_target_is_the_base_model_that_answers_already(bare: Cli) -> None:
     done = bare("compare", "--frontier", "dear", "cheap", "--write-routes", "--target", "0.6", "--json", "-")
     (step,) = json.loads(done.stdout)["routes"]["steps"]
