@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from agentkit.cli.chosen import chosen_variants
 from agentkit.cli.options import check_writable, json_option, write_json
-from agentkit.errors import ExitCode
+from agentkit.errors import ExitCode, NotJudged
 
 
 @click.command("audit")
@@ -25,7 +26,8 @@ from agentkit.errors import ExitCode
 def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, json_file: str | None) -> int:
     """Check scenarios (files or folders; default: the project's) with players that must fail and one that must pass.
 
-    Exits with 1 where there is a finding.
+    Exits with 1 where there is a finding, and with 3 where there is none and nothing was audited of what a word of
+    --detours names.
     """
     import asyncio
     from pathlib import Path
@@ -34,13 +36,12 @@ def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, jso
     from agentkit.cli.progress import counting
     from agentkit.cli.terminal import line, output
     from agentkit.config import load_config
-    from agentkit.play.variants import choose_variants
     from agentkit.scenario import load
 
     check_writable(json_file)
     scenarios = load([Path(path) for path in paths or (load_config().scenarios,)])
     by_id = {loaded.id: loaded for loaded in scenarios}
-    chosen = choose_variants(scenarios, [part.strip() for part in detours.split(",")])
+    chosen = chosen_variants(scenarios, detours, left_out="not audited")
     cells = [(by_id[scenario], variant) for scenario, variant in chosen.cells]
     with counting("auditing", "variants") as listener:
         found = asyncio.run(
@@ -55,6 +56,9 @@ def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, jso
             "trials": found.trials,
             "findings": [finding.document() for finding in found.findings],
             "unjudged": list(found.unjudged),
+            "without_place": [
+                {"scenario": scenario, "detour": detour, "why": why} for scenario, detour, why in chosen.without_place
+            ],
         }
         write_json(json_file, document)
     if json_file != "-":
@@ -74,4 +78,8 @@ def command(paths: tuple[str, ...], instances: int, seed: int, detours: str, jso
         console.print(
             line(f"{count} in {found.variants} variants of {len(scenarios)} scenarios ({found.trials} plays)")
         )
-    return ExitCode.FAIL if found.findings else ExitCode.PASS
+    if found.findings:
+        return ExitCode.FAIL
+    if chosen.nowhere:
+        raise NotJudged(f"nothing was audited of {', '.join(chosen.nowhere)}: no scenario gives it a place")
+    return ExitCode.PASS

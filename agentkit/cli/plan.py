@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agentkit.cli.chosen import chosen_variants
 from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
 from agentkit.errors import ExitCode, UsageError
 
@@ -61,7 +62,6 @@ def command(
 
     from agentkit.cli.gating.estimate import earlier_run, from_golden, from_run
     from agentkit.config import load_config
-    from agentkit.play.variants import choose_variants
 
     check_writable(json_file)
     if (detect is None) == (trials is None):
@@ -69,7 +69,7 @@ def command(
     if source is not None and agent is not None:
         raise UsageError("--from and --agent both say whose run to estimate by; expected one")
     scenarios = _scenarios(paths or (load_config().scenarios,), tags)
-    cells = choose_variants(scenarios, [part.strip() for part in detours.split(",")]).cells
+    cells = chosen_variants(scenarios, detours, left_out="not counted").cells
     with open_store(store) as opened:
         run = earlier_run(opened, source, agent, scenarios)
         estimate = from_run(opened, run, cells) if run else asyncio.run(from_golden(scenarios, cells, 0))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
+from agentkit.cli.chosen import chosen_variants
 from agentkit.cli.options import check_writable, json_option, open_store, refuse_unused, store_option, write_json
 from agentkit.errors import BudgetExhausted, ExitCode, NotJudged, UsageError, near_match
 
@@ -134,7 +135,7 @@ def command(
             run = _resume(opened, resume, config, limits, replay_users)
             return _show(opened, [run], json_file)
         scenarios = _scenarios(paths, tags, config)
-        variants = tuple(_variants(scenarios, detours, pairwise))
+        variants = chosen_variants(scenarios, detours, pairwise=pairwise).cells
         names = _agents(agents, scenarios, config)
         _verify_adapters(names, config, opened)
         runs: list[Run] = []
@@ -223,20 +224,6 @@ def _scenarios(paths: Sequence[str], tags: Sequence[str], config: Config) -> tup
         known = {tag for loaded in scenarios for tag in loaded.scenario.tags}
         raise UsageError(f"--tag: no scenario has the tag {tags[0]!r}{near_match(tags[0], known)}")
     return chosen
-
-
-def _variants(scenarios: Sequence[Loaded], detours: str, pairwise: bool) -> list[tuple[str, str]]:
-    """(scenario, variant) in playing order; says where a detour of the catalogue finds no place."""
-    from agentkit.play.variants import choose_variants, cover_pairs
-
-    try:
-        chosen = choose_variants(scenarios, [part.strip() for part in detours.split(",")])
-        chosen = cover_pairs(chosen) if pairwise else chosen
-    except UsageError as error:
-        raise UsageError(f"--detours: {error}") from None
-    if chosen.without_place:
-        click.echo(f"not played, for want of a place to disturb: {chosen.left_out()}", err=True)
-    return list(chosen.cells)
 
 
 def _agents(names: Sequence[str], scenarios: Sequence[Loaded], config: Config) -> list[str]:

@@ -22,6 +22,8 @@ class Variants:
     """(scenario id, variant) in playing order."""
     without_place: tuple[tuple[str, str, str], ...] = ()
     """(scenario id, detour, why the scenario gives it no place)."""
+    nowhere: tuple[str, ...] = ()
+    """Words that name detours of the catalogue, none of which finds a place in any scenario."""
 
     def left_out(self) -> str:
         """Those without a place, in words."""
@@ -52,7 +54,9 @@ def choose_variants(scenarios: Sequence[Loaded], words: Sequence[str]) -> Varian
                 cells.append((loaded.id, variant))
             else:
                 without.append((loaded.id, detour.id, why))
-    return Variants(tuple(cells), tuple(without))
+    placed = {variant for _, variant in cells}
+    nowhere = [word for word in words if (named := catalogue_variants([word])) and placed.isdisjoint(named)]
+    return Variants(tuple(cells), tuple(without), tuple(nowhere))
 
 
 def cover_pairs(chosen: Variants) -> Variants:

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from agentkit.cli import app
+from agentkit.errors import NotJudged
 from agentkit.play.plan import instance_seed
 from agentkit.records import GOLDEN
 from agentkit.scenario import load
@@ -51,6 +53,39 @@ def test_the_limits_of_the_project_hold(tmp_path: Path, monkeypatch: pytest.Monk
     result = CliRunner().invoke(app, ["audit", "shop"], standalone_mode=False)
     assert result.return_value == 1
     assert "shop/one/golden#say: golden_fails" in result.output
+
+
+GREETING = {
+    "title": "A greeting",
+    "turns": [{"id": "greet", "user": "Good day!", "steps": [{"id": "answer", "reply": {"mentions": ["welcome"]}}]}],
+    "outcome": [{"id": "polite", "reply": {"mentions": ["welcome"]}}],
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "beside_tools", "nowhere"),
+    [("none,tool:error", False, "tool:error"), ("user:vague,tool", False, "tool"), ("none,tool:error", True, None)],
+)
+def test_what_found_no_place_is_told_and_is_no_pass_where_nothing_of_a_word_did(
+    tmp_path: Path, words: str, beside_tools: bool, nowhere: str | None
+) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "suite.yaml").write_text("title: A shop without tools\n")
+    (tmp_path / "bare" / "one.yaml").write_text(yaml.safe_dump(GREETING))
+    folders = [str(tmp_path / "bare"), *([str(written(tmp_path / "shop", REFUND))] if beside_tools else [])]
+    told = tmp_path / "found.json"
+    arguments = ["audit", *folders, "--instances", "1", "--detours", words, "--json", str(told)]
+    result = CliRunner().invoke(app, arguments, standalone_mode=False)
+    assert "no finding in" in result.output
+    found = json.loads(told.read_text())
+    assert found["findings"] == []
+    assert {"scenario": "bare/one", "detour": "tool:error", "why": "it has no tool"} in found["without_place"]
+    assert "not audited, for want of a place to disturb: tool:error in bare/one (it has no tool)" in result.output
+    if nowhere is None:
+        assert result.return_value == 0, result.output
+    else:
+        assert isinstance(result.exception, NotJudged)
+        assert str(result.exception) == f"nothing was audited of {nowhere}: no scenario gives it a place"
 
 
 def test_what_is_played_is_the_scenario_as_written(tmp_path: Path) -> None:

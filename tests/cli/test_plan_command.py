@@ -45,6 +45,18 @@ def test_what_an_earlier_run_could_not_see_is_unknown(cli: Cli) -> None:
     assert (found["tokens"], found["cost"]) == (None, None)
 
 
+def test_what_finds_no_place_is_told(cli: Cli, project: Path) -> None:
+    (project / "bare").mkdir()
+    (project / "bare" / "suite.yaml").write_text("title: A shop without tools\n")
+    (project / "bare" / "hello.yaml").write_text(
+        "title: A greeting\nturns:\n  - id: greet\n    user: Good morning!\n"
+        "    steps: [{id: answer, reply: {mentions: [hello]}}]\noutcome: [{id: polite, reply: {mentions: [hello]}}]\n"
+    )
+    done = cli("plan", "bare", "--trials", "100", "--detours", "none,tool:error", "--json", "-")
+    assert (done.returncode, json.loads(done.stdout)["variants"]) == (0, 1), done.stderr
+    assert "not counted, for want of a place to disturb: tool:error in bare/hello (it has no tool)" in done.stderr
+
+
 def test_forks_tell_nothing_of_what_a_conversation_takes(cli: Cli) -> None:
     cli("run", "--fork", "--agent", "scripted:1", "--trials", "2", "--detours", "none")
     done = cli("plan", "--trials", "100", "--from", "last")

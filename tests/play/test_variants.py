@@ -90,6 +90,17 @@ def test_a_scenario_without_a_place_is_told(tmp_path: Path) -> None:
     played = {(scenario, parse_variant(variant)[1][0].id) for scenario, variant in chosen.cells if ":" in variant}
     assert told | played == {(scenarios[0].id, id) for id in CATALOGUE}
     assert not told & played
+    assert chosen.nowhere == ()
+
+
+def test_a_word_without_any_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text("title: A shop without tools\n")
+    (tmp_path / "one.yaml").write_text(
+        "title: A greeting\nturns: [{id: greet, user: Hi!, steps: [{id: answer, reply: {mentions: [hello]}}]}]\n"
+        "outcome: [{id: polite, reply: {mentions: [hello]}}]\n"
+    )
+    chosen = choose_variants(load([tmp_path]), ["own", "all", "tool@0.5", "tool:error", "user"])
+    assert chosen.nowhere == ("tool@0.5", "tool:error")
 
 
 async def test_an_instance_without_a_place_is_an_invalid_trial_and_the_run_goes_on(
