@@ -1,17 +1,34 @@
-"""What of a project's scenarios a command line chooses: the variants of `--detours`."""
+"""What of a project's scenarios a command line chooses: those of `--tag`, in the variants of `--detours`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from agentkit.errors import UsageError
+from agentkit.errors import UsageError, near_match
 
 if TYPE_CHECKING:
     from agentkit.play.variants import Variants
     from agentkit.scenario import Loaded
+
+
+def chosen_scenarios(paths: Sequence[str], tags: Sequence[str]) -> tuple[Loaded, ...]:
+    """The scenarios of files and folders that have any of the tags; all of them where none is named.
+
+    Raises:
+        UsageError: a scenario is wrong, or no scenario has one of the tags.
+    """
+    from agentkit.scenario import load
+
+    scenarios = load([Path(path) for path in paths])
+    known = {tag for loaded in scenarios for tag in loaded.scenario.tags}
+    for tag in tags:
+        if tag not in known:
+            raise UsageError(f"--tag: no scenario has the tag {tag!r}{near_match(tag, known)}")
+    return tuple(loaded for loaded in scenarios if not tags or set(tags) & set(loaded.scenario.tags))
 
 
 def chosen_variants(

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentkit.cli.chosen import chosen_variants
+from agentkit.cli.chosen import chosen_scenarios, chosen_variants
 from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
 from agentkit.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from agentkit.cli.gating.estimate import Estimate
     from agentkit.gate import Plan
-    from agentkit.scenario import Loaded
 
 _SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 _GUESS = 0.9
@@ -68,7 +67,7 @@ def command(
         raise UsageError("expected either --detect (the drop to see) or --trials (of every scenario and variant)")
     if source is not None and agent is not None:
         raise UsageError("--from and --agent both say whose run to estimate by; expected one")
-    scenarios = _scenarios(paths or (load_config().scenarios,), tags)
+    scenarios = chosen_scenarios(paths or (load_config().scenarios,), tags)
     cells = chosen_variants(scenarios, detours, left_out="not counted").cells
     with open_store(store) as opened:
         run = earlier_run(opened, source, agent, scenarios)
@@ -100,20 +99,6 @@ class _Way:
     def document(self) -> dict[str, Any]:
         names = ("each", "trials", "calls", "tokens", "cost", "seconds")
         return self.plan.document() | {name: getattr(self, name) for name in names}
-
-
-def _scenarios(paths: Sequence[str], tags: Sequence[str]) -> tuple[Loaded, ...]:
-    from pathlib import Path
-
-    from agentkit.errors import near_match
-    from agentkit.scenario import load
-
-    found = load([Path(path) for path in paths])
-    chosen = tuple(loaded for loaded in found if not tags or set(tags) & set(loaded.scenario.tags))
-    if not chosen:
-        known = {tag for loaded in found for tag in loaded.scenario.tags}
-        raise UsageError(f"--tag: no scenario has the tag {tags[0]!r}{near_match(tags[0], known)}")
-    return chosen
 
 
 def _way(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from agentkit.cli.chosen import chosen_variants
+from agentkit.cli.chosen import chosen_scenarios, chosen_variants
 from agentkit.cli.options import check_writable, json_option, open_store, refuse_unused, store_option, write_json
-from agentkit.errors import BudgetExhausted, ExitCode, NotJudged, UsageError, near_match
+from agentkit.errors import BudgetExhausted, ExitCode, NotJudged, UsageError
 
 if TYPE_CHECKING:
     from agentkit.config import Config
@@ -134,7 +134,8 @@ def command(
             _refuse_with_resume(click.get_current_context())
             run = _resume(opened, resume, config, limits, replay_users)
             return _show(opened, [run], json_file)
-        scenarios = _scenarios(paths, tags, config)
+        paths = paths or (config.scenarios,)
+        scenarios = chosen_scenarios(paths, tags)
         variants = chosen_variants(scenarios, detours, pairwise=pairwise).cells
         names = _agents(agents, scenarios, config)
         _verify_adapters(names, config, opened)
@@ -149,7 +150,7 @@ def command(
             settings = _settings(
                 name,
                 config,
-                paths=paths or (config.scenarios,),
+                paths=paths,
                 variants=variants,
                 trials=trials,
                 repeats=samples if fork else repeats,
@@ -209,21 +210,6 @@ def _refuse_mixed(context: click.Context, fork: bool) -> None:
         refuse_unused(context, ("user", "replay_users"), f"does not go with --fork: {given}")
     else:
         refuse_unused(context, ("samples", "after"), "goes with --fork")
-
-
-def _scenarios(paths: Sequence[str], tags: Sequence[str], config: Config) -> tuple[Loaded, ...]:
-    from pathlib import Path
-
-    from agentkit.scenario import load
-
-    scenarios = load([Path(path) for path in paths or (config.scenarios,)])
-    if not tags:
-        return scenarios
-    chosen = tuple(loaded for loaded in scenarios if set(tags) & set(loaded.scenario.tags))
-    if not chosen:
-        known = {tag for loaded in scenarios for tag in loaded.scenario.tags}
-        raise UsageError(f"--tag: no scenario has the tag {tags[0]!r}{near_match(tags[0], known)}")
-    return chosen
 
 
 def _agents(names: Sequence[str], scenarios: Sequence[Loaded], config: Config) -> list[str]:

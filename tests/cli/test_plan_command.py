@@ -72,7 +72,7 @@ def test_forks_tell_nothing_of_what_a_conversation_takes(cli: Cli) -> None:
         (("--trials", "1", "--detours", "none"), "1 trials cannot show even a drop"),
         (("--detect", "0.95", "--accuracy", "0.5"), "found a drop of 0.95 from an accuracy of 0.5"),
         (("--detect", "0.05", "--from", "last"), "no run is recorded yet"),
-        (("--detect", "0.05", "--tag", "ordres"), "no scenario has the tag 'ordres'"),
+        (("--detect", "0.05", "--tag", "orders", "--tag", "ordres"), "no scenario has the tag 'ordres'"),
     ],
 )
 def test_bad_input(cli: Cli, project: Path, arguments: tuple[str, ...], said: str) -> None:

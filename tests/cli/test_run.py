@@ -117,6 +117,7 @@ def test_store_by_option_and_by_environment(cli: Cli, project: Path) -> None:
         (["run", "scenario"], "did you mean 'scenarios'"),
         (["run", "--detours", "in_a_hury"], "did you mean 'in_a_hurry'"),
         (["run", "--tag", "order"], "did you mean 'orders'"),
+        (["run", "--tag", "orders", "--tag", "ordres"], "no scenario has the tag 'ordres' (did you mean 'orders'?)"),
         (["run", "--trials", "0"], "--trials"),
         (["run", "--resume", "nope"], "no run is recorded"),
         (["run", "--resume", "last", "scenarios"], "--resume takes paths"),
