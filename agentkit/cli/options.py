@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from agentkit.errors import UsageError
-from agentkit.files import write_whole
+from agentkit.files import is_special, write_whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -70,11 +70,15 @@ def check_writable(file: str | None) -> None:
     """Refuse a `--json` file that cannot be written, before any work is done for it.
 
     Raises:
-        UsageError: its folder is missing or read-only.
+        UsageError: its folder is missing or read-only, or it is a device or pipe that one may not write to.
     """
     if file is None or file == "-":
         return
-    folder = Path(file).absolute().parent
+    if is_special(Path(file)):
+        if not os.access(file, os.W_OK):
+            raise UsageError(f"--json: {file} cannot be written: it is a device or pipe that one may not write to")
+        return
+    folder = Path(os.path.realpath(file)).parent
     if not folder.is_dir() or not os.access(folder, os.W_OK) or Path(file).is_dir():
         raise UsageError(f"--json: {file} cannot be written: {folder} is no folder that one may write a file to")
 
