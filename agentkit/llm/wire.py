@@ -89,7 +89,7 @@ def decode(body: bytes, request: ChatRequest) -> Answer:
     message = _object(choice.get("message"), "choices[0].message")
     content, thoughts = _content(message.get("content"))
     refusal = _text(message.get("refusal"))
-    usage, counted = _usage(completion.get("usage"))
+    usage, counted = usage_of(completion.get("usage"))
     return Answer(
         content=content or refusal or "",
         reasoning=_text(message.get("reasoning")) or _text(message.get("reasoning_content")) or thoughts,
@@ -113,6 +113,25 @@ def error_message(body: bytes) -> str:
         if isinstance(error, dict) and error.get(key):
             error = error[key]
     return error if isinstance(error, str) else orjson.dumps(error).decode()
+
+
+def usage_of(usage: object) -> tuple[Usage, bool]:
+    """The tokens of an answer's `usage`, 0 where it has none, and whether both input and output were counted.
+
+    What the total holds beyond the two is output: some providers count reasoning there alone.
+    """
+    if not isinstance(usage, Mapping):
+        return Usage(), False
+    sent, got, total = (_count(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    if sent is not None and total is not None and total >= sent:
+        got = max(got or 0, total - sent)
+    counts = Usage(
+        input_tokens=sent or 0,
+        output_tokens=got or 0,
+        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
+        cached_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens") or 0,
+    )
+    return counts, sent is not None and got is not None
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:
@@ -186,21 +205,6 @@ def _tool_calls(message: Mapping[str, Any], request: ChatRequest) -> tuple[ToolC
         arguments, raw = parse_arguments(function.get("arguments"))
         calls.append(ToolCall(identity, name, arguments, raw))
     return tuple(calls)
-
-
-def _usage(usage: object) -> tuple[Usage, bool]:
-    if not isinstance(usage, Mapping):
-        return Usage(), False
-    sent, got, total = (_count(usage, f"{name}_tokens") for name in ("prompt", "completion", "total"))
-    if got is None and sent is not None and total is not None and total >= sent:
-        got = total - sent
-    counts = Usage(
-        input_tokens=sent or 0,
-        output_tokens=got or 0,
-        reasoning_tokens=_count(usage.get("completion_tokens_details"), "reasoning_tokens") or 0,
-        cached_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens") or 0,
-    )
-    return counts, sent is not None and got is not None
 
 
 def _count(counts: object, key: str) -> int | None:

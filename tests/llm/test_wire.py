@@ -165,6 +165,20 @@ def test_the_old_function_call_is_a_tool_call():
         ({"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": None}, Usage(5, 2), True),
         ({"prompt_tokens": -1, "completion_tokens": True}, Usage(), False),
         ({"prompt_tokens": "5", "completion_tokens": 2.0}, Usage(), False),
+        ({"prompt_tokens": 5, "total_tokens": 5}, Usage(5, 0), True),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 4}, Usage(5, 2), True),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 6}, Usage(5, 2), True),
+        ({"completion_tokens": 2, "total_tokens": 9}, Usage(0, 2), False),
+        (
+            {
+                "prompt_tokens": 10120,
+                "completion_tokens": 1499,
+                "total_tokens": 14428,
+                "completion_tokens_details": {"reasoning_tokens": 2809},
+            },
+            Usage(10120, 4308, 2809),
+            True,
+        ),
         (
             {
                 "prompt_tokens": 50,

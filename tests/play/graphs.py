@@ -20,6 +20,8 @@ class Rules(BaseChatModel):
     """Whether its answers tell how many tokens they took."""
     twice: bool = False
     """Whether it makes each call twice, side by side."""
+    thought: int = 0
+    """Tokens of an answer that are in its total alone."""
 
     @property
     def _llm_type(self) -> str:
@@ -33,7 +35,7 @@ class Rules(BaseChatModel):
             name = "ship" if "Ship" in last else "look_up"
             ids = [f"c{len(messages)}", f"d{len(messages)}"][: 1 + self.twice]
             calls = [{"id": id_, "name": name, "args": {"order_id": order.group()}} for id_ in ids]
-        usage = UsageMetadata(input_tokens=10, output_tokens=5, total_tokens=15)
+        usage = UsageMetadata(input_tokens=10, output_tokens=5, total_tokens=15 + self.thought)
         answer = AIMessage(
             "" if calls else f"I see: {last}. Anything else?",
             tool_calls=calls,
@@ -54,6 +56,10 @@ def uncounted(tools: list[Any]) -> Any:
 
 def twice(tools: list[Any]) -> Any:
     return loop(Rules(twice=True), tools)
+
+
+def thoughtful(tools: list[Any]) -> Any:
+    return loop(Rules(thought=100), tools)
 
 
 def loop(model: Rules, tools: list[Any]) -> Any:

@@ -82,6 +82,13 @@ async def test_what_a_graph_s_model_does_not_count_has_no_known_cost(play: Play,
     assert (run.status, len(trials), run.spent["calls"]) == ("stopped", 0, 1)
 
 
+async def test_what_a_graph_s_model_thought_is_paid_for(shop: tuple[Loaded, ...], play: Play) -> None:
+    budget = Budget()
+    run, (trial,) = await play(built(graph("thoughtful"), shop, budget), budget=budget)
+    assert (run.spent["input_tokens"], run.spent["output_tokens"]) == (5 * 10, 5 * 105)
+    assert trial.cost == pytest.approx(5 * (10 * 1.0 + 105 * 2.0) / 1e6)
+
+
 async def test_a_graph_s_own_limit(play: Play, shop: tuple[Loaded, ...]) -> None:
     _, (trial,) = await play(built(graph(recursion_limit=2), shop))
     assert (trial.verdict, trial.stop) == (Verdict.FAILURE, Stop.TURN_LIMIT)

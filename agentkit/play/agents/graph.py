@@ -15,6 +15,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, LLMResult
 from langchain_core.tools import StructuredTool, ToolException
 from langgraph.errors import GraphRecursionError
@@ -173,11 +174,17 @@ class _ModelCalls(BaseCallbackHandler):
 
     def _call(self, message: BaseMessage, latency: float) -> ModelCall:
         counted = getattr(message, "usage_metadata", None)
-        usage = Usage(counted["input_tokens"], counted["output_tokens"]) if counted else None
+        usage = _usage(counted) if counted else None
         metadata = message.response_metadata
         model = str(metadata.get("model_name") or "unknown")
         cost = known_cost(self._prices.find(model), usage)
         return ModelCall(model, usage or Usage(), cost, latency, finish_reason=metadata.get("finish_reason"))
+
+
+def _usage(counted: UsageMetadata) -> Usage:
+    """What the total holds beyond input and output is output: some providers count reasoning there alone."""
+    sent = counted["input_tokens"]
+    return Usage(sent, max(counted["output_tokens"], counted["total_tokens"] - sent))
 
 
 def _to_langchain(message: Message, message_id: str) -> AnyMessage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit.llm.wire import usage_of
 from agentkit.records import Usage
 
 _TEXTS = ("content", "refusal", "reasoning", "reasoning_content")
@@ -69,7 +70,7 @@ class Joined:
         if isinstance(model := answer.get("model"), str):
             self.model = model
         if isinstance(usage := answer.get("usage"), dict):
-            self.usage = usage_of(usage)
+            self.usage, _ = usage_of(usage)
 
     def _finished(self, choice: Mapping[str, Any]) -> None:
         if isinstance(reason := choice.get("finish_reason"), str):
@@ -95,19 +96,3 @@ def _first(answer: Mapping[str, Any]) -> Mapping[str, Any]:
             if isinstance(choice, dict) and choice.get("index", 0) == 0:
                 return choice
     return {}
-
-
-def usage_of(counts: Mapping[str, Any]) -> Usage:
-    """Tokens as the upstream counted them; 0 where it did not."""
-    details = [counts.get(name) for name in ("completion_tokens_details", "prompt_tokens_details")]
-    written, read = (it if isinstance(it, dict) else {} for it in details)
-    return Usage(
-        _count(counts.get("prompt_tokens")),
-        _count(counts.get("completion_tokens")),
-        _count(written.get("reasoning_tokens")),
-        _count(read.get("cached_tokens")),
-    )
-
-
-def _count(value: object) -> int:
-    return value if type(value) is int and value >= 0 else 0
