@@ -82,10 +82,14 @@ def decode(body: bytes, request: ChatRequest) -> Answer:
     completion = _object(data, "the answer")
     choices = completion.get("choices")
     if not choices and completion.get("error"):
-        raise Malformed(f"an error in the place of an answer: {error_message(body)}")
+        raise Malformed(f"an error in the place of an answer: {_said(completion)}")
     if not isinstance(choices, list) or not choices:
         raise Malformed(f"choices: found {_kind(choices)}, expected a list of at least one choice")
     choice = _object(choices[0], "choices[0]")
+    if choice.get("error"):
+        raise Malformed(f"an error in the place of an answer: {_said(choice)}")
+    if choice.get("finish_reason") == "error":
+        raise Malformed("choices[0].finish_reason: found 'error': the provider failed before the answer's end")
     message = _object(choice.get("message"), "choices[0].message")
     content, thoughts = _content(message.get("content"))
     refusal = _text(message.get("refusal"))
@@ -108,11 +112,7 @@ def error_message(body: bytes) -> str:
         data = orjson.loads(body)
     except orjson.JSONDecodeError:
         return body.decode(errors="replace").strip()
-    error = data.get("error", data) if isinstance(data, dict) else data
-    for key in ("message", "detail"):
-        if isinstance(error, dict) and error.get(key):
-            error = error[key]
-    return error if isinstance(error, str) else orjson.dumps(error).decode()
+    return _said(data)
 
 
 def usage_of(usage: object) -> tuple[Usage, bool]:
@@ -210,6 +210,15 @@ def _tool_calls(message: Mapping[str, Any], request: ChatRequest) -> tuple[ToolC
 def _count(counts: object, key: str) -> int | None:
     value = counts.get(key) if isinstance(counts, Mapping) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _said(data: object) -> str:
+    """The words of an error in parsed JSON."""
+    error = data.get("error", data) if isinstance(data, dict) else data
+    for key in ("message", "detail"):
+        if isinstance(error, dict) and error.get(key):
+            error = error[key]
+    return error if isinstance(error, str) else orjson.dumps(error).decode()
 
 
 def _object(value: object, where: str) -> Mapping[str, Any]:

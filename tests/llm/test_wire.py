@@ -139,6 +139,29 @@ def test_the_finish_reason_is_the_providers_word():
     assert read({"content": "x"}).finish_reason is None
 
 
+@pytest.mark.parametrize("content", ["", "Your refund of"])
+@pytest.mark.parametrize(
+    ("failed", "said"),
+    [
+        (
+            {"error": {"code": 502, "message": "Provider disconnected"}, "finish_reason": "error"},
+            "^an error in the place of an answer: Provider disconnected$",
+        ),
+        ({"error": "upstream is gone"}, "^an error in the place of an answer: upstream is gone$"),
+        ({"error": None, "finish_reason": "error"}, "finish_reason: found 'error': the provider failed"),
+    ],
+)
+def test_an_error_inside_a_choice_is_no_answer(failed, said, content):
+    body = {"choices": [{"message": {"role": "assistant", "content": content}, **failed}]}
+    with pytest.raises(Malformed, match=said):
+        decode(json.dumps(body).encode(), HELLO)
+
+
+def test_an_error_that_is_null_is_none():
+    body = {"choices": [{"message": {"content": "x"}, "finish_reason": "stop", "error": None}]}
+    assert decode(json.dumps(body).encode(), HELLO).content == "x"
+
+
 def test_ids_that_are_missing_or_taken_are_made_up_the_same_way_each_time():
     earlier = Message("assistant", "", 0, (ToolCall("a", "look_up", {}),))
     request = ChatRequest([Message("user", "Hello"), earlier, Message("tool", "4", tool_call_id="a")])
