@@ -19,7 +19,7 @@ from agentkit.llm.prices import Price, Prices, known_cost
 from agentkit.llm.retry import Retries
 from agentkit.llm.throttle import Clock, Throttle
 from agentkit.llm.wire import Malformed, decode, dump, encode
-from agentkit.records import ModelCall
+from agentkit.records import ModelCall, Usage
 from agentkit.redact import is_secret_name
 
 _SECRETS_GO = "api_key_env"
@@ -99,10 +99,10 @@ class OpenAIChat:
         try:
             answer = decode(posted.content, request)
         except Malformed as error:
+            if error.usage is not None:
+                self._spend(error.usage, error.counted)
             raise self._post.error("protocol", str(error), posted.attempts) from None
-        cost = known_cost(self._price, answer.usage if answer.counted else None)
-        if self._budget is not None:
-            self._budget.spend(answer.usage, cost)
+        cost = self._spend(answer.usage, answer.counted)
         call = ModelCall(
             model=answer.model or self.name,
             usage=answer.usage,
@@ -117,6 +117,13 @@ class OpenAIChat:
 
     async def close(self) -> None:
         await self._post.close()
+
+    def _spend(self, usage: Usage, counted: bool) -> float | None:
+        """Count what an answer took, and say what it cost."""
+        cost = known_cost(self._price, usage if counted else None)
+        if self._budget is not None:
+            self._budget.spend(usage, cost)
+        return cost
 
 
 def _endpoint(base_url: str) -> httpx.URL:

@@ -24,6 +24,11 @@ _MODES = ("auto", "none", "required")
 class Malformed(Exception):
     """The answer is no chat completion; the message names the field, what was found and what was expected."""
 
+    usage: Usage | None = None
+    """What the provider counted nevertheless, and bills; None where it counted nothing."""
+    counted: bool = False
+    """Whether it counted both input and output tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -80,30 +85,12 @@ def decode(body: bytes, request: ChatRequest) -> Answer:
         begins = body[:60].decode(errors="replace")
         raise Malformed(f"the answer is not JSON ({error}); it begins {begins!r}") from None
     completion = _object(data, "the answer")
-    choices = completion.get("choices")
-    if not choices and completion.get("error"):
-        raise Malformed(f"an error in the place of an answer: {_said(completion)}")
-    if not isinstance(choices, list) or not choices:
-        raise Malformed(f"choices: found {_kind(choices)}, expected a list of at least one choice")
-    choice = _object(choices[0], "choices[0]")
-    if choice.get("error"):
-        raise Malformed(f"an error in the place of an answer: {_said(choice)}")
-    if choice.get("finish_reason") == "error":
-        raise Malformed("choices[0].finish_reason: found 'error': the provider failed before the answer's end")
-    message = _object(choice.get("message"), "choices[0].message")
-    content, thoughts = _content(message.get("content"))
-    refusal = _text(message.get("refusal"))
     usage, counted = usage_of(completion.get("usage"))
-    return Answer(
-        content=content or refusal or "",
-        reasoning=_text(message.get("reasoning")) or _text(message.get("reasoning_content")) or thoughts,
-        tool_calls=_tool_calls(message, request),
-        finish_reason="refusal" if refusal else _text(choice.get("finish_reason")),
-        response_id=_text(completion.get("id")),
-        model=_text(completion.get("model")),
-        usage=usage,
-        counted=counted,
-    )
+    try:
+        return _answer(completion, request, usage, counted)
+    except Malformed as error:
+        error.usage, error.counted = usage if counted or usage.total else None, counted
+        raise
 
 
 def error_message(body: bytes) -> str:
@@ -132,6 +119,32 @@ def usage_of(usage: object) -> tuple[Usage, bool]:
         cached_tokens=_count(usage.get("prompt_tokens_details"), "cached_tokens") or 0,
     )
     return counts, sent is not None and got is not None
+
+
+def _answer(completion: Mapping[str, Any], request: ChatRequest, usage: Usage, counted: bool) -> Answer:
+    choices = completion.get("choices")
+    if not choices and completion.get("error"):
+        raise Malformed(f"an error in the place of an answer: {_said(completion)}")
+    if not isinstance(choices, list) or not choices:
+        raise Malformed(f"choices: found {_kind(choices)}, expected a list of at least one choice")
+    choice = _object(choices[0], "choices[0]")
+    if choice.get("error"):
+        raise Malformed(f"an error in the place of an answer: {_said(choice)}")
+    if choice.get("finish_reason") == "error":
+        raise Malformed("choices[0].finish_reason: found 'error': the provider failed before the answer's end")
+    message = _object(choice.get("message"), "choices[0].message")
+    content, thoughts = _content(message.get("content"))
+    refusal = _text(message.get("refusal"))
+    return Answer(
+        content=content or refusal or "",
+        reasoning=_text(message.get("reasoning")) or _text(message.get("reasoning_content")) or thoughts,
+        tool_calls=_tool_calls(message, request),
+        finish_reason="refusal" if refusal else _text(choice.get("finish_reason")),
+        response_id=_text(completion.get("id")),
+        model=_text(completion.get("model")),
+        usage=usage,
+        counted=counted,
+    )
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:

@@ -172,6 +172,27 @@ async def test_an_answer_of_another_shape_is_a_protocol_error_at_once(server, op
     assert time.slept == []
 
 
+@pytest.mark.parametrize("message", [{"content": "x", "tool_calls": [{"function": {"name": ""}}]}, None])
+@pytest.mark.parametrize(
+    ("usage", "cost", "total"),
+    [
+        ({"prompt_tokens": 100, "completion_tokens": 20}, 140e-6, 120),
+        ({"prompt_tokens": 100}, None, 100),
+        ({}, 0.0, 0),
+        (None, 0.0, 0),
+    ],
+)
+async def test_what_an_answer_of_another_shape_took_is_in_the_budget(
+    server, open_chat, ask, message, usage, cost, total
+):
+    server.script = [server.answer({"choices": [{"message": message}], "usage": usage})]
+    budget = Budget(max_cost=1.0)
+    with pytest.raises(ProviderError):
+        await open_chat(price=Price(1.0, 2.0), budget=budget).complete(ask)
+    assert (budget.totals.calls, budget.totals.usage.total) == (1, total)
+    assert budget.totals.cost == (cost if cost is None else pytest.approx(cost))
+
+
 async def test_a_bomb_of_zeros_is_not_unpacked_whole(server, open_chat, ask):
     bomb = gzip.compress(bytes(3 * MAX_BODY))
     server.script = [server.raw(200, bomb, "content-encoding: gzip")]
