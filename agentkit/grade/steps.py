@@ -238,7 +238,7 @@ async def grade_outcome(
         except BudgetExhausted:
             raise
         except Exception as error:  # a defect of ours or of what is asked: this check is lost, the run goes on
-            reason = redact(shortened(f"it could not be graded: {type(error).__name__}: {error}", 500))
+            reason = shortened(redact(f"it could not be graded: {type(error).__name__}: {error}"), 500)
             grades.append(_ungraded(check, reason, None, None, None, "none", Party.HARNESS))
     return tuple(grades)
 

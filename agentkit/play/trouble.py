@@ -35,7 +35,7 @@ def agent_trouble(error: BaseException) -> tuple[Stop, str]:
         return Stop.TIME_LIMIT, str(error)
     if isinstance(error, TurnLimitReached):
         return Stop.TURN_LIMIT, str(error)
-    reason = redact(shortened(f"{type(error).__name__}: {error}", 500))
+    reason = shortened(redact(f"{type(error).__name__}: {error}"), 500)
     providers, passing = _trouble(error)
     if not passing and any(sign in str(error).lower() for sign in _CONTEXT_OVERFLOW):
         return Stop.TOKEN_LIMIT, reason

@@ -111,10 +111,10 @@ async def speak(user: User, cue: Cue) -> Message:
     except UserLeft as error:
         raise UserStopped(Stop.USER_LEFT, "the user had what they came for, and left") from error
     except UserFault as error:
-        raise UserStopped(Stop.USER_ERROR, redact(shortened(str(error), 500))) from error
+        raise UserStopped(Stop.USER_ERROR, shortened(redact(str(error)), 500)) from error
     except ProviderError as error:
         reason = f"the simulated user {user.name} could not be asked: {error}"
-        raise UserStopped(Stop.INVALID, redact(shortened(reason, 500))) from error
+        raise UserStopped(Stop.INVALID, shortened(redact(reason), 500)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,6 +301,10 @@ async def test_an_outcome_check_whose_grading_fails_is_ungraded_and_the_others_a
     assert kept.status is Status.PASSED
     with pytest.raises(BudgetExhausted):
         await grade_outcome(checks, said, {}, failing(BudgetExhausted("spent")))
+    for before in range(400, 500, 9):
+        broken = failing(KeyError(f"{'x' * before} sk-proj-abcdefghijklmnop and more{' words' * 20}"))
+        lost, _ = await grade_outcome(checks, said, {}, broken)
+        assert "sk-" not in lost.reason, "a secret across the reason's end"
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """How a trial ends, and whose fault it is."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.agents.function import FunctionAgent
 from agentkit.play.time_limit import TimeLimit
 from agentkit.play.trouble import TimeLimitReached, agent_trouble
+from agentkit.play.user import Cue, User, UserFault, UserStopped, speak
 from agentkit.records import Message, ModelCall, Party, Status, Stop, ToolCall, Usage, Verdict
 from tests.llm.conftest import Server
 from tests.play.conftest import Play
@@ -163,6 +165,33 @@ def test_trouble_that_may_pass_is_no_prompt_that_is_too_long(error: Exception, s
         raised = RuntimeError(f"the model failed: {error}")
         raised.__cause__ = error
     assert agent_trouble(raised)[0] is stop
+
+
+def told_by_a_user(error: Exception) -> str:
+    class Talker:
+        name = "talker"
+
+        async def say(self, cue: Any) -> Message:
+            raise error
+
+    with pytest.raises(UserStopped) as stopped:
+        asyncio.run(speak(cast(User, Talker()), cast(Cue, None)))
+    return str(stopped.value)
+
+
+@pytest.mark.parametrize("before", range(400, 500, 9))
+@pytest.mark.parametrize(
+    "told",
+    [
+        lambda text: agent_trouble(RuntimeError(text))[1],
+        lambda text: told_by_a_user(UserFault(text)),
+        lambda text: told_by_a_user(ProviderError("rejected", text)),
+    ],
+)
+def test_a_secret_across_the_end_of_a_reason_is_taken_out(told: Callable[[str], str], before: int) -> None:
+    reason = told(f"{'x' * before} sk-proj-abcdefghijklmnop and more{' words' * 20}")
+    assert len(reason) == 500
+    assert "sk-" not in reason
 
 
 async def test_a_provider_s_limit_on_tokens_is_not_the_agent_s(play: Play) -> None:
