@@ -29,11 +29,32 @@ _NAMES_VARIABLES = re.compile(r"_env$|^env_from$")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _TOKEN = r"[A-Za-z0-9._~+/=-]"
-_IS = r"[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
+_IS = r"\\?[\"']?[ \t]{0,4}[:=][ \t]{0,4}"
 _NAME = (
     r"(?:api[_-]?key|passw(?:or)?d|passphrase"
     r"|(?:access|account|auth|client|private|secret|signing)[_-]?(?:key|secret)"
     r"|(?:access|api|auth|bearer|github|gitlab|hf|refresh|session)[_-]?token)"
+)
+_AGAIN = re.escape(REDACTED)
+"""What was redacted before stays as it is."""
+
+
+def _quoted(quote: str, inside: str, escape: str, unclosed: str = "") -> str:
+    """A value between quotes, or one whose closing quote is missing. That one ends with the line or with what
+    `unclosed` leaves out, and begins with no mark that may stand behind the closing quote of a text."""
+    closed, open_ = (rf"{plain}*(?:(?:{escape}){plain}*)*" for plain in (inside, unclosed or inside))
+    return rf"{quote}(?:{closed}{quote}|(?=[^\s,;:.)}}\]>]){open_})"
+
+
+_VALUE = "|".join(
+    (
+        _AGAIN,
+        _quoted('"', r'[^"\\\n]', r"\\."),
+        _quoted("'", r"[^'\\\n]", r"\\.", unclosed=r"[^'\"\\\n]"),
+        # In JSON inside a string: a backslash before each quote, three before one that is part of the value.
+        _quoted(r"\\\"", r'[^"\\\n]', r'\\[^"\\\n]|\\\\\\["\\]|\\\\(?!\\["\\])'),
+        r"(?:[^\s\"'&,;<>})\]\\]+|\\(?![\"']))+",
+    )
 )
 _PATTERNS = tuple(
     (hints.split(), re.compile(pattern), replacement)
@@ -43,7 +64,7 @@ _PATTERNS = tuple(
         # Authorization: Bearer …, in a header or quoted from one.
         (
             "authorization",
-            rf"(?i)(\bauthorization{_IS}[\"']?(?:[a-z]{{1,16}}[ \t]{{1,4}})?){_TOKEN}{{4,}}",
+            rf"(?i)(\bauthorization{_IS}\\?[\"']?(?:[a-z]{{1,16}}[ \t]{{1,4}})?)(?:{_AGAIN}|{_TOKEN}{{4,}})",
             rf"\1{REDACTED}",
         ),
         (
@@ -54,11 +75,7 @@ _PATTERNS = tuple(
         # Parameters of a URL.
         ("? & ;", r"(?i)([?&;](?:key|token|sig|signature|secret)=)[^&;\s#\"'<>]+", rf"\1{REDACTED}"),
         # name = value, name: value, "name": "value".
-        (
-            "key secret passw passphrase token",
-            rf"(?i)({_NAME}{_IS})(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'&,;<>}})\]]+)",
-            rf"\1{REDACTED}",
-        ),
+        ("key secret passw passphrase token", rf"(?i)({_NAME}{_IS})(?:{_VALUE})", rf"\1{REDACTED}"),
         # The forms in which keys are issued, and JSON web tokens.
         (
             "sk- sk_ rk- rk_ pk- pk_ xai- nvapi- glpat-",

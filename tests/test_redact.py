@@ -7,7 +7,7 @@ from agentkit.redact import REDACTED, is_secret_name, redact, redact_mapping
 LONG = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
 
 
-@pytest.mark.parametrize(
+TAKEN_OUT = pytest.mark.parametrize(
     ("text", "expected"),
     [
         (f"key sk-{LONG} is bad", f"key {REDACTED} is bad"),
@@ -34,10 +34,28 @@ LONG = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
         ("client_secret: x; next", f"client_secret: {REDACTED}; next"),
         ("password=hunter2", f"password={REDACTED}"),
         ("GITHUB_TOKEN=abc", f"GITHUB_TOKEN={REDACTED}"),
+        ('password="hunter2', f"password={REDACTED}"),
+        ("password='open sesame\nnext", f"password={REDACTED}\nnext"),
+        ('{"note": "password=\'hunter2", "n": "1"}', f'{{"note": "password={REDACTED}", "n": "1"}}'),
+        (r'{"password": "ab\"cd\\", "user": "anna"}', f'{{"password": {REDACTED}, "user": "anna"}}'),
+        (r"{\"password\": \"hunter2\", \"n\": \"1\"}", rf"{{\"password\": {REDACTED}, \"n\": \"1\"}}"),
+        (r"{\"password\": \"a\\\"b\\\\\", \"n\": \"1\"}", rf"{{\"password\": {REDACTED}, \"n\": \"1\"}}"),
+        (r'{"input": "{\"pin\": 1, \"password\": \"hun', rf'{{"input": "{{\"pin\": 1, \"password\": {REDACTED}'),
+        (r'["{\"password\": \"hun", "a \"b\""]', rf'["{{\"password\": {REDACTED}", "a \"b\""]'),
+        (r'"with \"password=hunter2\" in it"', rf'"with \"password={REDACTED}\" in it"'),
+        (r"{\"Authorization\": \"Bearer abcd\"}", rf"{{\"Authorization\": \"Bearer {REDACTED}\"}}"),
     ],
 )
+
+
+@TAKEN_OUT
 def test_a_secret_is_taken_out_and_what_stands_around_it_is_left(text, expected):
     assert redact(text) == expected
+
+
+@TAKEN_OUT
+def test_what_was_redacted_stays_as_it_is(text, expected):
+    assert redact(expected) == expected
 
 
 @pytest.mark.parametrize(
@@ -56,6 +74,9 @@ def test_a_secret_is_taken_out_and_what_stands_around_it_is_left(text, expected)
         "a key to the door, the key=value form, sort_key=name",
         "call_3_0 chatcmpl-9f8e7d6c5b4a39281706f5e4d3c2b1a0",
         "0af7651916cd43dd8448eb211c80319c",
+        '{"label": "Your password: "}',
+        r"{\"label\": \"Your password: \"}",
+        "<input name=\"password\" title='Your password:'>",
     ],
 )
 def test_innocent_text_is_left_alone(text):
@@ -195,6 +216,17 @@ def test_settings_keep_their_shape_and_lose_their_secrets():
         "hf_",
         "xoxb-",
         "password:",
+        'password="a\\',
+        'password="a\\"',
+        'password="}',
+        "password='\"",
+        'password=\\"',
+        'password=\\"}',
+        'password=\\"\\\\\\"',
+        'password=\\"\\\\',
+        'password=\\"a\\\\\\"b\\',
+        "password=\\",
+        "\\",
     ],
 )
 def test_a_hostile_line_of_a_megabyte_is_read_in_one_go(piece):
