@@ -19,7 +19,7 @@ _SHORTEST = 8
 """A shorter value is not looked for in text: it would be found in innocent words."""
 
 _SECRET_NAME = re.compile(
-    r"(?:^|_)(?:apikey|api_?key|key|token|secret|password|passwd|passphrase|credentials?|authorization|cookie)$"
+    r"(?:^|_)(?:apikey|api_?key|key|token|secret|passphrase|credentials?|authorization|cookie)$|passw(?:or)?d$"
 )
 _PUBLIC_NAME = re.compile(
     r"^key$|(?:^|_)(?:cache|foreign|group|partition|primary|public|sort|trial|unique)_key$"
@@ -56,6 +56,7 @@ _VALUE = "|".join(
         r"(?:[^\s\"'&,;<>})\]\\]+|\\(?![\"']))+",
     )
 )
+_COOKIE = r"(?:\"[^\s\"',;\\]*\"|[^\s\"';\\]*)"
 _PATTERNS = tuple(
     (hints.split(), re.compile(pattern), replacement)
     for hints, pattern, replacement in (
@@ -70,6 +71,13 @@ _PATTERNS = tuple(
         (
             "bearer",
             rf"(?i)(\bbearer[ \t]{{1,4}})(?=[A-Za-z._~+/=-]{{0,512}}[0-9]){_TOKEN}{{8,}}",
+            rf"\1{REDACTED}",
+        ),
+        # Cookie: name=value; name=value, in a header or quoted from one.
+        (
+            "cookie",
+            rf"(?i)(\bcookie{_IS}\\?[\"']?)[\w.!#$%&*+^|~-]{{1,128}}={_COOKIE}"
+            rf"(?:;[ \t]{{0,4}}[^\s=;\"'\\]+(?:={_COOKIE})?)*",
             rf"\1{REDACTED}",
         ),
         # Parameters of a URL.

@@ -43,6 +43,11 @@ TAKEN_OUT = pytest.mark.parametrize(
         (r'{"input": "{\"pin\": 1, \"password\": \"hun', rf'{{"input": "{{\"pin\": 1, \"password\": {REDACTED}'),
         (r'["{\"password\": \"hun", "a \"b\""]', rf'["{{\"password\": {REDACTED}", "a \"b\""]'),
         (r'"with \"password=hunter2\" in it"', rf'"with \"password={REDACTED}\" in it"'),
+        ("Cookie: session=abc; theme=dark\nHost: a", f"Cookie: {REDACTED}\nHost: a"),
+        ("Set-Cookie: sid=abc%2F; Path=/; HttpOnly", f"Set-Cookie: {REDACTED}"),
+        ('curl -H \'Cookie: a="b"; c[d]="e"; f\' https://h', f"curl -H 'Cookie: {REDACTED}' https://h"),
+        ("{'cookie': 'session=abc', 'x-team': 'a=b'}", f"{{'cookie': '{REDACTED}', 'x-team': 'a=b'}}"),
+        (r'"{\"cookie\": \"session=abc\"}"', rf'"{{\"cookie\": \"{REDACTED}\"}}"'),
         (r"{\"Authorization\": \"Bearer abcd\"}", rf"{{\"Authorization\": \"Bearer {REDACTED}\"}}"),
     ],
 )
@@ -74,6 +79,8 @@ def test_what_was_redacted_stays_as_it_is(text, expected):
         "a key to the door, the key=value form, sort_key=name",
         "call_3_0 chatcmpl-9f8e7d6c5b4a39281706f5e4d3c2b1a0",
         "0af7651916cd43dd8448eb211c80319c",
+        "cookie: a small cake; cookie policy: see /legal?a=b",
+        '{"cookie": "chocolate", "session_cookie": "a=b"}',
         '{"label": "Your password: "}',
         r"{\"label\": \"Your password: \"}",
         "<input name=\"password\" title='Your password:'>",
@@ -88,8 +95,9 @@ def test_known_secrets_and_those_of_the_environment(monkeypatch):
     monkeypatch.setenv("TILL_OTHER_KEY", "open sesame please")
     monkeypatch.setenv("TILL_TOKEN", "till")
     monkeypatch.setenv("TILL_COLOUR", "turquoise")
-    text = "say open sesame please, open sesame, turquoise, till, plain words"
-    expected = f"say {REDACTED}, {REDACTED}, turquoise, till, {REDACTED}"
+    monkeypatch.setenv("PGPASSWORD", "by the elephant")
+    text = "say open sesame please, open sesame, by the elephant, turquoise, till, plain words"
+    expected = f"say {REDACTED}, {REDACTED}, {REDACTED}, turquoise, till, {REDACTED}"
     assert redact(text, ["plain words", ""]) == expected
 
 
@@ -108,6 +116,7 @@ def test_known_secrets_and_those_of_the_environment(monkeypatch):
         "client_secret",
         "password",
         "DB_PASSWD",
+        "PGPASSWORD",
         "Authorization",
         "Proxy-Authorization",
         "cookie",
@@ -226,6 +235,12 @@ def test_settings_keep_their_shape_and_lose_their_secrets():
         'password=\\"\\\\',
         'password=\\"a\\\\\\"b\\',
         "password=\\",
+        "cookie: ",
+        "cookie=",
+        "cookie: a=",
+        'cookie: a="',
+        "cookie: a=b; ",
+        "cookie: a=;",
         "\\",
     ],
 )

@@ -43,6 +43,8 @@ _FILE_FIELDS = {"file_data", "data"}
 _LONGEST_DATA = 200
 _NAMES_USER = {"user", "user_id", "safety_identifier", "consent", "conversation_id", "prompt_cache_key"}
 """What tells who the user is; the exchange itself has the pseudonym and the conversation."""
+_COOKIES = {"cookie", "set-cookie"}
+"""Names whose values are secret only where they read as a header's: a cookie may be a cake."""
 _JSON = re.compile(r"\s*[{\[]")
 
 
@@ -133,7 +135,7 @@ class Redactor:
         file = _FILE.match(text[:256])
         if file is not None or (name in _FILE_FIELDS and len(text) > _LONGEST_DATA and " " not in text[:1000]):
             return f"[file: {(file[1] if file else '') or 'unknown type'}, {len(text)} characters]"
-        if is_phone_name(name):
+        if is_phone_name(name) or name.lower() in _COOKIES:
             return self._after(f"{name}: ", text, conversation)
         return self.text(text, conversation)
 

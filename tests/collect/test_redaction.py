@@ -59,6 +59,9 @@ def test_secrets_go_too(redactor: Redactor) -> None:
     )
     clean = {"user": "anna", "password": "[redacted]", "pin": {"accessToken": ["[redacted]"] * 2}}
     assert json.loads(redactor.text(arguments, ONE)) == clean | {"expires": 3600, "api_key": None}
+    headers = {"Set-Cookie": ["sid=abc; Path=/", "b=c"], "cookie": "chocolate chip", "Cookie": "session=abc"}
+    clean = {"Set-Cookie": ["[redacted]"] * 2, "cookie": "chocolate chip", "Cookie": "[redacted]"}
+    assert redactor.value(headers, ONE) == clean
     schema = {"properties": {"password": {"type": "string"}, "next_page_token": {"default": "a"}}, "token": "Hello"}
     assert redactor.value(schema, ONE) == schema
 
