@@ -125,6 +125,12 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(plain) is not None and _PUBLIC_NAME.search(plain) is None
 
 
+def names_variable(name: str) -> bool:
+    """Whether what stands in the place of an environment variable's name may be shown as such: what cannot be one, or
+    looks like a secret, may be the secret itself."""
+    return _VARIABLE.fullmatch(name) is not None and redact(name) == name
+
+
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without secrets: those of `secrets`, those of the environment, and whatever looks like one."""
     for secret in sorted({*secrets, *_environment()}, key=len, reverse=True):
@@ -139,23 +145,22 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 def redact_mapping(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `settings`, at any depth, in which no secret is left; None and booleans are never secret, nor are the
-    names of variables where such are expected (`header_env`)."""
-    return {
-        name: _redact_variables(value)
-        if _NAMES_VARIABLES.search(name) and isinstance(value, Mapping)
-        else REDACTED
-        if is_secret_name(name) and value is not None and not isinstance(value, bool)
-        else _redact_value(value)
-        for name, value in settings.items()
-    }
+    names of variables where such are expected (`header_env`, `api_key_env`)."""
+    return {name: _redact_setting(name, value) for name, value in settings.items()}
 
 
-def _redact_variables(named: Mapping[str, Any]) -> dict[str, str]:
-    """What stands in the place of a variable's name and cannot be one may be the secret itself."""
-    return {
-        name: redact(value) if isinstance(value, str) and _VARIABLE.fullmatch(value) else REDACTED
-        for name, value in named.items()
-    }
+def _redact_setting(name: str, value: Any) -> Any:
+    if _NAMES_VARIABLES.search(name) and isinstance(value, Mapping):
+        return {key: _redact_variable(variable) for key, variable in value.items()}
+    if name.endswith("_env") and is_secret_name(name.removesuffix("_env")):
+        return None if value is None else _redact_variable(value)
+    if is_secret_name(name) and value is not None and not isinstance(value, bool):
+        return REDACTED
+    return _redact_value(value)
+
+
+def _redact_variable(name: Any) -> str:
+    return name if isinstance(name, str) and names_variable(name) else REDACTED
 
 
 def _redact_value(value: Any) -> Any:

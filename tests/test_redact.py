@@ -159,10 +159,16 @@ def test_names_of_variables_are_kept_and_what_is_none_is_not():
     settings = {
         "header_env": {"Authorization": "AGENT_TOKEN", "X-Api-Key": "Bearer abc", "X-Token": f"hf_{LONG}"},
         "world": {"env_from": {"AIRLINE_KEY": "MY_AIRLINE_KEY"}, "env": {"AIRLINE_KEY": "abc"}},
+        "judge": [
+            {"api_key_env": "MY_KEY"},
+            {"api_key_env": "open-sesame"},
+            {"api_key_env": None, "target_env": "a-b"},
+        ],
     }
     assert redact_mapping(settings) == {
         "header_env": {"Authorization": "AGENT_TOKEN", "X-Api-Key": REDACTED, "X-Token": REDACTED},
         "world": {"env_from": {"AIRLINE_KEY": "MY_AIRLINE_KEY"}, "env": {"AIRLINE_KEY": REDACTED}},
+        "judge": [{"api_key_env": "MY_KEY"}, {"api_key_env": REDACTED}, {"api_key_env": None, "target_env": "a-b"}],
     }
 
 

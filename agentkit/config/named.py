@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from agentkit.config.players import AgentSettings, ChatAgent, ScriptedAgent, ScriptedUser, TemplatedUser, UserSettings
 from agentkit.config.project import Config
 from agentkit.errors import ConfigError, near_match
+from agentkit.redact import names_variable
 
 
 def agent_settings(name: str, config: Config) -> AgentSettings:
@@ -75,10 +76,17 @@ def user_settings(name: str, config: Config) -> UserSettings:
 
 
 def secret(variable: str | None, user: str) -> str | None:
-    """The value of the environment variable that `user` (named in the error) keeps a secret in."""
+    """The value of the environment variable that `user` (named in the error) keeps a secret in.
+
+    Raises ConfigError, which never quotes what may be the secret itself.
+    """
     if variable is None:
         return None
     value = os.environ.get(variable)
     if not value:
+        if not names_variable(variable):
+            raise ConfigError(
+                f"{user}: found what is no name of an environment variable, expected that of the one with the secret"
+            )
         raise ConfigError(f"{user}: the environment variable {variable} is not set")
     return value

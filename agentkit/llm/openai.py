@@ -20,7 +20,7 @@ from agentkit.llm.retry import Retries
 from agentkit.llm.throttle import Clock, Throttle
 from agentkit.llm.wire import Malformed, decode, dump, encode
 from agentkit.records import ModelCall, Usage
-from agentkit.redact import is_secret_name
+from agentkit.redact import is_secret_name, names_variable
 
 _SECRETS_GO = "api_key_env"
 
@@ -140,6 +140,10 @@ def _api_key(variable: str | None) -> str | None:
         return None
     key = os.environ.get(variable, "").strip()
     if not key:
+        if not names_variable(variable):
+            raise ConfigError(
+                "api_key_env: found what is no name of an environment variable, expected that of the one with the key"
+            )
         near = near_match(variable, (name for name in os.environ if is_secret_name(name)))
         raise ConfigError(f"api_key_env: the environment variable {variable!r} is not set{near}")
     if not key.isascii() or not key.isprintable() or " " in key:

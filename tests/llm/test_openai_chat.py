@@ -237,6 +237,8 @@ async def test_nobody_listens(open_chat, ask, time):
         ({"base_url": "http://host:port/v1"}, "not a URL"),
         ({"base_url": "http://host/v1/chat/completions/"}, "expected the part before /chat/completions"),
         ({"api_key_env": "TINY_API_KY"}, "'TINY_API_KY' is not set .did you mean 'TINY_API_KEY'"),
+        ({"api_key_env": "hunter2-hunter2"}, "api_key_env: found what is no name of an environment variable"),
+        ({"api_key_env": "gsk_hunter2hunter2hunter2"}, "api_key_env: found what is no name of an environment variable"),
         ({"api_key_env": "TINY_BAD_KEY"}, "characters that no key has"),
         ({"headers": {"X-Api-Key": "hunter2"}}, "headers: 'X-Api-Key' is a secret"),
         ({"budget": Budget(max_cost=1.0)}, "no price is known for the model 'm'"),

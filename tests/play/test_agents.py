@@ -345,6 +345,10 @@ async def test_secrets_of_an_http_agent_stay_out_of_its_definition(
     monkeypatch.delenv("SHOP_KEY")
     with pytest.raises(ConfigError, match="SHOP_KEY"):
         built(settings, shop)
+    pasted = settings.model_copy(update={"header_env": {"Authorization": "Bearer hush-hush"}})
+    with pytest.raises(ConfigError, match="agent a: found what is no name of an environment variable") as refused:
+        built(pasted, shop)
+    assert "hush" not in str(refused.value)
 
 
 def test_a_jmespath_that_is_none(shop: tuple[Loaded, ...]) -> None:
