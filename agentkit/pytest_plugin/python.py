@@ -35,7 +35,8 @@ class Outcome(Result):
     def assert_passed(self, *steps: str) -> None:
         """Every valid trial passed these steps, or, where none is named, succeeded and passed all of them.
 
-        Raises AssertionError with the conversation around the failing step; no valid trial is no pass either.
+        Raises AssertionError with the conversation around the failing step; a trial that never came to a named step is
+        no pass, and no valid trial is none either.
         """
         for step in steps:
             self.step(step)

@@ -173,8 +173,11 @@ def _without_failure(result: Result, steps: Sequence[str]) -> Judgement:
         return Judgement("fail", f"{bad} of {len(result.valid)} trials fail at {what}")
     if ungraded:
         return Judgement("could_not_judge", f"no judge could grade {ungraded[0]}")
-    reached = {grade.step for trial in result.valid for grade in trial.steps if grade.status is Status.PASSED}
-    missed = [step for step in steps if step not in reached]
-    if missed:
-        return Judgement("could_not_judge", f"{missed[0]} was never reached")
+    for step in steps:
+        passed = sum(
+            any(grade.step == step and grade.status is Status.PASSED for grade in trial.steps) for trial in result.valid
+        )
+        if passed < len(result.valid):
+            found = f"reached in {passed} of {len(result.valid)} trials" if passed else "never reached"
+            return Judgement("could_not_judge", f"{step} was {found}")
     return Judgement("pass", f"all {len(result.valid)} trials pass")
