@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from agentkit.cli.pipes import outlive_readers
 from agentkit.errors import AgentkitError, ExitCode
 
 _COMMANDS = {
@@ -83,6 +84,7 @@ def app() -> None:
 
 def main() -> None:
     """Entry point of the `agentkit` script."""
+    outlive_readers()
     try:
         code = app.main(standalone_mode=False)
     except click.ClickException as error:
@@ -94,8 +96,6 @@ def main() -> None:
     except AgentkitError as error:
         click.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
         code = error.exit_code
-    except BrokenPipeError:
-        code = ExitCode.PASS
     except Exception:
         traceback.print_exc()
         click.echo("internal error: this is a defect of agentkit; please report it with the lines above", err=True)

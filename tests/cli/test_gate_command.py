@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from agentkit.gate import Recorded, write_baseline
-from tests.cli.conftest import Cli
+from tests.cli.conftest import COMMAND, Cli
 from tests.cli.judged_runs import record_run
+from tests.cli.test_pipes import unread
 from tests.gate.gate_records import played, record
 
 RNG = np.random.default_rng(5)
@@ -66,6 +67,12 @@ def test_too_few_trials_are_inconclusive_and_what_it_would_take_is_said(bare: Cl
     done = bare("gate", "few.json")
     assert done.returncode == 4
     assert "more pairs would decide it" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("candidate", "code"), [("same", 0), ("worse", 1), ("other", 3), ("few", 4)])
+def test_a_verdict_that_nobody_reads_to_its_end_is_what_it_was(files: Path, candidate: str, code: int) -> None:
+    assert unread([*COMMAND, "gate", f"{candidate}.json"], cwd=files) == (code, "")
 
 
 def test_a_changed_scenario_cannot_be_judged_unless_accepted(bare: Cli, files: Path) -> None:
