@@ -94,10 +94,17 @@ def main() -> None:
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
     except AgentkitError as error:
-        click.echo("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]), err=True)
+        _tell("\n".join([f"error: {error}", *getattr(error, "__notes__", ())]))
         code = error.exit_code
     except Exception:
-        traceback.print_exc()
+        _tell(traceback.format_exc())
         click.echo("internal error: this is a defect of agentkit; please report it with the lines above", err=True)
         code = ExitCode.INTERNAL
     sys.exit(int(code or 0))
+
+
+def _tell(text: str) -> None:
+    """On standard error. What is wrong is often told in words of a model, a server or a file."""
+    from agentkit.grade.text import inert
+
+    click.echo("\n".join(map(inert, text.rstrip().split("\n"))), err=True)

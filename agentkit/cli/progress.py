@@ -10,6 +10,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from agentkit.cli.terminal import inert
 from agentkit.llm import Budget
 from agentkit.play.runner import Progress as RunProgress
 from agentkit.play.session import Session
@@ -88,7 +89,7 @@ def _detail(progress: RunProgress, budget: Budget, began: float, forks: bool) ->
     totals = budget.totals
     parts = [] if forks else [f"{progress.successes} successes"]  # a fork is never one
     if progress.invalid:
-        parts.append(f"{progress.invalid} invalid ({progress.last_trouble[:80]})")
+        parts.append(f"{progress.invalid} invalid ({inert(progress.last_trouble)[:80]})")
     if totals.calls:
         parts.append(f"{totals.calls} calls")
         parts.append(f"{totals.usage.total} tokens")

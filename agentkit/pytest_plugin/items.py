@@ -63,7 +63,9 @@ class ScenarioItem(pytest.Item):
         if isinstance(error, Broken):
             return error.report()
         if isinstance(error, AgentkitError):
-            return f"could not judge {self.name}: {error}"
+            from agentkit.grade.text import inert
+
+            return "\n".join(map(inert, f"could not judge {self.name}: {error}".split("\n")))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
