@@ -198,7 +198,7 @@ def _print(choices: Sequence[Choice], agents: Sequence[str], target: float) -> N
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", overflow="fold")
     for agent in agents:
-        table.add_column(inert(agent), overflow="fold", min_width=21)
+        table.add_column(Text(inert(agent)), overflow="fold", min_width=21)
     table.add_column(f"cheapest with {percent(target)}", overflow="fold")
     for it in choices:
         style = "bold" if it.name == "all" else ""

@@ -111,6 +111,7 @@ def _show(found: Served, address: str, warnings: list[str]) -> None:
     """What is served, as a table."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     revision = found.table.current
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -119,9 +120,9 @@ def _show(found: Served, address: str, warnings: list[str]) -> None:
     for route in revision.routes:
         canary = f"{route.canary} {route.share:.0%}" if route.canary else ""
         up = len(found.router.parts.upstreams.serving(route.live))
-        table.add_row(f"{route.agent}/{route.step}", str(route.live), canary, str(up))
+        table.add_row(*map(Text, (f"{route.agent}/{route.step}", str(route.live), canary, str(up))))
     console = Console(stderr=False)
-    console.print(f"{address}   revision {revision.number}   (Ctrl-C ends it)", highlight=False)
+    console.print(f"{address}   revision {revision.number}   (Ctrl-C ends it)", highlight=False, markup=False)
     console.print(table)
     for warning in warnings:
         click.secho(warning, fg="yellow", err=True)

@@ -65,6 +65,16 @@ def test_agents_side_by_side(bare: Cli, tmp_path: Path) -> None:
     assert (other.returncode, "did not play the same: shop/chat" in other.stderr) == (3, True)
 
 
+def test_an_agents_name_is_no_markup(bare: Cli, tmp_path: Path) -> None:
+    for name, agent in (("one", "gpt-4o[/v2]"), ("two", "shop[v1]")):
+        record_run(tmp_path, name, [True] * 20, check="reply.mentions", agent=agent)
+    done = bare("compare", "--frontier", "one", "two")
+    assert (done.returncode, done.stderr) == (0, "")
+    heading = next(it for it in done.stdout.splitlines() if "cheapest with" in it)
+    assert "gpt-4o[/v2]" in heading
+    assert "shop[v1]" in heading
+
+
 @pytest.mark.slow
 def test_flaky_steps_have_a_history_and_recovery_is_shown(cli: Cli) -> None:
     for seed in ("0", "0", "1"):
