@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from email.message import Message
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -41,14 +40,15 @@ class Seals:
         return f"{name}={value}; Path=/; HttpOnly; SameSite=Strict"
 
     def expert(self, name: str, header: str | None) -> str | None:
-        """The name that a cookie of this server's holds; None of anybody else's."""
-        try:
-            morsel = SimpleCookie(header or "").get(name)
-        except CookieError:
-            return None
-        written, _, seal = (morsel.value if morsel else "").rpartition(".")
-        expert = unquote(written)
-        return expert if expert and hmac.compare_digest(seal, self._seal("cookie", expert)) else None
+        """The name that a cookie of this server's holds; None of anybody else's. Other programs on 127.0.0.1 set
+        cookies of any form, which the browser sends beside it."""
+        for pair in (header or "").split(";"):
+            found, _, value = pair.strip().partition("=")
+            written, _, seal = value.rpartition(".")
+            expert, seals = unquote(written), seal.encode("utf-8", "replace")
+            if found == name and expert and hmac.compare_digest(seals, self._seal("cookie", expert).encode()):
+                return expert
+        return None
 
     def _seal(self, purpose: str, text: str) -> str:
         return hmac.new(self._secret, f"{purpose}\0{text}".encode("utf-8", "replace"), hashlib.sha256).hexdigest()

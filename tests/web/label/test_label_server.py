@@ -170,6 +170,24 @@ def test_it_asks_who_judges_and_remembers(client: Client, store: Store, serve: S
         assert "Who is judging?" in stranger.text
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{own}",
+        "prefs=dark mode; {own}",
+        'prefs={{"theme":"dark"}};{own}',
+        'alone; x="; {own}',
+        "{name}=Ann.é; {name}=Ann.0; {name}; {own}; prefs=dark mode",
+    ],
+)
+def test_cookies_of_other_programs_do_not_hide_its_own(header: str) -> None:
+    seals, name = Seals(), "agentkit-label-8322"
+    own = seals.cookie(name, "Ann Ö.").partition(";")[0]
+    assert seals.expert(name, header.format(own=own, name=name)) == "Ann Ö."
+    assert Seals().expert(name, header.format(own=own, name=name)) is None
+    assert seals.expert("agentkit-label-8323", header.format(own=own, name=name)) is None
+
+
 def test_only_those_who_may_judge_do(client: Client, store: Store, serve: Serve) -> None:
     labeller = serve(None, experts=("ann", "bob"))
     eve = Person(client(labeller), labeller)
