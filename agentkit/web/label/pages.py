@@ -22,6 +22,7 @@ from agentkit.config import LabelSettings
 from agentkit.records import Exchange, Feedback
 from agentkit.report.wording import percent, plural
 from agentkit.web.label.shown import Shown, laid_out
+from agentkit.web.label.spacing import content_of, editable
 from agentkit.web.templating import environment, styles
 
 _HERE = Path(__file__).parent
@@ -118,11 +119,9 @@ def draft_of(exchange: Exchange, fields: Mapping[str, str] | None = None) -> Dra
     given = exchange.response or {}
     calls = [it.get("function") or {} for it in given.get("tool_calls") or () if isinstance(it, Mapping)]
     tools = tuple(offered(exchange.request))
-    content = given.get("content")
-    text = content if isinstance(content, str) else ""
     found = Draft(
         form="message" if len(calls) > 1 else "call" if calls and tools else "text",
-        text=laid_out(text) or text,
+        text=editable(content_of(given)),
         tool=str(calls[0].get("name", "")) if calls else "",
         arguments=_arguments(calls[0].get("arguments")) if calls else "{}",
         message=orjson.dumps(given, option=orjson.OPT_INDENT_2, default=str).decode() if len(calls) > 1 else "",
@@ -162,7 +161,7 @@ def _arguments(arguments: Any) -> str:
 
 
 def _kept(text: str) -> Markup:
-    """A text in an editor: escaped, and otherwise as it is, so that what nobody touched comes back as it was."""
+    """A text in an editor: escaped, and otherwise as it is."""
     return escape(text)
 
 

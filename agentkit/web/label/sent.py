@@ -15,6 +15,7 @@ import orjson
 
 from agentkit.collect.labels.label import Mark
 from agentkit.errors import FeedbackError, UsageError, near_match
+from agentkit.web.label.spacing import as_given, content_of
 
 LONGEST_BODY = 1_000_000
 """Bytes of a form; a text takes up to three times its length."""
@@ -100,8 +101,9 @@ def mark_in(fields: Mapping[str, str]) -> Mark:
     return Mark(found)
 
 
-def answer_in(fields: Mapping[str, str]) -> Any:
-    """The better answer that was written: a text, one call, or a whole message as JSON.
+def answer_in(fields: Mapping[str, str], given: Mapping[str, Any] | None) -> Any:
+    """The better answer that was written: a text, one call, or a whole message as JSON. `given`: the one that it mends,
+    whose spacing it keeps.
 
     Raises:
         FeedbackError: what should be JSON is none.
@@ -112,7 +114,7 @@ def answer_in(fields: Mapping[str, str]) -> Any:
             return {"content": None, "tool_calls": [_call(fields.get("tool", ""), arguments)]}
         case "message":
             return _json(fields.get("message", ""), "message")
-    return fields.get("text", "")
+    return as_given(fields.get("text", ""), content_of(given))
 
 
 def _call(tool: str, arguments: Any) -> dict[str, Any]:

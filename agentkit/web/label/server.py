@@ -139,7 +139,7 @@ class _Handler(GuardedHandler):
             return
         try:
             mark = mark_in(fields)
-            answer = answer_in(fields) if mark == "better" else None
+            answer = answer_in(fields, exchange.response) if mark == "better" else None
             comment = fields.get("comment", "")
             add_label(
                 self.server.store, expert, exchange, mark, answer=answer, comment=comment, cleaner=self.server.cleaner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import httpx
@@ -79,6 +80,32 @@ def test_a_better_call_and_a_better_text_are_recorded(ann: Person, store: Store)
     assert call.answer is not None
     assert call.answer["tool_calls"][0]["function"] == {"name": "refund", "arguments": '{"sale":"S-1"}'}
     assert text.answer == {"role": "assistant", "content": "You get 59.90 back, on your card."}
+
+
+@pytest.mark.parametrize(
+    ("given", "mended"),
+    [('{"total":59.90,"to":"card"}', '{"total":60,"to":"card"}'), ('{"total": 59.90}', '{"total": 60}')],
+)
+def test_json_is_laid_out_to_be_mended_and_kept_in_its_own_spacing(
+    client: Client, store: Store, serve: Serve, given: str, mended: str
+) -> None:
+    request = {"messages": [{"role": "user", "content": "How much?"}], "response_format": {"type": "json_object"}}
+    store.add_exchanges(
+        [captured("r", "c", "total", request=request, response={"role": "assistant", "content": given})]
+    )
+    labeller = serve()
+    ann = Person(client(labeller), labeller)
+    found = re.search(r'(?s)<textarea name="text".*?>\n(.*?)</textarea>', ann.client.get("/item/r").text)
+    assert found is not None
+    stood = unescape(found[1])
+    assert stood.startswith('{\n  "total": 59.90')
+    as_browsers_do = stood.replace("\n", "\r\n")
+    untouched = ann.send("/label", response="r", mark="better", text=as_browsers_do)
+    assert untouched.status_code == 400
+    assert "is the one that was given" in untouched.text
+    assert ann.send("/label", response="r", mark="better", text=as_browsers_do.replace("59.90", "60")).is_redirect
+    (label,) = store.feedback(source=Source.EXPERT)
+    assert label.answer == {"role": "assistant", "content": mended}
 
 
 @pytest.mark.slow
