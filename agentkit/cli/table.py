@@ -229,7 +229,8 @@ def _caveats(run: Run, summary: Summary) -> list[str]:
     found = []
     missing, unit = run.planned - summary.played, "trials" if summary.forks is None else "forks"
     if missing > 0:
-        found.append(f"{missing} {unit} are still to be played: agentkit run --resume {run.id}")
+        hint = "" if run.by_items else f": agentkit run --resume {run.id}"
+        found.append(f"{missing} {unit} are still to be played{hint}")
     if summary.invalid_by_party:
         by = ", ".join(f"{party} {count}" for party, count in summary.invalid_by_party.items())
         found.append(f"{_invalid(summary)} invalid trials ({by}) count neither way: agentkit show {run.id} --invalid")

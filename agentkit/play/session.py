@@ -215,8 +215,11 @@ def resume_session(
     """Take a run up again where it stopped. `planned` and `users` as in `open_session`.
 
     Raises:
-        UsageError: scenarios, agent or users are no longer what the run began with: its trials would not be alike.
+        UsageError: scenarios, agent or users are no longer what the run began with: its trials would not be alike; or
+            items of pytest played it.
     """
+    if run.by_items:
+        raise UsageError(f"run {run.id} was played by items of pytest, and cannot be resumed: play them again instead")
     settings = recorded_settings(run)
     now = {loaded.id: loaded.hash for loaded in scenarios}
     changed = sorted(id_ for id_, known in run.scenarios.items() if now.get(id_) != known)

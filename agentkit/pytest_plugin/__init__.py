@@ -88,10 +88,11 @@ def play_scenario(request: pytest.FixtureRequest) -> ScenarioPlayer:
     return ScenarioPlayer(player_of(request.config))
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     player = session.config.stash.get(PLAYER, None)
     if player is not None:
-        player.close()
+        ended = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
+        player.close(interrupted=exitstatus not in ended)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +66,21 @@ class _Open:
     """Folders of the suites whose tools and policy the agent was made of; None: it takes them turn by turn."""
     served: Any
     """The server of the agent's model, where that is served here."""
-    played: int = 0
-    """Trials so far."""
+    places: dict[TrialKey, int] = field(default_factory=dict)
+    """Of all trials so far, those included that were begun and not played to their end."""
+    status: str = "running"
+
+    def record(self) -> None:
+        """Write down how far the run has come."""
+        from agentkit.play.spending import spent_record
+
+        self.store.update_run(
+            self.run.id,
+            status=self.status,
+            spent=spent_record(self.budget.totals),
+            planned=len(self.places),
+            scenarios=self.run.scenarios,
+        )
 
     def fits(self, name: str, loaded: Loaded) -> bool:
         """Whether it is this agent, with the tools, policy and user of a scenario."""
@@ -175,15 +187,19 @@ class Player:
 
     def farewell(self) -> list[str]:
         """What to tell at the end of the session."""
-        return [f"agentkit: run {it.run.id} ({it.name}); see: agentkit show {it.run.id}" for it in self._open]
+        cut = {it.run.id: f", {it.status}" for it in self._open if it.status in ("interrupted", "stopped")}
+        return [
+            f"agentkit: run {it.run.id} ({it.name}{cut.get(it.run.id, '')}); see: agentkit show {it.run.id}"
+            for it in self._open
+        ]
 
-    def close(self) -> None:
-        """Stop what was started, and close the records."""
+    def close(self, *, interrupted: bool = False) -> None:
+        """Stop what was started, and close the records. A run is finished where the session was not interrupted, and
+        no item left trials out."""
         for opened in self._open:
-            from agentkit.play.spending import spent_record
-
-            spent = spent_record(opened.budget.totals)
-            opened.store.update_run(opened.run.id, status="finished", spent=spent, planned=opened.played)
+            whole = len(opened.store.keys(opened.run.id)) >= len(opened.places)
+            opened.status = "interrupted" if interrupted else "finished" if whole else "stopped"
+            opened.record()
             self._asyncio().run(opened.agent.close())
             self._asyncio().run(opened.setting.users.close())
         self._stack.close()
@@ -204,25 +220,26 @@ class Player:
         return self._runner
 
     def _play(self, opened: _Open, loaded: Loaded, variant: str, trials: int, seed: int) -> tuple[Trial, ...]:
+        """Each is recorded as it ends; what an earlier item of this session has played is not played again."""
         from agentkit.play.plan import Planned, plan
-        from agentkit.play.runner import play_each
+        from agentkit.play.runner import play_all
 
         planned = plan([loaded], trials=trials, repeats=1, seed=seed, variants=[(loaded.id, variant)])
-        keys, held = [it.key for it in planned], opened.store.keys(opened.run.id)
-        missing = [
-            Planned(opened.played + number, key) for number, key in enumerate(key for key in keys if key not in held)
-        ]
-        setting = replace(opened.setting, seed=seed)
-        played = self._asyncio().run(play_each(missing, {loaded.id: loaded}, setting, concurrency=opened.concurrency))
-        opened.store.add_trials(played)
-        opened.played += len(missing)
-        again = [opened.store.trial(opened.run.id, held_id) for held_id in self._ids(opened, keys, held)]
-        return (*again, *played)
-
-    def _ids(self, opened: _Open, keys: Iterable[TrialKey], held: Any) -> list[str]:
-        """Ids of trials that an earlier item of this session has played."""
-        wanted = {key for key in keys if key in held}
-        return [t.id for t in opened.store.trials(opened.run.id) if t.key in wanted] if wanted else []
+        for it in planned:
+            opened.places.setdefault(it.key, len(opened.places))
+        opened.record()
+        playing = play_all(
+            [Planned(opened.places[it.key], it.key) for it in planned],
+            {loaded.id: loaded},
+            replace(opened.setting, seed=seed),
+            opened.store,
+            budget=opened.budget,
+            concurrency=opened.concurrency,
+            listener=lambda progress: None,
+        )
+        self._asyncio().run(playing)
+        played = {it.key: it for it in opened.store.trials(opened.run.id, scenario=loaded.id, variant=variant)}
+        return tuple(played[it.key] for it in planned)
 
     def _opened(self, name: str, loaded: Loaded) -> _Open:
         """The agent, ready to play the scenario; its run is recorded the first time."""
@@ -232,7 +249,6 @@ class Player:
             self._open.append(opened)
         if opened.run.scenarios.get(loaded.id) != loaded.hash:
             opened.run = replace(opened.run, scenarios={**opened.run.scenarios, loaded.id: loaded.hash})
-            opened.store.update_run(opened.run.id, status="running", spent={}, scenarios=opened.run.scenarios)
         return opened
 
     def _together(self, loaded: Loaded) -> list[Loaded]:

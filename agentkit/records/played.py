@@ -229,3 +229,8 @@ class Run:
     """`running`, `finished`, `interrupted` or `stopped` (a hard limit)."""
     spent: Mapping[str, Any] = field(default_factory=dict)
     """Model calls, tokens and cost over all sittings, abandoned trials included."""
+
+    @property
+    def by_items(self) -> bool:
+        """Whether items of pytest said what to play, one after the other: there is no plan to go on with."""
+        return self.settings.get("variants") == []

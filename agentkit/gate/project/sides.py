@@ -59,7 +59,10 @@ def refuse_unfinished(store: Store, run: Run) -> None:
     if run.status == "finished":
         return
     played = len(store.keys(run.id))
-    hint = "import it again" if "import" in run.settings else f"go on with: agentkit run --resume {run.id}"
+    if "import" in run.settings:
+        hint = "import it again"
+    else:
+        hint = "play its items again, with pytest" if run.by_items else f"go on with: agentkit run --resume {run.id}"
     raise NotJudged(f"run {run.id} is not finished ({run.status}): {played} of {run.planned} trials are played; {hint}")
 
 
