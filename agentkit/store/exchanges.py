@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, Row, delete, func, insert, select
+from sqlalchemy import Column, Connection, Row, Table, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from agentkit.records import (
@@ -59,7 +59,7 @@ class Exchanges(Database):
             if connection.dialect.name == "postgresql":
                 # Nobody is forgotten between the look at who is and the end of this transaction.
                 connection.exec_driver_sql("LOCK TABLE forgotten IN SHARE MODE")
-            return _insert_new(connection, _without_forgotten(connection, rows))
+            return insert_new(connection, exchanges, _without_forgotten(connection, rows))
 
     def exchange(self, id: str) -> Exchange | None:
         """The exchange with that id, or None."""
@@ -145,17 +145,18 @@ class Exchanges(Database):
             gone += done
 
 
-def _insert_new(connection: Connection, rows: Sequence[dict[str, Any]]) -> int:
+def insert_new(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert those whose `id` a table does not hold yet, and say how many there were."""
     if not rows:
         return 0
     dialect = {"sqlite": sqlite, "postgresql": postgresql}.get(connection.dialect.name)
     if dialect is not None:
-        new = dialect.insert(exchanges).on_conflict_do_nothing(index_elements=["id"])
+        new = dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
         return connection.execute(new, rows, execution_options={"preserve_rowcount": True}).rowcount
-    known = _known(connection, exchanges.c.id, [row["id"] for row in rows])
+    known = _known(connection, table.c.id, [row["id"] for row in rows])
     fresh = [row for row in rows if row["id"] not in known]
     if fresh:
-        connection.execute(insert(exchanges), fresh)
+        connection.execute(insert(table), fresh)
     return len(fresh)
 
 
@@ -189,6 +190,11 @@ def remember_forgotten(connection: Connection, conversations: Collection[str]) -
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         new = dialect.insert(forgotten_conversations).on_conflict_do_nothing(index_elements=["hash"])
         connection.execute(new, rows)
+
+
+def is_forgotten(connection: Connection, conversation: str) -> bool:
+    """Whether what arrives of a conversation is not recorded."""
+    return bool(_known(connection, forgotten_conversations.c.hash, [_hash(conversation)]))
 
 
 def delete_by(connection: Connection, column: Column[Any], values: Collection[str]) -> int:

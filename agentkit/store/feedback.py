@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Row, delete, select
 
 from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source
 from agentkit.store.database import Database
-from agentkit.store.engine import explained
-from agentkit.store.exchanges import chunks
+from agentkit.store.exchanges import chunks, insert_new, is_forgotten
 from agentkit.store.moment import moment
 from agentkit.store.storable import json, number, optional_json, optional_text, text
 from agentkit.store.tables import feedback
@@ -22,21 +20,18 @@ class FeedbackRows(Database):
     """The store's methods for feedback."""
 
     def add_feedback(self, it: Feedback) -> bool:
-        """Record a judgement, and say whether its id was new; where it was not, the first one stays as it is.
+        """Record a judgement, and say whether it was. Where its id is there already, the first one stays as it is; of a
+        conversation that was forgotten nothing is recorded.
 
         Raises:
             StoreError: `at` is no RFC 3339 time.
         """
         row = _row(it)
-        with explained(self._engine.url):
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(insert(feedback).values(row))
-            except IntegrityError:
-                if self.feedback_of(it.id) is None:
-                    raise
-                return False
-        return True
+        with self._transaction(immediate=True) as connection:
+            if connection.dialect.name == "postgresql":
+                # No conversation is forgotten between the look at which are and the end of this transaction.
+                connection.exec_driver_sql("LOCK TABLE forgotten_conversations IN SHARE MODE")
+            return not is_forgotten(connection, row["conversation"]) and insert_new(connection, feedback, [row]) == 1
 
     def feedback_of(self, id: str) -> Feedback | None:
         """The judgement of that id, or None."""

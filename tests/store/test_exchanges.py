@@ -161,6 +161,13 @@ def test_a_user_is_forgotten_everywhere_and_for_good(store: Store) -> None:
     assert store.traffic().forgotten == 1
 
 
+def test_what_is_said_of_a_forgotten_conversation_later_is_not_kept(store: Store) -> None:
+    store.add_exchanges([make_exchange("a"), make_exchange("b", conversation=OTHER, user="user-other")])
+    store.forget(make_exchange().user or "")
+    assert [store.add_feedback(judged(name, name)) for name in ("conv-1", OTHER)] == [False, True]
+    assert [it.conversation for it in store.feedback()] == [OTHER]
+
+
 def test_a_conversation_in_which_a_forgotten_user_takes_part_goes_whole(store: Store) -> None:
     """Not every request names them, and each repeats what was said before."""
     nobodys = [make_exchange(id, user=None) for id in "abc"]
@@ -199,6 +206,7 @@ def test_a_user_who_is_forgotten_while_exchanges_arrive_leaves_none(store: Store
         with Store.open(url) as other:
             for number in range(20):
                 other.add_exchanges([make_exchange(f"{worker}-{number}-{place}") for place in range(3)])
+                other.add_feedback(judged(f"{worker}-{number}", "conv-1"))
 
     with ThreadPoolExecutor(3) as pool:
         working = [pool.submit(arrive, worker) for worker in range(2)]
@@ -206,6 +214,7 @@ def test_a_user_who_is_forgotten_while_exchanges_arrive_leaves_none(store: Store
         for it in working:
             it.result()
     assert store.exchanges() == []
+    assert store.feedback() == [], "nor what was said of them"
 
 
 def test_old_exchanges_are_pruned_with_what_was_said_of_them(store: Store) -> None:

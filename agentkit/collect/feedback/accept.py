@@ -64,7 +64,8 @@ def accept(
     if store.add_feedback(judgement):
         return judgement
     known = store.feedback_of(id)
-    if known is None:  # taken back in between
+    if known is None:  # forgotten in between, or taken back
+        _own(store, key, form)
         raise FeedbackError(409, f"feedback: id: {form.id!r} was taken back; expected a new one")
     if _content(known) != _content(judgement):
         raise FeedbackError(409, f"feedback: id: {form.id!r} is another judgement's already; expected a new one")

@@ -54,7 +54,8 @@ def add_label(
 
     Raises:
         FeedbackError: 400 where the better answer is none, is the one that was given, or does not fit what the caller
-            demanded; 409 where this expert has said something else of it (undo that first); 413 for too long a text.
+            demanded; 404 where the answer is gone, as its user was forgotten meanwhile; 409 where this expert has said
+            something else of it (undo that first); 413 for too long a text.
     """
     if len(comment) > LONGEST_TEXT:
         raise FeedbackError(413, f"comment: has {len(comment):,} characters, expected at most {LONGEST_TEXT:,}")
@@ -77,6 +78,8 @@ def add_label(
     if store.add_feedback(label):
         return label
     known = store.feedback_of(label.id)
+    if known is None and store.exchange(exchange.id) is None:
+        raise FeedbackError(404, f"the answer {exchange.id} is gone: it was deleted, or its user was forgotten")
     if known is None or (known.kind, known.value, known.answer) != (kind, value, label.answer):
         raise FeedbackError(409, f"you have judged this answer before ({mark_of(known)}); undo that first")
     return known

@@ -146,6 +146,8 @@ class _Handler(GuardedHandler):
             )
         except (FeedbackError, UsageError) as error:
             status = HTTPStatus(getattr(error, "status", 400))
+            if status is HTTPStatus.NOT_FOUND:
+                return self.trouble(status, str(error), "No such answer")
             return self._show(expert, exchange, trouble=str(error), fields=fields, status=status)
         self._go(f"/?said={mark.value}")
 

@@ -157,6 +157,17 @@ def test_what_is_not_ones_own_is_not_there(untouched: Store, about: dict[str, st
     assert refused(untouched, **about, thumb="up") == (404, "feedback: response: this key has no such response")
 
 
+def test_nor_is_what_is_forgotten_while_it_is_judged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = store.add_feedback
+
+    def late(it: Feedback) -> bool:
+        store.forget("user-1", [it.conversation])
+        return add(it)
+
+    monkeypatch.setattr(store, "add_feedback", late)
+    assert refused(store, response="c-1.0", thumb="up") == (404, "feedback: response: this key has no such response")
+
+
 @pytest.mark.parametrize("about", [{"conversation": "c-2"}, {"conversation": "c-3"}])
 def test_nor_is_a_conversation(untouched: Store, about: dict[str, str]) -> None:
     assert refused(untouched, **about, thumb="up") == (404, "feedback: conversation: this key has no such conversation")

@@ -60,6 +60,16 @@ def test_the_same_twice_is_once_and_another_verdict_is_refused(store: Store) -> 
     assert len(store.feedback()) == 1
 
 
+def test_what_is_said_of_a_forgotten_answer_is_refused(store: Store) -> None:
+    (it,) = talk("c", "a")
+    store.add_exchanges([it])
+    store.forget("user-1", [it.conversation])
+    with pytest.raises(FeedbackError, match=r"c\.0 is gone") as caught:
+        add_label(store, "ann", it, Mark.BETTER, answer="this instead")
+    assert caught.value.status == 404
+    assert store.feedback() == []
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

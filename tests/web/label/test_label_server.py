@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from agentkit.errors import UsageError
-from agentkit.records import FeedbackKind, Source
+from agentkit.records import Feedback, FeedbackKind, Source
 from agentkit.store import Store
 from agentkit.web.label import Labeller
 from agentkit.web.label.sent import Seals
@@ -134,6 +134,22 @@ def test_a_second_verdict_of_another_kind_is_refused(ann: Person, store: Store) 
     assert ann.send("/label", response="r1.refund", mark="maybe").status_code == 400
     assert ann.send("/label", response="r9", mark="right").status_code == 404
     assert len(store.feedback()) == 1
+
+
+def test_an_answer_that_is_forgotten_while_it_is_judged_is_gone(
+    ann: Person, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = store.add_feedback
+
+    def late(it: Feedback) -> bool:
+        store.forget("user-1", [it.conversation])
+        return add(it)
+
+    monkeypatch.setattr(store, "add_feedback", late)
+    page = ann.send("/label", response="r1.refund", mark="right")
+    assert (page.status_code, "S-1" in page.text) == (404, False)
+    assert "the answer r1.refund is gone" in page.text
+    assert store.feedback() == []
 
 
 def test_no_other_site_changes_anything(ann: Person, store: Store) -> None:
