@@ -18,6 +18,7 @@ _NAMED = 5
 def problems_of(base: Recorded, candidate: Recorded, settings: GateSettings) -> tuple[str, ...]:
     """Why nothing can be judged, one sentence each; empty where it can."""
     return (
+        *_same_run(base, candidate),
         *_missing(base, candidate),
         *_changed(base, candidate, settings),
         *users_refused(base, candidate.users, settings),
@@ -62,6 +63,13 @@ def notes_on(
             f"{_names(scenarios)}; more instances tell more, or the baseline's seeds"
         )
     return tuple(notes)
+
+
+def _same_run(base: Recorded, candidate: Recorded) -> list[str]:
+    """Whatever a run holds, it is no worse than itself."""
+    if base.run != candidate.run:
+        return []
+    return [f"both sides are run {base.run}; expected two different runs"]
 
 
 def _missing(base: Recorded, candidate: Recorded) -> list[str]:

@@ -132,13 +132,56 @@ def test_a_gate_that_cannot_begin_is_red_and_says_why(shop: Path) -> None:
     assert "reports/b.json: no such baseline" in job.summary.read_text()
 
 
-@pytest.mark.slow
-def test_the_step_for_other_systems_runs_as_it_is_documented(shop: Path) -> None:
+SAID = """#!/bin/sh
+echo "$1 $2" >> said
+case $1 in
+run) mkdir -p reports; echo '{"run_id": "run-41"}' > reports/run.json ;;
+gate) exit 3 ;;
+esac
+"""
+"""In the place of agentkit: notes what it is asked, plays `run-41`, and cannot begin to judge."""
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Job:
+    """A job in a folder where an earlier gate has passed."""
+    job = Job(tmp_path, {"agent": "my-agent", "install": ""})
+    (tmp_path / "bin/agentkit").write_text(SAID)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/run.json").write_text('{"run_id": "run-40"}')
+    (tmp_path / "reports/gate.json").write_text('{"outcome": "pass"}')
+    (tmp_path / "reports/gate.md").write_text("## agentkit gate: pass")
+    return job
+
+
+def test_the_run_that_was_played_is_gated_whatever_else_is_in_the_store_and_the_folder(noted: Job) -> None:
+    assert noted.run() == 3
+    said = (noted.folder / "said").read_text().splitlines()
+    assert said == ["run --agent", "gate run-41", "report run-41"]
+    assert noted.outputs["gate"]["verdict"] == ""
+    assert "gate: not begun" in noted.summary.read_text()
+
+
+def documented() -> str:
+    """The commands for other CI systems, without the first, which installs."""
     text = (ROOT / "agentkit/gate/CI.md").read_text(encoding="utf-8")
     section = text.partition("## Any other CI")[2]
     commands = "\n".join(line.strip() for line in section.split("\n\n")[1].splitlines())
     assert commands.startswith("pip install 'agentkit-reliability[report]'\n")
-    played = commands.partition("\n")[2].replace("my-agent", "scripted:0.95").replace("--trials 50", "--trials 20")
+    return commands.partition("\n")[2]
+
+
+def test_the_step_for_other_systems_gates_the_run_that_was_played(noted: Job) -> None:
+    done = subprocess.run(["bash", "-c", documented()], cwd=noted.folder, env=noted.environment)
+    assert done.returncode == 3
+    said = (noted.folder / "said").read_text().splitlines()
+    assert said == ["run --agent", "gate run-41", "report run-41"]
+    assert not (noted.folder / "reports/gate.json").exists()
+
+
+@pytest.mark.slow
+def test_the_step_for_other_systems_runs_as_it_is_documented(shop: Path) -> None:
+    played = documented().replace("my-agent", "scripted:0.95").replace("--trials 50", "--trials 20")
     job = Job(shop, {})
     done = subprocess.run(
         ["bash", "-c", played], cwd=shop / "shop", env=job.environment, capture_output=True, text=True

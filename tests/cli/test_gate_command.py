@@ -108,8 +108,8 @@ def test_compare_tells_the_same_and_decides_nothing(bare: Cli, files: Path) -> N
 
 def test_settings_come_from_the_project_and_the_command_line_goes_first(bare: Cli, files: Path) -> None:
     configure(files, 'gate.baseline = "same.json"\ngate.margin = 0.01\ngate.min_effect = 0.01\ngate.steps = ["find"]')
-    assert bare("gate", "same.json").returncode == 4
-    done = bare("gate", "same.json", "--margin", "0.2", "--step", "verify", "--each", "--json", "-")
+    assert bare("gate", "reports/baseline.json").returncode == 4
+    done = bare("gate", "reports/baseline.json", "--margin", "0.2", "--step", "verify", "--each", "--json", "-")
     assert done.returncode == 0, done.stderr
     names = [it["name"] for it in json.loads(done.stdout)["criteria"]]
     assert names[2:] == ["step shop/refund/golden#find", "step shop/refund/golden#verify"]
@@ -234,7 +234,8 @@ def test_runs_that_cannot_be_compared(bare: Cli, tmp_path: Path) -> None:
     unknown = bare("gate", "whol", "--baseline", "hwole")
     assert (unknown.returncode, "did you mean 'whole'" in unknown.stderr) == (2, True)
     assert bare("gate", "changed", "--baseline", "whole").returncode == 3
-    assert bare("gate", "whole", "--baseline", "whole").returncode == 0
+    itself = bare("gate", "whole", "--baseline", "whole")
+    assert (itself.returncode, "both sides are run whole; expected two different runs" in itself.stdout) == (3, True)
     record_run(tmp_path, "foreign", [True] * 5, imported=True)
     foreign = bare("gate", "foreign", "--baseline", "whole")
     assert (foreign.returncode, "run foreign was imported and has no graded trial" in foreign.stderr) == (3, True)

@@ -221,9 +221,10 @@ def test_safety_takes_an_instance_as_one_unit_that_failed_where_a_repeat_did(det
     assert "safety s0: 30 of 60 failed" in verdict.sentence
     one = {"instances": [5] * 80, "repeats": range(80)}
     alone = record(played([[1]] * 80, **one), deterministic=deterministic)
+    other = replace(alone, run="run-other")
     trials = 1 if deterministic else 80
-    assert f"safety s0: 0 of {trials} failed" in judge(alone, alone, SAFE).sentence
-    assert "safety s0: 0 of 1 failed" in judge(record(bits(60, 60)), alone, SAFE).sentence
+    assert f"safety s0: 0 of {trials} failed" in judge(alone, other, SAFE).sentence
+    assert "safety s0: 0 of 1 failed" in judge(record(bits(60, 60)), other, SAFE).sentence
 
 
 def test_quarantined_steps_are_not_counted_for_safety():
@@ -249,7 +250,7 @@ def test_advice_never_decides():
 def test_suspects_are_named_and_decide_nothing():
     base, worse = np.ones((60, 5), dtype=np.int8), np.ones((60, 5), dtype=np.int8)
     worse[:9, 2] = 0
-    verdict = judge(record(played(base, [1] * 60)), record(played(worse, [1] * 60)), ONLY_SUCCESS)
+    verdict = judge(*sides(played(base, [1] * 60), played(worse, [1] * 60)), ONLY_SUCCESS)
     assert verdict.outcome is Outcome.PASS
     assert [it.step for it in verdict.suspects] == ["shop/refund/golden#s2"]
     assert verdict.suspects[0].q_value == pytest.approx(5 * 2 / 2**9)
@@ -269,14 +270,21 @@ def test_suspects_are_named_and_decide_nothing():
     ],
 )
 def test_what_does_not_compare_is_not_judged(candidate, said):
-    verdict = judge(record(bits(10, 10)), candidate, ONLY_SUCCESS)
+    verdict = judge(record(bits(10, 10), agent="v0"), candidate, ONLY_SUCCESS)
     assert (verdict.outcome, verdict.outcome.exit_code) == (Outcome.NOT_JUDGED, ExitCode.NOT_JUDGED)
     assert said in verdict.sentence
     json.dumps(verdict.document(), allow_nan=False)
 
 
+def test_a_run_compared_with_itself_is_not_judged():
+    it = record(bits(190, 200))
+    verdict = judge(it, replace(it, agent="v2"), ONLY_SUCCESS)
+    assert verdict.outcome is Outcome.NOT_JUDGED
+    assert verdict.sentence == "could not judge: both sides are run run-v1; expected two different runs"
+
+
 def test_an_empty_baseline_judges_nothing():
-    assert judge(record(), record(bits(9, 10)), ONLY_SUCCESS).sentence == (
+    assert judge(record(agent="v0"), record(bits(9, 10)), ONLY_SUCCESS).sentence == (
         "could not judge: the baseline holds no trials"
     )
 
@@ -289,7 +297,7 @@ def test_outcomes_that_nobody_could_judge_are_no_pass():
 
 
 def test_an_accepted_change_is_compared_and_noted():
-    changed = record(played([[1, 1]] * 200, steps=("s0", "new")), digest="d2")
+    changed = record(played([[1, 1]] * 200, steps=("s0", "new")), agent="v2", digest="d2")
     base = record(played([[1, 1]] * 200, steps=("s0", "old")))
     for accept in ("shop/refund", "*"):
         verdict = judge(base, changed, replace(ONLY_SUCCESS, accept=(accept,)))
@@ -308,7 +316,9 @@ def test_an_accepted_change_is_compared_and_noted():
     ],
 )
 def test_other_users_are_not_compared_unless_all_of_them_are_accepted(ours, theirs, said):
-    base, candidate = (replace(record(bits(190, 200)), users=users) for users in (ours, theirs))
+    base, candidate = (
+        replace(it, users=users) for it, users in zip(sides(*[bits(190, 200)] * 2), (ours, theirs), strict=True)
+    )
     verdict = judge(base, candidate, ONLY_SUCCESS)
     assert verdict.outcome is Outcome.NOT_JUDGED
     assert verdict.sentence == (
@@ -325,7 +335,7 @@ def test_other_users_are_not_compared_unless_all_of_them_are_accepted(ours, thei
 
 def test_where_one_side_does_not_say_who_spoke_a_note_does():
     base = record(bits(190, 200))
-    known = replace(base, users={"ann": "h1"})
+    known = replace(base, run="run-v2", users={"ann": "h1"})
     for sides_, named in (((base, known), "the baseline"), ((known, base), "the candidate")):
         verdict = judge(*sides_, ONLY_SUCCESS)
         assert verdict.outcome is Outcome.PASS

@@ -15,10 +15,11 @@ from agentkit.gate.project.calibration import Calibrated, write_calibration
 from agentkit.gate.rows import recorded
 from agentkit.pytest_plugin.report import failure
 from agentkit.pytest_plugin.result import Judgement, Result, against
-from agentkit.records import GOLDEN, Run, Trial, TrialKey, Verdict
+from agentkit.records import GOLDEN, Run, RunId, Trial, TrialKey, Verdict
 from tests.report.report_records import RUN, grade, trial, trials
 
 SCENARIO = "shop/refund"
+BASE = replace(RUN, id=RunId("base"))
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Of a run in which talker spoke, in one of its scenarios at least."""
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "baseline.json"
-    write_baseline(recorded(replace(RUN, settings={"user_hashes": {"talker": "h1"}}), trials(every=1000)), file)
+    write_baseline(recorded(replace(BASE, settings={"user_hashes": {"talker": "h1"}}), trials(every=1000)), file)
     return file
 
 
@@ -87,7 +88,7 @@ class Project:
 
     def judged(self, base: tuple[Trial, ...], candidate: tuple[Trial, ...], run: Run = RUN) -> Judgement:
         file = self.folder / "baseline.json"
-        write_baseline(recorded(RUN, (*base, *OTHERS)), file)
+        write_baseline(recorded(BASE, (*base, *OTHERS)), file)
         return against(self.result(candidate, run), file)
 
     @staticmethod
