@@ -6,6 +6,7 @@ import asyncio
 import platform
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -268,7 +269,8 @@ async def play_session(
 
     `rounds`: trials to play instead of all at once. Each round is played and recorded before the next is asked for, so
     that it may depend on what came of it; the run ends with them, as stopped where some of its trials were left out.
-    Interrupted or stopped by a limit, the run is closed as such, and can be taken up again.
+    Interrupted or stopped by a limit, the run is closed as such, and can be taken up again. Whatever fails, even
+    recording that, agent, users, worlds and traces are closed.
     """
     status = "interrupted"
     tracing = Tracing.open(run_id=session.run.id, folder=trace_folder)
@@ -285,7 +287,18 @@ async def play_session(
         users=session.users,
         forks=Forks(histories, Moves()) if histories else None,
     )
-    try:
+
+    def record_end() -> None:
+        session.store.update_run(session.run.id, status=status, spent=spent_record(budget.totals))
+
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(asyncio.to_thread, tracing.close)
+        closing.push_async_callback(_close_worlds, session.scenarios.values())
+        closing.push_async_callback(session.users.close)
+        closing.push_async_callback(agent.close)
+        if histories is not None:
+            closing.push_async_callback(histories.close)
+        closing.callback(record_end)
         complete = True
         for trials in (session.trials,) if rounds is None else rounds:
             complete = await play_all(
@@ -300,14 +313,6 @@ async def play_session(
             if not complete:
                 break
         status = "finished" if complete and _nothing_left(session, rounds is not None) else "stopped"
-    finally:
-        session.store.update_run(session.run.id, status=status, spent=spent_record(budget.totals))
-        if histories is not None:
-            await histories.close()
-        await agent.close()
-        await session.users.close()
-        await _close_worlds(session.scenarios.values())
-        await asyncio.to_thread(tracing.close)
     return session.store.run(session.run.id)
 
 

@@ -14,6 +14,7 @@ from agentkit.play.session import find_played, new_session, play_session, record
 from agentkit.records import Trial
 from agentkit.scenario import Loaded
 from agentkit.store import Store
+from agentkit.tracing import Tracing
 from tests.play.conftest import Play, session_of
 
 
@@ -48,6 +49,29 @@ async def test_a_store_that_fails_ends_the_run_and_keeps_what_was_recorded(
             )
     assert store.run("last").status == "interrupted"
     assert len(list(store.trials(session.run.id))) == recorded >= 20
+
+
+async def test_where_the_store_fails_to_the_last_all_else_is_closed(
+    shop: tuple[Loaded, ...], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent, closed = ScriptedAgent("s", 0.7), list[str]()
+    session = session_of(agent, shop, store, 1, 1, 0, ("golden",), None, 1)
+
+    async def close(_: ScriptedAgent) -> None:
+        closed.append("agent")
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(ScriptedAgent, "close", close)
+    monkeypatch.setattr(Tracing, "close", lambda _: closed.append("tracing"))
+    monkeypatch.setattr(store, "add_trials", full_disk)
+    monkeypatch.setattr(store, "update_run", full_disk)
+    with pytest.raises(StoreError, match="the disk is full"):
+        await play_session(
+            session, agent, judge=None, budget=Budget(), trace_folder=tmp_path, listener=lambda progress: None
+        )
+    assert closed == ["agent", "tracing"]
 
 
 async def test_repeats_play_one_instance_again(play: Play) -> None:
