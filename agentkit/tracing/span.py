@@ -168,7 +168,9 @@ class Span:
         self._attributes |= attributes
         if error is not None:
             self._attributes[names.ERROR_TYPE] = error_type(error)
-            told = None if isinstance(error, str) else text(redact(str(error)))
+            told = None
+            if isinstance(error, BaseException) and self.recorder.capture.anywhere:  # it may quote the conversation
+                told = text(redact(str(error)))
             self._status = Status(StatusCode.ERROR, told)
         return (self._ended - self._started) / 1e9
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 
-from agentkit.errors import ConfigError
+from agentkit.errors import ConfigError, ProviderError
 from agentkit.records import Message, ToolCall, Verdict
 from agentkit.tracing.content import CAPTURE_VARIABLE, LONGEST_NAME, LONGEST_TEXT, to_json
 from agentkit.tracing.otlp_json import logs_line
@@ -86,6 +86,22 @@ def test_no_content_leaves_no_word_of_the_conversation(monkeypatch: pytest.Monke
     assert [word for word in WORDS if word in everything] == []
     assert len(recording.spans) == 7
     assert len(recording.logs) == 3
+
+
+@pytest.mark.parametrize(("mode", "told"), [("NO_CONTENT", False), ("SPAN_ONLY", True)])
+def test_the_words_of_an_error_are_content(monkeypatch: pytest.MonkeyPatch, mode: str, told: bool) -> None:
+    monkeypatch.setenv(CAPTURE_VARIABLE, mode)
+    recording = Recording()
+    trial = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="a")
+    turn = trial.turn(index=0, agent="a")
+    error = ProviderError("server", "the body is not JSON: it begins 'It cost 12.50.'")
+    turn.chat(model="m", provider="p", request={}, messages=[]).fail(error)
+    turn.tool(ToolCall("1", "t", {})).fail(error)
+    turn.finish(error=error)
+    trial.finish(Verdict.INVALID, error=error)
+    recording.tracing.close()
+    assert [WORDS[1] in (span.status.description or "") for span in recording.spans] == [told] * 4
+    assert {attributes(span)["error.type"] for span in recording.spans} == {"agentkit.errors.ProviderError"}
 
 
 @pytest.mark.parametrize("mode", ["EVENT_ONLY", "SPAN_AND_EVENT", "span_and_event"])
