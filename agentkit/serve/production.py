@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -18,7 +17,7 @@ from agentkit.config import Config
 from agentkit.errors import ConfigError, UsageError
 from agentkit.records import AdapterName, Target, TargetKind
 from agentkit.serve.adapter_folder import AdapterFolder
-from agentkit.serve.command import is_cpu_build, traces_endpoint
+from agentkit.serve.command import is_cpu_build
 from agentkit.serve.fleet import Fleet, Follower, fleet_of
 from agentkit.serve.keys import KeyRing
 from agentkit.serve.registered import find_adapters
@@ -91,7 +90,7 @@ async def served(config: Config, store: Store, options: Options, tell: Tell) -> 
     """
     fleet = await _fleet(config, store, options, tell)
     table = await asyncio.to_thread(RouteTable.open, store)
-    find, tracing = partial(_adapter, config, store), _tracing()
+    find, tracing = partial(_adapter, config, store), Tracing.of_server()
     try:
         async with fleet:
             merge, always = _merges(config, fleet), config.serve.engines.merge == "always"
@@ -172,13 +171,6 @@ def _merges(config: Config, fleet: Fleet) -> bool:
 
 def _adapter(config: Config, store: Store, name: AdapterName) -> AdapterFolder:
     return find_adapters([name], Path(config.adapters), store)[0]
-
-
-def _tracing() -> Tracing:
-    """To the collector that the standard variables name; without one, a server would fill the disk."""
-    if traces_endpoint(os.environ) is None:
-        return Tracing.off()
-    return Tracing.open(run_id="serve", folder=Path(), capture=False)
 
 
 def _parts(

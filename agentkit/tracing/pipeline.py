@@ -57,6 +57,15 @@ class Pipeline:
         spans = _destination("traces", folder)
         return cls(_span_exporter(spans), deliveries=(spans,)) if spans else cls()
 
+    @classmethod
+    def spans_to_collector(cls) -> Pipeline:
+        """Spans alone, to the collector that the variables name; nothing where they name none. Raises `ConfigError` for
+        a variable that cannot be used."""
+        spans = _destination("traces", Path())
+        if spans is None or isinstance(spans.place, Path):
+            return cls()
+        return cls(_span_exporter(spans), deliveries=(spans,))
+
 
 class _Background(SpanExporter):
     """Exports on OpenTelemetry's own thread, in batches of the size that the standard variables set."""

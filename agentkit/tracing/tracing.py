@@ -36,7 +36,8 @@ _PATIENCE: Final = 15.0
 
 
 class Tracing:
-    """Records one run or job. Made by `open`, `of_job` or `off`; `close` must be called at the end."""
+    """Records one run, job or server. Made by `open`, `of_job`, `of_server` or `off`; `close` must be called at the
+    end."""
 
     def __init__(self, recorder: Recorder, pipeline: Pipeline, shutdowns: Mapping[str, Callable[[], object]]) -> None:
         self._recorder = recorder
@@ -70,11 +71,21 @@ class Tracing:
     @classmethod
     def of_job(cls, job_id: str, folder: Path, pipeline: Pipeline | None = None) -> Tracing:
         """Starts recording a training job: spans alone, without content, to the same places. Raises as `open`."""
+        return cls._of_spans({names.JOB_ID: job_id}, lambda: pipeline or Pipeline.spans_from_environment(folder))
+
+    @classmethod
+    def of_server(cls) -> Tracing:
+        """Starts recording what is served: spans alone, without content, to the collector that the standard variables
+        name. Without one nothing is recorded: a server would fill the disk. Raises as `open`."""
+        return cls._of_spans({names.RUN_ID: "serve"}, Pipeline.spans_to_collector)
+
+    @classmethod
+    def _of_spans(cls, identity: Mapping[str, str], pipeline: Callable[[], Pipeline]) -> Tracing:
         if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
             return cls.off()
         try:
-            to = pipeline or Pipeline.spans_from_environment(folder)
-            return cls._start({names.JOB_ID: job_id}, Capture.NO_CONTENT, to) if to.spans else cls.off()
+            to = pipeline()
+            return cls._start(identity, Capture.NO_CONTENT, to) if to.spans else cls.off()
         except ValueError as error:
             raise ConfigError(f"OpenTelemetry's variables: {error}") from error
 
