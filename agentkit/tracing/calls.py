@@ -78,27 +78,27 @@ class Chat(Span):
 
     def finish(self, message: Message, call: ModelCall | None = None) -> None:
         """Takes the model's answer; `call` defaults to the message's own."""
-        if not self.open:
+        if not self.pending:
             return
         if call is not None and message.call is not call:
             message = replace(message, call=call)
         self.answer = message
         found = _response_attributes(message.call)
         self._about |= found
-        if self.recorder.capture.on_spans:
+        if self.recording and self.recorder.capture.on_spans:
             found |= output_attributes(message)
         self._settle(self.end(found))
 
     def fail(self, error: BaseException | str) -> None:
         """Ends the span of a request that brought no answer; `error` or the qualified name of one."""
-        if not self.open:
+        if not self.pending:
             return
         self._about[names.ERROR_TYPE] = error_type(error)
         self._settle(self.end({}, error))
 
     def _settle(self, seconds: float) -> None:
         self.recorder.meters.chat(seconds, self._about)
-        if self.recorder.capture.on_events:
+        if self.recording and self.recorder.capture.on_events:
             self._details()
 
     def _details(self) -> None:
@@ -151,16 +151,16 @@ class Tool(Span):
 
     def finish(self, content: str, error: str | None = None) -> None:
         """`error` is the qualified name of the exception that the tool raised."""
-        if not self.open:
+        if not self.pending:
             return
         found: Attributes = {}
-        if self.recorder.capture.on_spans:
+        if self.recording and self.recorder.capture.on_spans:
             found[names.TOOL_CALL_RESULT] = found[names.OUTPUT_VALUE] = text(content)
         self._settle(self.end(found, error), error)
 
     def fail(self, error: BaseException | str) -> None:
         """Ends the span of a call that brought no result, not even an error of the tool's."""
-        if self.open:
+        if self.pending:
             self._settle(self.end({}, error), error_type(error))
 
     def _settle(self, seconds: float, error: str | None) -> None:

@@ -121,6 +121,11 @@ class Span:
         """Whether there is still something to record."""
         return self.recording and self._ended is None
 
+    @property
+    def pending(self) -> bool:
+        """Whether its end is still to come: metrics count it even where its trace was not sampled."""
+        return self.recorder.on and self._ended is None
+
     def step(self, step: str) -> None:
         """Says that this span met the step; possible until its turn (of the root: the trial) finishes."""
         if self.recording:

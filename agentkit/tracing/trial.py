@@ -46,14 +46,14 @@ class Turn(Span):
     ) -> Chat:
         """Starts a request. Of `request`, `temperature`, `top_p`, `max_tokens` and `seed` are recorded."""
         chat = Chat(self, self._cache, model, provider, request, messages, tools)
-        if chat.recording:
+        if chat.pending:
             self._calls.append(chat)
         return chat
 
     def tool(self, call: ToolCall) -> Tool:
         """Starts a tool call."""
         tool = Tool(self, self._agent, call)
-        if tool.recording:
+        if tool.pending:
             self._calls.append(tool)
         return tool
 
@@ -70,21 +70,22 @@ class Turn(Span):
         `messages`: the turn's, the user's first.
         `error`: an exception or the qualified name of one. A call that is still open ends with it.
         """
-        if not self.open:
+        if not self.pending:
             return
         for call in self._calls:
-            if call.open:
+            if call.pending:
                 call.fail(error or names.OTHER_ERROR)
-        if self.recorder.capture.on_spans:
-            self.end(conversation(messages, self._cache) | _disturbed(messages), error)
-        else:
-            self.end({}, error)
-        spans = (*self._calls, self)
+        content: Attributes = {}
+        if self.recording and self.recorder.capture.on_spans:
+            content = conversation(messages, self._cache) | _disturbed(messages)
+        self.end(content, error)
+        spans, self._calls = (*self._calls, self), []
+        if not self.recording:
+            return
         for span in spans:
             for step in (steps or {}).get(span.span_id or "", ()):
                 span.step(step)
         self.recorder.export([span.finished() for span in spans])
-        self._calls.clear()
 
 
 class Trial(Span):
@@ -134,17 +135,17 @@ class Trial(Span):
         what stands inside `invoke_agent` is the agent's."""
         chat = Chat(self, self.cache, model, provider, request, messages, ())
         chat.by_user(user, turn)
-        if chat.recording:
+        if chat.pending:
             self._user.append(chat)
         return chat
 
     def _export_user(self) -> None:
         for chat in self._user:
-            if chat.open:
+            if chat.pending:
                 chat.fail(names.OTHER_ERROR)
-        if self._user:
+        if self._user and self.recording:
             self.recorder.export([chat.finished() for chat in self._user])
-            self._user.clear()
+        self._user.clear()
 
     def turn(self, *, index: int, agent: str) -> Turn:
         """Starts a turn, from 0."""
@@ -169,11 +170,14 @@ class Trial(Span):
         `reason`: whose, and in words, where there is something to tell. `grades`: how many were recorded.
         `disturbances`: one for each detour of the catalogue.
         """
-        if not self.open:
+        if not self.pending:
             return
         if self._turn is not None:
             self._turn.finish(error=error)
         self._export_user()
+        if not self.recording:
+            self.end({}, error)
+            return
         found: Attributes = {names.VERDICT: verdict.value}
         if grades is not None:
             found[names.GRADES] = grades

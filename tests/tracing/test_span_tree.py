@@ -10,6 +10,7 @@ from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_tra
 from agentkit.errors import ProviderError
 from agentkit.records import Message, ModelCall, Status, StepGrade, ToolCall, Usage, Verdict
 from agentkit.tracing import Tracing
+from agentkit.tracing.content import CAPTURE_VARIABLE
 from tests.tracing.traced import CONVERSATION, TOOL, Recording, attributes, tell
 
 
@@ -267,6 +268,28 @@ def test_a_sampler_that_drops_a_trace_drops_all_of_it(monkeypatch: pytest.Monkey
     assert (recording.spans, recording.logs) == ((), ())
     assert trial.traceparent is not None
     assert int(trial.traceparent[-2:], 16) & 1 == 0
+    recording.tracing.close()
+
+
+def test_a_sampler_thins_no_metric(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
+    monkeypatch.setenv(CAPTURE_VARIABLE, "SPAN_AND_EVENT")
+    recording = Recording()
+    tell(recording.tracing)
+    trial = recording.tracing.trial(conversation_id="c", scenario="s", variant="golden", index=0, agent="demo")
+    trial.user_chat(user="ann", turn=0, model="small", provider="p", request={}, messages=[])
+    trial.turn(index=0, agent="demo").tool(ToolCall("1", "find_sale", {}))
+    trial.finish(Verdict.INVALID, error="TimeoutError")
+
+    def counts(metric: str, by: str) -> dict[object, int]:
+        return {(it.attributes or {}).get(by): it.count for it in recording.points(metric)}
+
+    tokens = {it.sum for it in recording.points("gen_ai.client.token.usage")}
+    assert tokens == {100 + 130 + 150, 20 + 9 + 3}
+    assert counts("gen_ai.client.operation.duration", "gen_ai.request.model") == {"tiny": 3, "small": 1}
+    tools = counts("gen_ai.execute_tool.duration", "error.type")
+    assert tools == {None: 1, "TimeoutError": 1}, "what was still open ended with its trial"
+    assert (recording.spans, recording.logs) == ((), ())
     recording.tracing.close()
 
 
