@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from agentkit.records import ConversationId
 from agentkit.store.database import Database
@@ -37,13 +37,12 @@ class Forget(Database):
 
         What it leaves in the database's file is overwritten where that is SQLite.
         """
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        known = select(forgotten.c.user).where(forgotten.c.user == text(user))
-        remembered = select(literal(text(user)), literal(now)).where(~known.exists())
+        row = {"user": text(user), "at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
         with self._transaction() as connection:
             overwrite(connection)
             # First, so that what is recorded from now on leaves this user out, and this transaction waits for others.
-            connection.execute(insert(forgotten).from_select(["user", "at"], remembered))
+            connection.execute(dialect.insert(forgotten).on_conflict_do_nothing(index_elements=["user"]), row)
             found = sorted({*conversations_of(connection, user), *conversations})
             remember_forgotten(connection, found)
             gone = [delete_by(connection, table.c.conversation, found) for table in (exchanges, feedback, pins)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, insert
 
 from agentkit.errors import StoreError, StoreUnavailable
 from agentkit.records import ConversationId, Feedback, FeedbackKind, ResponseId, Source, Target, TargetKind
 from agentkit.store import Head, Store
+from agentkit.store.tables import forgotten
 from tests.collect.captured import make_exchange
 from tests.postgres import NEEDED
 from tests.store.records import HOSTILE, json_values
@@ -215,6 +217,20 @@ def test_a_user_who_is_forgotten_while_exchanges_arrive_leaves_none(store: Store
             it.result()
     assert store.exchanges() == []
     assert store.feedback() == [], "nor what was said of them"
+
+
+def test_a_user_who_is_forgotten_by_two_at_once_is_forgotten_by_both(store: Store, url: str) -> None:
+    store.add_exchanges([make_exchange("a"), make_exchange("b", conversation=OTHER, user=None)])
+    user = make_exchange().user or ""
+    other = create_engine(url)
+    with ThreadPoolExecutor(1) as pool:
+        with other.begin() as connection:
+            connection.execute(insert(forgotten), {"user": user, "at": at(1)})
+            later = pool.submit(store.forget, user, [OTHER])
+            wait([later], timeout=0.1)
+        assert later.result().exchanges == 2
+    other.dispose()
+    assert (store.exchanges(), store.traffic().forgotten) == ([], 1)
 
 
 def test_old_exchanges_are_pruned_with_what_was_said_of_them(store: Store) -> None:
