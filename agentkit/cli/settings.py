@@ -124,6 +124,8 @@ def _sections(name: str, table: Schema, known: Mapping[str, Schema], values: Map
     below: list[Section] = []
     for key, schema in table["properties"].items():
         path, value = f"{name}.{key}".lstrip("."), values.get(key)
+        if value is None and key in values:
+            value = False  # the word for none
         if (inner := _resolved(schema, known)).get("properties"):
             below += _sections(path, inner, known, value or {})
         elif inner.get("type") == "object" and (kinds := _kinds(inner, known)):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agentkit.config.settings import Endpoint, ModelName, Sampling, Settings
+from agentkit.config.settings import FALSE_IS_NONE, Endpoint, ModelName, Sampling, Settings
 
 
 class ChatAgent(Endpoint, Sampling):
@@ -120,8 +120,8 @@ class LlmUser(Endpoint, Sampling):
     """As a chat agent's."""
     model: str = ""
     """As the endpoint names it; may be left out with an engine."""
-    max_tokens: Annotated[int, Field(gt=0)] | None = 300
-    """Of one answer."""
+    max_tokens: Annotated[Annotated[int, Field(gt=0)] | None, FALSE_IS_NONE] = 300
+    """Of one answer; `false`: as the provider sets it."""
     tries: Annotated[int, Field(ge=0, le=20)] = 2
     """How often it is asked again, with the reason, after it said what it may not."""
     max_characters: Annotated[int, Field(ge=50, le=20_000)] = 1000
@@ -142,9 +142,11 @@ class Limits(Settings):
 
     moves_per_turn: Annotated[int, Field(gt=0)] = 8
     """Answers and rounds of tool calls until the user must have a reply."""
-    tokens: Annotated[int, Field(gt=0)] | None = 200_000
-    """Per trial, input and output."""
-    seconds: Annotated[float, Field(gt=0)] | None = 600.0
-    """Per trial, on the agent's side; failed attempts at a provider and the pauses after them are not counted."""
-    tool_seconds: Annotated[float, Field(gt=0)] | None = 60.0
-    """Per tool call. A tool that takes longer is broken, and its trial invalid: no agent is to blame for it."""
+    tokens: Annotated[Annotated[int, Field(gt=0)] | None, FALSE_IS_NONE] = 200_000
+    """Per trial, input and output; `false`: no limit."""
+    seconds: Annotated[Annotated[float, Field(gt=0)] | None, FALSE_IS_NONE] = 600.0
+    """Per trial, on the agent's side; failed attempts at a provider and the pauses after them are not counted. `false`:
+    no limit."""
+    tool_seconds: Annotated[Annotated[float, Field(gt=0)] | None, FALSE_IS_NONE] = 60.0
+    """Per tool call. A tool that takes longer is broken, and its trial invalid: no agent is to blame for it.
+    `false`: no limit."""

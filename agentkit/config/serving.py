@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agentkit.config.settings import EMBEDDED, Endpoint, Settings
+from agentkit.config.settings import EMBEDDED, FALSE_IS_NONE, Endpoint, Settings
 
 
 class UpstreamSettings(Endpoint):
@@ -156,8 +156,8 @@ class CollectSettings(Settings):
     """Share of conversations that are kept; a conversation is kept whole or not at all."""
     consent: Literal["assumed", "required"] = "assumed"
     """Of users whose requests do not say (`metadata.consent`); one who refused is never kept."""
-    retention_days: Annotated[float, Field(gt=0)] | None = 90.0
-    """Days after which an exchange is deleted; none: never."""
+    retention_days: Annotated[Annotated[float, Field(gt=0, le=365_000)] | None, FALSE_IS_NONE] = 90.0
+    """Days after which an exchange is deleted; `false`: never."""
     queue: Annotated[int, Field(ge=1)] = 2000
     """Exchanges that may wait in memory; further ones are dropped and counted."""
     queue_mb: Annotated[float, Field(gt=0)] = 64.0

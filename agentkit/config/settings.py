@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from agentkit.errors import near_match
 
@@ -21,6 +22,16 @@ def _checked_model(model: str) -> str:
 
 ModelName = Annotated[str, AfterValidator(_checked_model)]
 """A model that is served here."""
+
+
+def _false_is_none(value: Any) -> Any:
+    if value is True:
+        raise PydanticCustomError("number_or_false", "a number, or false")
+    return None if value is False else value
+
+
+FALSE_IS_NONE = BeforeValidator(_false_is_none)
+"""Of a number that may be none and has another default: TOML has no word for none, so `false` is one."""
 
 
 class Settings(BaseModel):

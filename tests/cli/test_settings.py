@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from math import inf
 from pathlib import Path
 
 import orjson
@@ -55,6 +56,24 @@ def test_what_the_project_sets_is_shown(tmp_path: Path) -> None:
     for line in ("goal = 0.8", "held_out = 40", "latency = true", 'safety = {"a b" = 0.05}', "min_effect = 0.02"):
         assert f"\n{line}\n" in said
     assert "hunter2" not in said
+
+
+def test_false_is_the_word_for_none(tmp_path: Path) -> None:
+    limits = {"tokens": False, "seconds": False, "tool_seconds": False}
+    user = {"kind": "llm", "model": "m", "max_tokens": False}
+    found = parse_config({"limits": limits, "users": {"ann": user}, "collect": {"retention_days": False}}, "f")
+    assert (found.limits.tokens, found.limits.seconds, found.limits.tool_seconds) == (None, None, None)
+    assert (found.collect.retention_days, found.users["ann"].model_dump()["max_tokens"]) == (None, None)
+    (tmp_path / "pyproject.toml").write_text("[tool.agentkit.collect]\nretention_days = false\n")
+    assert "\nretention_days = false\n" in CliRunner().invoke(app, ["settings"], standalone_mode=False).output
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [(True, "a number, or false"), (0, "greater than 0"), (inf, "equal to 365000")]
+)
+def test_days_without_end_are_no_number(found: float, expected: str) -> None:
+    with pytest.raises(ConfigError, match=f"collect.retention_days: found {found}, expected: .*{expected}"):
+        parse_config({"collect": {"retention_days": found}}, "f")
 
 
 def test_what_a_new_project_is_offered_can_be_taken(new_project: Path) -> None:
