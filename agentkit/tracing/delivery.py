@@ -23,6 +23,8 @@ class Delivery:
     """A file, or the address of a collector without credentials and query: fit to be shown."""
     lost: int = 0
     total: int = 0
+    queued: int = 0
+    """Records that were put into a queue before the exporter, where there is one: a full one drops the oldest."""
     reason: str = ""
     """What the exporter last said about a failure."""
     closing: bool = False
@@ -31,6 +33,16 @@ class Delivery:
     abandoned: bool = False
     """Whether closing took so long that nobody waited for its end."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def queue(self, count: int) -> None:
+        with self._lock:
+            self.queued += count
+
+    def settle(self) -> None:
+        """At the end: what was put into the queue and never came to the exporter was dropped."""
+        if not self.abandoned and (dropped := self.queued - self.total) > 0:
+            self.note(dropped, arrived=False)
+            self.reason = self.reason or "there were more than its queue holds"
 
     def note(self, count: int, arrived: bool) -> None:
         with self._lock:
@@ -53,15 +65,21 @@ def report(deliveries: Iterable[Delivery]) -> None:
 
 
 class Overheard(logging.Filter):
-    """Keeps an exporter's messages out of the log until `stop`; remembers its last error, secrets removed."""
+    """Keeps an exporter's messages out of the log until `stop`; remembers its last error, secrets removed.
 
-    def __init__(self, delivery: Delivery, logger: str) -> None:
+    `begins`: only those that begin so.
+    """
+
+    def __init__(self, delivery: Delivery, logger: str, begins: str = "") -> None:
         super().__init__()
         self._delivery = delivery
+        self._begins = begins
         self._logger = logging.getLogger(logger)
         self._logger.addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if not record.getMessage().startswith(self._begins):
+            return True
         if record.levelno >= logging.ERROR:
             self._delivery.reason = redact(_without_query(record.getMessage()))[:200]
         return False

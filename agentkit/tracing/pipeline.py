@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from opentelemetry.sdk._logs import LogRecordProcessor
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, SimpleLogRecordProcessor
+from opentelemetry.sdk._logs import LogRecordProcessor, ReadWriteLogRecord
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from agentkit.errors import ConfigError, near_match
-from agentkit.tracing.delivery import Delivery
+from agentkit.tracing.delivery import Delivery, Overheard
 from agentkit.tracing.files import FileLogs, FileMetrics, FileSpans
 
 _EXPORTERS = ("otlp", "none")
 _LOCAL_COLLECTOR = "http://localhost:4318"
 """Where the OTLP specification looks when an exporter is asked for and no endpoint is named."""
+_QUEUE, _FULL = "opentelemetry.sdk._shared_internal", "Queue full"
+"""The logger of OpenTelemetry's queues, and how its complaint begins: the account at the end tells what was dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +72,38 @@ class Pipeline:
 class _Background(SpanExporter):
     """Exports on OpenTelemetry's own thread, in batches of the size that the standard variables set."""
 
-    def __init__(self, exporter: SpanExporter) -> None:
+    def __init__(self, exporter: SpanExporter, to: Delivery) -> None:
+        self._delivery, self._overheard = to, Overheard(to, _QUEUE, _FULL)
         self._processor = BatchSpanProcessor(exporter)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._delivery.queue(len(spans))
         for span in spans:
             self._processor.on_end(span)
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:
         self._processor.shutdown()  # type: ignore[no-untyped-call]
+        self._overheard.stop()
+
+
+class _BackgroundLogs(LogRecordProcessor):
+    """The same for logs."""
+
+    def __init__(self, exporter: LogRecordExporter, to: Delivery) -> None:
+        self._delivery, self._overheard = to, Overheard(to, _QUEUE, _FULL)
+        self._processor = BatchLogRecordProcessor(exporter)
+
+    def on_emit(self, log_record: ReadWriteLogRecord) -> None:
+        self._delivery.queue(1)
+        self._processor.on_emit(log_record)
+
+    def shutdown(self) -> None:
+        self._processor.shutdown()  # type: ignore[no-untyped-call]
+        self._overheard.stop()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._processor.force_flush(timeout_millis)
 
 
 def _span_exporter(to: Delivery) -> SpanExporter:
@@ -87,7 +111,7 @@ def _span_exporter(to: Delivery) -> SpanExporter:
         return FileSpans(to.place, to)
     from agentkit.tracing.collector import CollectorSpans  # pulls in an HTTP client and protobuf
 
-    return _Background(CollectorSpans(to))
+    return _Background(CollectorSpans(to), to)
 
 
 def _log_processor(to: Delivery) -> LogRecordProcessor:
@@ -95,7 +119,7 @@ def _log_processor(to: Delivery) -> LogRecordProcessor:
         return SimpleLogRecordProcessor(FileLogs(to.place, to))
     from agentkit.tracing.collector import CollectorLogs
 
-    return BatchLogRecordProcessor(CollectorLogs(to))
+    return _BackgroundLogs(CollectorLogs(to), to)
 
 
 def _metric_reader(to: Delivery) -> MetricReader:

@@ -160,6 +160,7 @@ class Tracing:
         if threads:
             for delivery in self._pipeline.deliveries:
                 delivery.abandoned = threads[delivery.signal].is_alive()
+                delivery.settle()
             report(self._pipeline.deliveries)
 
 

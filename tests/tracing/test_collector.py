@@ -31,6 +31,9 @@ class Collector(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.received: list[tuple[str, dict[str, str], bytes]] = []
         self.answers: dict[str, int] = {}
+        self.ready = threading.Event()
+        """Nothing is answered before."""
+        self.ready.set()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def bodies(self, path: str) -> list[bytes]:
@@ -43,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         path = self.path.partition("?")[0]
+        self.server.ready.wait(30)
         self.server.received.append((path, dict(self.headers), body))
         self.send_response(self.server.answers.get(path, 200))
         self.send_header("Content-Length", "0")
@@ -149,6 +153,38 @@ def test_a_viewer_without_logs_costs_one_warning(
     assert f"3 of 3 logs records did not reach {collector.url}/v1/logs" in warning.getMessage()
     assert "404" in warning.getMessage()
     assert "traces" not in warning.getMessage()
+
+
+def test_what_a_full_queue_drops_is_in_the_account(
+    collector: Collector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+    for queue in ("OTEL_BSP", "OTEL_BLRP"):
+        monkeypatch.setenv(f"{queue}_MAX_QUEUE_SIZE", "2")
+        monkeypatch.setenv(f"{queue}_MAX_EXPORT_BATCH_SIZE", "2")
+    collector.ready.clear()
+    tracing = Tracing.open(run_id="r1", folder=tmp_path)
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(3):
+            tell(tracing)
+        collector.ready.set()
+        tracing.close()
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    spans = [
+        span
+        for body in collector.bodies("/v1/traces")
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for span in resource.scope_spans[0].spans
+    ]
+    logs = [
+        record
+        for body in collector.bodies("/v1/logs")
+        for resource in ExportLogsServiceRequest.FromString(body).resource_logs
+        for record in resource.scope_logs[0].log_records
+    ]
+    assert f"{21 - len(spans)} of 21 traces records did not reach" in warning.getMessage()
+    assert f"{9 - len(logs)} of 9 logs records did not reach" in warning.getMessage()
+    assert "there were more than its queue holds" in warning.getMessage()
 
 
 @pytest.mark.slow
