@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentkit.cli.options import check_writable, json_option, open_store, store_option, write_json
+from agentkit.cli.options import check_writable, json_option, open_store, refuse_unused, store_option, write_json
 from agentkit.errors import ExitCode, UsageError, near_match
 
 if TYPE_CHECKING:
@@ -71,8 +71,12 @@ def command(
     Exits with 0 promote, 1 refuse, 4 inconclusive, 3 stopped by the audit of the rewards, or by the preflight, which
     found every answer right; with --curve, as the largest size does.
     """
-    if dry_run and (words or curve is not None):
-        raise UsageError(f"--dry-run goes with one new job; found {words[0] if words else '--curve'} beside it")
+    context = click.get_current_context()
+    if words:
+        own = {it.name or "" for it in context.command.params} - {"words", "store", "json_file"}
+        refuse_unused(context, own, f"goes with one new job; found {words[0]} beside it")
+    if curve is not None:
+        refuse_unused(context, ("dry_run", "train"), "goes with one new job; found --curve beside it")
     check_writable(json_file)
     with open_store(store) as opened:
         if words:

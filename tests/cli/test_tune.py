@@ -100,12 +100,20 @@ def test_curve_needs_two_numbers(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "beside"), [(("--step", "look_up", "--curve", "4,8"), "--curve"), (("resume", "last"), "resume")]
+    ("words", "unused", "beside"),
+    [
+        (("--step", "look_up", "--curve", "4,8", "--dry-run"), "--dry-run", "--curve"),
+        (("--step", "look_up", "--curve", "4,8", "--train", "9"), "--train", "--curve"),
+        (("resume", "last", "--dry-run"), "--dry-run", "resume"),
+        (("resume", "last", "--held-out", "9"), "--held-out", "resume"),
+        (("status", "--worst"), "--worst", "status"),
+        (("stop", "last", "--set", "moments=0"), "--set", "stop"),
+    ],
 )
-def test_a_dry_run_of_what_would_train_is_refused(bare: Cli, words: tuple[str, ...], beside: str) -> None:
-    done = bare("tune", *words, "--dry-run")
+def test_what_would_change_nothing_is_refused(bare: Cli, words: tuple[str, ...], unused: str, beside: str) -> None:
+    done = bare("tune", *words)
     assert done.returncode == ExitCode.USAGE
-    assert f"--dry-run goes with one new job; found {beside} beside it" in done.stderr
+    assert f"{unused} goes with one new job; found {beside} beside it" in done.stderr
 
 
 @pytest.mark.parametrize(
