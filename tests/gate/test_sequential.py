@@ -107,7 +107,10 @@ def test_a_drop_below_the_minimum_effect_never_aborts():
 def test_in_rounds_non_inferiority_asks_for_the_margin_alone():
     """Ten losses of 200 pairs are evidence enough (e = 180), but five points may be lost where ten are the margin."""
     settings = replace(ONLY_SUCCESS, mode="non_inferiority")
-    base, slightly = (record(played([[int(n < passed)] for n in range(200)])) for passed in (196, 186))
+    base, slightly = (
+        record(played([[int(n < passed)] for n in range(200)]), agent=agent)
+        for agent, passed in (("v1", 196), ("v2", 186))
+    )
     found = judge_round(base, slightly, settings, Rule(), finished=False)
     assert (found.evidence[0].e_value > 100, found.next) == (True, Next.CONTINUE)
     assert judge_round(base, slightly, settings, Rule(), finished=True).verdict.outcome is Outcome.PASS
