@@ -80,6 +80,7 @@ async def _replay(
     from agentkit.play.conversation import build_conversation
     from agentkit.play.replay import replay
     from agentkit.play.trial import Setting
+    from agentkit.scenario import close_worlds
     from agentkit.tracing import Tracing
 
     tracing = Tracing.off()
@@ -96,8 +97,7 @@ async def _replay(
         return await replay(trial, step, loaded, setting, samples, settings.concurrency)
     finally:
         await cast.agent.close()
-        if loaded.suite.world is not None:
-            await loaded.suite.world.close()
+        await close_worlds([loaded])
         tracing.close()
 
 

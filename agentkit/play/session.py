@@ -32,7 +32,7 @@ from agentkit.play.trial import Setting
 from agentkit.play.user import Users
 from agentkit.records import Run, RunId, Verdict
 from agentkit.redact import redact_mapping
-from agentkit.scenario import Loaded
+from agentkit.scenario import Loaded, close_worlds
 from agentkit.store import Store
 from agentkit.tracing import Tracing
 
@@ -293,7 +293,7 @@ async def play_session(
 
     async with AsyncExitStack() as closing:
         closing.push_async_callback(asyncio.to_thread, tracing.close)
-        closing.push_async_callback(_close_worlds, session.scenarios.values())
+        closing.push_async_callback(close_worlds, session.scenarios.values())
         closing.push_async_callback(session.users.close)
         closing.push_async_callback(agent.close)
         if histories is not None:
@@ -318,13 +318,6 @@ async def play_session(
 
 def _nothing_left(session: Session, in_rounds: bool) -> bool:
     return not in_rounds or len(session.store.keys(session.run.id)) >= len(session.trials)
-
-
-async def _close_worlds(scenarios: Iterable[Loaded]) -> None:
-    """End the servers that worlds live in."""
-    worlds = {id(loaded.suite.world): loaded.suite.world for loaded in scenarios if loaded.suite.world is not None}
-    for world in worlds.values():
-        await world.close()
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Scenarios: the format, the loader, and the instances that are played. See README.md beside this file."""
 
 from agentkit.scenario.instance import Instance, PlayTurn
-from agentkit.scenario.loader import Loaded, NoPlaceError, load
+from agentkit.scenario.loader import Loaded, NoPlaceError, close_worlds, load
 from agentkit.scenario.matchers import (
     Absent,
     Anything,
@@ -87,6 +87,7 @@ __all__ = [
     "World",
     "WorldFactory",
     "call_span",
+    "close_worlds",
     "load",
     "tool",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -116,6 +116,13 @@ class Loaded:
         document = read(self.file)[0] if self.file.suffix in _YAML else None
         where = document or Document(str(self.file), {}, None)
         return SuiteError([where.problem(error.keys, f"seed {seed}: {error}")])
+
+
+async def close_worlds(scenarios: Iterable[Loaded]) -> None:
+    """End the servers that the scenarios' worlds live in."""
+    for world in {id(it.suite.world): it.suite.world for it in scenarios}.values():
+        if world is not None:
+            await world.close()
 
 
 def load(paths: Sequence[Path]) -> tuple[Loaded, ...]:

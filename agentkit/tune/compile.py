@@ -23,7 +23,7 @@ from agentkit.play.agents.chat import ChatAgent
 from agentkit.play.conversation import build_conversation
 from agentkit.play.forks.golden import Histories
 from agentkit.records import Run, Status, Trial
-from agentkit.scenario import Instance, Loaded, NoPlaceError
+from agentkit.scenario import Instance, Loaded, NoPlaceError, close_worlds
 from agentkit.tune.guards import Guarded, guarded_steps
 from agentkit.tune.moment import Due, NoPrompt, golden_due, place_of, prompt_of
 from agentkit.tune.prompt import Prompt, Split
@@ -197,9 +197,7 @@ class _Compiler:
 
     async def close(self) -> None:
         await self._histories.close()
-        for loaded in self._all.values():
-            if loaded.suite.world is not None:
-                await loaded.suite.world.close()
+        await close_worlds(self._all.values())
 
     async def _recorded(self, wanted: int) -> None:
         """The run's own failures, every variant in turn."""

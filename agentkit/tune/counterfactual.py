@@ -20,7 +20,7 @@ from agentkit.grade import RewardStep, use_sequel
 from agentkit.play.conversation import Conversation, build_conversation
 from agentkit.play.onward import Onward, Start, play_on, start_at
 from agentkit.records import Message, Status, StepGrade, ToolCall
-from agentkit.scenario import Check, Loaded, PlayTurn, Step, load
+from agentkit.scenario import Check, Loaded, PlayTurn, Step, close_worlds, load
 from agentkit.scenario.detours import Disturbed
 from agentkit.tune.moment import GOLDEN_ORIGIN
 from agentkit.tune.prompt import Prompt
@@ -118,9 +118,7 @@ class Counterfactual:
 
     async def _end(self) -> None:
         await asyncio.gather(*self._starts.values(), *self._played.values(), return_exceptions=True)
-        for world in {id(it.suite.world): it.suite.world for it in self._known.values()}.values():
-            if world is not None:
-                await world.close()
+        await close_worlds(self._known.values())
 
 
 _SORTED = orjson.OPT_SORT_KEYS

@@ -22,7 +22,7 @@ from agentkit.play.conversation import Conversation, Stage, State, build_convers
 from agentkit.play.trial import trial_world
 from agentkit.play.trouble import agent_trouble
 from agentkit.records import Message, Status, StepGrade, ToolCall, TrialKey, Verdict
-from agentkit.scenario import Loaded
+from agentkit.scenario import Loaded, close_worlds
 from agentkit.scenario.detours import Disturbed
 from agentkit.tracing import Tracing
 
@@ -148,6 +148,4 @@ async def golden_plays(scenarios: Iterable[Loaded]) -> AsyncIterator[Histories]:
         yield histories
     finally:
         await histories.close()
-        for world in {id(it.suite.world): it.suite.world for it in scenarios}.values():
-            if world is not None:
-                await world.close()
+        await close_worlds(scenarios)

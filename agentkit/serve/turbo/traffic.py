@@ -17,8 +17,7 @@ from agentkit.errors import AgentkitError
 from agentkit.llm import ChatRequest, ChatResponse
 from agentkit.llm.wire import encode
 from agentkit.play.agents.chat import ChatAgent
-from agentkit.play.conversation import build_conversation
-from agentkit.play.forks.golden import Histories
+from agentkit.play.forks.golden import golden_plays
 from agentkit.records import GOLDEN, Exchange, Message, TargetKind
 from agentkit.scenario import Loaded
 from agentkit.serve.command import SEPARATORS
@@ -113,19 +112,13 @@ async def golden_traffic(scenarios: Sequence[Loaded], agent: ChatAgent, count: i
         if loaded.tools:
             suites.setdefault(loaded.suite.folder, []).append(loaded)
     found: list[Sample] = []
-    histories = Histories(build_conversation())
-    try:
+    async with golden_plays(scenarios) as plays:
         for seed in range(1, 1 + count):
             for loaded in _in_turns(suites.values()):
                 if len(found) >= count:
                     break
-                history = await histories.of(loaded, GOLDEN, seed)
+                history = await plays.of(loaded, GOLDEN, seed)
                 found += _calls(loaded, agent, history.messages)
-    finally:
-        await histories.close()
-        for loaded in scenarios:
-            if loaded.suite.world is not None:
-                await loaded.suite.world.close()
     return tuple(found[:count])
 
 
