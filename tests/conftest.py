@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import settings
@@ -35,10 +36,11 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def embedded(collector: Collector) -> Iterator[Endpoint]:
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in [name for name in os.environ if name.startswith("OTEL_")]:
-            patch.delenv(variable)
-        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
-        with model_endpoint(served_model("embedded")) as endpoint:
-            yield endpoint
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # while it is started: tests of the same session trace to files
+            for variable in [name for name in os.environ if name.startswith("OTEL_")]:
+                patch.delenv(variable)
+            patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+            patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+            endpoint = stack.enter_context(model_endpoint(served_model("embedded")))
+        yield endpoint

@@ -34,12 +34,12 @@ def look_up(sale_id: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def through(embedded: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
+def through(embedded: Endpoint, collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     folder = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OTEL_LOGS_EXPORTER", "none")
-        patch.setenv("OTEL_METRICS_EXPORTER", "none")
-        tracing = Tracing.open(run_id="serve", folder=folder, capture=False)
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        tracing = Tracing.of_server()
     with real_world(folder, tracing=tracing) as it:
         upstream = Upstream("engine-0", embedded.base_url, embedded.model, api_key=embedded.api_key)
         serving: dict[Target, list[Upstream]] = {BASE: [replace(upstream)]}
